@@ -1,0 +1,1 @@
+"""One file per subcommand: `add_parser` describes it, `run` does it and returns the exit code."""

@@ -1,0 +1,35 @@
+"""Why an input was refused. Every refused message or sample is counted under exactly one of these reasons."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The closed list of reasons, as they appear in `residuald_*_discarded_total{reason}`."""
+
+    # messages
+    MALFORMED = "malformed"  # not JSON, not a number, not a whole number of binary samples
+    MISSING_FIELD = "missing_field"  # the field path is not in the payload
+    WRONG_SHAPE = "wrong_shape"  # other number of channels, rows of unequal length
+    EMPTY = "empty"  # no sample in it
+    TOO_LARGE = "too_large"  # longer than max_payload_bytes
+    BAD_TIMESTAMP = "bad_timestamp"  # not a time, or not finite
+    UNKNOWN_TOPIC = "unknown_topic"  # no source's pattern admits it
+    UNKNOWN_CHANNEL = "unknown_channel"  # {channel} is not one the source lists
+    BAD_NAME = "bad_name"  # the placeholders do not make a safe stream name
+    STREAM_LIMIT = "stream_limit"  # max_streams reached
+    STREAM_CONFLICT = "stream_conflict"  # another source already feeds this stream to another model
+    INBOX_FULL = "inbox_full"  # QoS 0, dropped oldest first
+    RETAINED = "retained"  # a retained message is of unknown age
+    # samples
+    DUPLICATE = "duplicate"  # this slot of the sample grid already has a value
+    LATE = "late"  # older than what has already been cut into windows
+    FUTURE = "future"  # further ahead of arrival than max_ahead_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """One refusal: the reason that is counted and a detail for the log."""
+
+    reason: Reason
+    detail: str

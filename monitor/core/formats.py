@@ -1,0 +1,73 @@
+"""How a source's payloads are laid out. Formats are settings, never guesses.
+
+One class per kind; `kind` selects it. All of them produce the same thing: rows of samples, one column per channel of
+the source (one column where the topic names the channel), and the time of the first row if the payload carries one.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FieldPath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$", description="keys joined by dots, e.g. `data.ts`")]
+TimestampUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+
+
+class _Format(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JsonFormat(_Format):
+    """A JSON object. Exactly one of `values`, `rows`, `fields` says where the samples are.
+
+    values: one field with a number per channel (one sample), or a number where the topic names the channel, or
+        an array over time where there is one channel.
+    rows: one field with an array of rows, each row a number per channel (many samples).
+    fields: one field per channel, in channel order, each a number (one sample) or an array (many samples).
+    """
+
+    kind: Literal["json"]
+    timestamp: FieldPath | None = None
+    timestamp_unit: TimestampUnit = "s"
+    values: FieldPath | None = None
+    rows: FieldPath | None = None
+    fields: tuple[FieldPath, ...] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_place(self) -> "JsonFormat":
+        given = [name for name in ("values", "rows", "fields") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of `values`, `rows`, `fields` (given: {', '.join(given) or 'none'})")
+        return self
+
+
+class NumberFormat(_Format):
+    """The payload is one plain number as text, e.g. `21.5`. It carries no timestamp."""
+
+    kind: Literal["number"]
+
+
+class CsvFormat(_Format):
+    """Lines of separated numbers, one line per sample; optionally the first column is each line's time."""
+
+    kind: Literal["csv"]
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    time_column: bool = False
+    timestamp_unit: TimestampUnit = "s"
+    skip_lines: Annotated[int, Field(ge=0, le=10)] = 0
+
+
+class BinaryFormat(_Format):
+    """Packed samples: `value = raw * scale + offset`. It carries no timestamp.
+
+    layout: `interleaved` is a b c a b c …, `planar` is a a … b b … c c …
+    """
+
+    kind: Literal["binary"]
+    encoding: Literal["f32", "f64", "i16"]
+    byte_order: Literal["little", "big"] = "little"
+    layout: Literal["interleaved", "planar"] = "interleaved"
+    scale: float = Field(default=1.0, allow_inf_nan=False)
+    offset: float = Field(default=0.0, allow_inf_nan=False)
+
+
+Format = Annotated[JsonFormat | NumberFormat | CsvFormat | BinaryFormat, Field(discriminator="kind")]

@@ -1,0 +1,209 @@
+"""The manifest: everything an artifact must say about itself to be used without guessing.
+
+It is embedded in the TorchScript archive as `manifest.json`. A manifest that exists is valid: parsing checks it whole.
+"""
+
+import base64
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from monitor.core.names import Name
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class ManifestError(ValueError):
+    """The manifest cannot be used; the text lists every reason."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChannelSpec(_Part):
+    """One measured quantity. `low` and `high` are what the sensor can physically deliver (None: unknown)."""
+
+    name: Name
+    unit: str = ""
+    low: Finite | None = None
+    high: Finite | None = None
+
+
+class WindowSpec(_Part):
+    """How windows are cut: `length` samples, every `stride` samples.
+
+    max_gap_samples: missing samples up to this many in a row are filled with the last value and lower the window's
+        coverage; a longer gap clears the window. min_coverage: below it a window is withheld as `low_coverage`.
+    """
+
+    length: Annotated[int, Field(ge=2, le=65536)]
+    stride: Annotated[int, Field(ge=1, le=65536)]
+    cut: Literal["sliding"] = "sliding"
+    max_gap_samples: Annotated[int, Field(ge=0, le=1024)] = 2
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
+
+
+class NormalizationSpec(_Part):
+    """Where centre and scale come from.
+
+    fixed: from the training data (`centre`, `scale`: one number per channel). window: each window's own mean and
+    standard deviation. stream: learnt robustly from the first `warmup_windows` windows of each stream.
+    `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up.
+    """
+
+    kind: Literal["fixed", "window", "stream"]
+    centre: tuple[Finite, ...] | None = None
+    scale: tuple[Positive, ...] | None = None
+    scale_floor: tuple[Positive, ...]
+    warmup_windows: Annotated[int, Field(ge=1, le=4096)] = 64
+
+    @model_validator(mode="after")
+    def _fixed_has_numbers(self) -> "NormalizationSpec":
+        if (self.kind == "fixed") != (self.centre is not None and self.scale is not None):
+            raise ValueError("`centre` and `scale` belong to kind `fixed`, and only to it")
+        return self
+
+
+class Array(_Part):
+    """A float32 array as text: little-endian bytes in base64."""
+
+    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    float32_base64: str
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "Array":
+        """Encode an array (as float32)."""
+        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        return cls(shape=values.shape, float32_base64=base64.b64encode(data).decode("ascii"))
+
+    def numpy(self) -> NDArray[np.float32]:
+        """Decode the array: float32 of `shape`."""
+        data = base64.b64decode(self.float32_base64, validate=True)
+        return np.frombuffer(data, dtype="<f4").reshape(self.shape).astype(np.float32)
+
+    @model_validator(mode="after")
+    def _decodes(self) -> "Array":
+        self.numpy()
+        return self
+
+
+class Golden(_Part):
+    """Windows with their expected errors: proof at load that this machine computes what the trainer computed.
+
+    windows [G, C, L], centre [G, C], scale [G, C] go in; error [G], channel_error [G, C] must come out,
+    within `tolerance` (relative to the threshold).
+    """
+
+    windows: Array
+    centre: Array
+    scale: Array
+    error: Array
+    channel_error: Array
+    tolerance: Positive = 1e-3
+
+
+class Calibration(_Part):
+    """How the threshold came about, on normal windows that the model was not fitted on.
+
+    rule: `quantile` (level in `setting`), `mean_std` (how many standard deviations), `mad` (how many scaled MADs).
+    error_quantiles: level (as text, e.g. "0.99") to error.
+    """
+
+    rule: Literal["quantile", "mean_std", "mad"]
+    setting: Finite
+    windows: Annotated[int, Field(ge=1)]
+    error_quantiles: dict[str, Finite]
+
+
+class DataRange(_Part):
+    """One input file: which part served for what. Times are seconds as the file says them."""
+
+    name: str
+    sha256: str
+    windows: int
+    start_seconds: Finite | None = None
+    end_seconds: Finite | None = None
+    excluded: dict[str, int] = {}  # reason -> windows left out
+
+
+class Provenance(_Part):
+    """Who made this, from what: enough to make it again."""
+
+    created: str  # ISO 8601, UTC
+    code_version: str
+    torch_version: str
+    python_version: str
+    seed: int
+    data: tuple[DataRange, ...]
+    train_windows: int
+    validation_windows: int
+    calibration_windows: int
+
+
+class Manifest(_Part):
+    """What travels inside an artifact beside the TorchScript module."""
+
+    schema_version: Literal[1]
+    model: Name
+    version: Name
+    channels: Annotated[tuple[ChannelSpec, ...], Field(min_length=1, max_length=1024)]
+    sample_period_seconds: Positive
+    window: WindowSpec
+    normalization: NormalizationSpec
+    representation: Literal["raw"] = "raw"
+    family: Name  # e.g. dense, conv, pca
+    settings: dict[str, Any]  # the family's own: layer sizes and the like
+    parameters: int  # how many numbers the model holds
+    threshold: Positive
+    calibration: Calibration
+    golden: Golden
+    provenance: Provenance
+    evaluation: dict[str, float] = {}
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Channel names in the model's order."""
+        return tuple(channel.name for channel in self.channels)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Manifest":
+        count, length = len(self.channels), self.window.length
+        if len(set(self.channel_names)) != count:
+            raise ValueError("channel names must differ")
+        for name in ("centre", "scale", "scale_floor"):
+            numbers = getattr(self.normalization, name)
+            if numbers is not None and len(numbers) != count:
+                raise ValueError(f"normalization.{name} has {len(numbers)} numbers for {count} channels")
+        shapes = {field: getattr(self.golden, field).shape for field in ("windows", "centre", "scale", "error", "channel_error")}
+        golden = shapes["windows"][0] if shapes["windows"] else 0
+        expected = {
+            "windows": (golden, count, length),
+            "centre": (golden, count),
+            "scale": (golden, count),
+            "error": (golden,),
+            "channel_error": (golden, count),
+        }
+        if golden < 1 or shapes != expected:
+            raise ValueError(f"golden windows have shapes {shapes}, expected {expected} with at least one window")
+        return self
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Parse and check a manifest.
+
+    Raises:
+        ManifestError: with every problem and its dotted path.
+
+    """
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'manifest'}: {p['msg']}" for p in error.errors())
+        raise ManifestError(problems) from None

@@ -1,0 +1,1 @@
+"""The trainer: normal recordings in, one calibrated TorchScript artifact and a report out."""
