@@ -1,34 +1,67 @@
 """The configuration: TOML into frozen models. A `Config` that exists is valid.
 
 Start-up, `residuald check` and reload all come through `load_config`. Unknown keys are errors, all errors are reported
-at once with their dotted path, and secrets stay in their files: the config holds only the paths.
+at once with their dotted path, and secrets stay in their files: the config holds only the paths. The text below a key
+is its entry in `docs/configuration.md`.
 """
 
+import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
+from monitor.config_problems import describe, reference_problems
 from monitor.core.judge import JudgeSettings
 from monitor.core.names import Name
 from monitor.core.source import SourceSpec
 from monitor.errors import ConfigError
 
+CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"  # set by systemd for a unit with LoadCredential=, see systemd.exec(5)
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    return Path(info.context["folder"], path) if info.context else path.absolute()
+
+
+def _credential(path: Path, info: ValidationInfo) -> Path:
+    directory = info.context["credentials"] if info.context else None
+    if directory is not None and not path.is_absolute() and Path(directory, path).exists():
+        return Path(directory, path)
+    return _absolute(path, info)
+
+
+def _readable(path: Path) -> Path:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    return path
+
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+AnyPath = Annotated[Path, AfterValidator(_absolute)]
+ReadableFile = Annotated[AnyPath, AfterValidator(_readable)]
+SecretFile = Annotated[Path, AfterValidator(_credential), AfterValidator(_readable)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class TlsConfig(_Section):
-    """TLS to the broker. Without `ca_file` the system's authorities are trusted."""
+    """TLS to the broker. An empty `[mqtt.tls]` turns it on and trusts the system's authorities."""
 
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    ca_file: ReadableFile | None = None
+    """Certificates of the authorities to trust (PEM), instead of the system's."""
+
+    certificate_file: ReadableFile | None = None
+    """Our own certificate (PEM), where the broker asks for one. Goes together with `key_file`."""
+
+    key_file: SecretFile | None = None
+    """The private key of `certificate_file` (PEM, not encrypted). Looked up like `mqtt.password_file`."""
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> "TlsConfig":
@@ -38,24 +71,44 @@ class TlsConfig(_Section):
 
 
 class MqttConfig(_Section):
-    """The broker connection.
+    """The broker connection."""
 
-    silence_timeout_seconds: connected, yet nothing received for so long: reconnect (0 turns it off).
-    client_id: fixed, so that the broker keeps the session while we are away.
-    """
+    host: Annotated[str, Field(min_length=1)] = "localhost"
+    """Name or address of the broker."""
 
-    host: str = "localhost"
     port: Port = 1883
+    """TCP port of the broker; 8883 is usual with TLS."""
+
     protocol: Literal["3.1.1", "5"] = "5"
+    """MQTT version to speak."""
+
     client_id: Name = "residuald"
+    """Fixed, so that the broker keeps the session while we are away. Two daemons on one broker need different ones."""
+
     username: str | None = None
-    password_file: Path | None = None
+    """User to log in as; left out, the connection is anonymous."""
+
+    password_file: SecretFile | None = None
+    """File with the password; a newline at its end is not part of it. Needs `username`. A relative path is looked up
+    among the credentials that systemd passes to the unit first, then beside the configuration file."""
+
     tls: TlsConfig | None = None
+    """Encrypt the connection; see `[mqtt.tls]`. Left out: no TLS."""
+
     keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
+    """How often the connection proves to be alive when nothing else is sent."""
+
     session_expiry_seconds: Annotated[int, Field(ge=0)] = 3600
+    """How long the broker keeps QoS 1 and 2 messages for us while we are away (MQTT 5)."""
+
     silence_timeout_seconds: Annotated[float, Field(ge=0)] = 120.0
+    """Connected, yet no message for so long: reconnect. 0 turns it off."""
+
     reconnect_ceiling_seconds: Annotated[float, Field(gt=0, le=30)] = 30.0
+    """The longest wait between two attempts to connect. Waits double from one second up to it, with jitter."""
+
     base_topic: Annotated[str, Field(pattern=r"^[^+#/\s]+(/[^+#/\s]+)*$")] = "residuald"
+    """Everything residuald publishes is below this topic."""
 
     @model_validator(mode="after")
     def _password_with_user(self) -> "MqttConfig":
@@ -65,60 +118,90 @@ class MqttConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """A model: a folder with artifacts, of which `current` is in use."""
+    """A model: a folder with artifacts, of which `current` is in use. Repeat `[[model]]` for each."""
 
     name: Name
-    path: Path
+    """What sources call it, and the `model` label of its metrics."""
+
+    path: AnyPath
+    """Folder that `residuald-trainer fit --out` writes to."""
+
     max_batch: Annotated[int, Field(ge=1, le=65536)] = 256
+    """Most windows scored in one call."""
+
     judge: JudgeSettings = JudgeSettings()
+    """When anomalous windows become an alert; see `[model.judge]`."""
 
 
 class ScoringConfig(_Section):
-    """How windows are scored. A micro-batch closes when full or when its oldest window waited `max_delay_seconds`."""
+    """How windows are scored."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where models run. `auto` takes a CUDA device if there is one."""
+
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """CPU threads for one scoring call. More than one pays only for large models."""
+
     max_delay_seconds: Annotated[float, Field(ge=0, le=10)] = 0.05
+    """A batch of windows is scored when it is full or when its oldest window has waited so long."""
 
 
 class TimingConfig(_Section):
-    """How event time is kept.
-
-    jitter_samples: a block whose time differs from the expected by at most so many sample periods is contiguous.
-    lateness_seconds: how long a stream waits for a channel that lags behind the others.
-    max_ahead_seconds: a timestamp further ahead of arrival is refused. silent_after_seconds: then a stream is silent.
-    expire_after_seconds: then a silent stream and its series are forgotten.
-    """
+    """How event time is kept."""
 
     jitter_samples: Annotated[float, Field(ge=0, le=1000)] = 0.75
+    """A block whose time differs from the expected by at most so many sample periods is contiguous."""
+
     lateness_seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
+    """How long a stream waits for a channel that lags behind the others."""
+
     max_ahead_seconds: Seconds = 60.0
+    """A timestamp further ahead of its arrival than this is refused."""
+
     silent_after_seconds: Seconds = 30.0
+    """A stream that sends nothing for so long is silent."""
+
     expire_after_seconds: Seconds = 3600.0
+    """A stream silent for so long is forgotten, and its metrics with it."""
 
 
 class LimitsConfig(_Section):
     """What keeps the daemon bounded."""
 
     max_streams: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Most streams at a time; messages of any further one are refused and counted."""
+
     max_inbox_messages: Annotated[int, Field(ge=1)] = 100_000
+    """Most messages waiting to be processed."""
+
     max_inbox_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
+    """Most payload bytes waiting to be processed."""
+
     max_payload_bytes: Annotated[int, Field(ge=16)] = 4 * 1024 * 1024
+    """A longer payload is refused and counted."""
+
     max_channel_series: Annotated[int, Field(ge=0)] = 10_000
+    """Most series of `residuald_channel_error`."""
 
 
 class HttpConfig(_Section):
-    """Where `/metrics`, `/healthz` and `/readyz` are served. Port 0 takes a free one and logs it."""
+    """Where `/metrics`, `/healthz` and `/readyz` are served."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` for all of them."""
+
     port: Port = 9108
+    """TCP port; 0 takes a free one and logs it."""
 
 
 class LogConfig(_Section):
-    """Logs go to standard error. `auto` is console on a terminal, JSON otherwise."""
+    """Logs go to standard error."""
 
     format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is console on a terminal, JSON otherwise."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe entries to write."""
 
 
 class Config(_Section):
@@ -134,23 +217,57 @@ class Config(_Section):
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")
-    def _names_resolve(self) -> "Config":
-        for kind, names in (("source", [s.name for s in self.source]), ("model", [m.name for m in self.model])):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"two {kind}s are named {twice[0]!r}")
-        models = {model.name for model in self.model}
-        unknown = [f"source {s.name!r} names model {s.model!r}" for s in self.source if s.model not in models]
-        if unknown:
-            raise ValueError(f"{'; '.join(unknown)}, but the models are: {', '.join(sorted(models))}")
+    def _references_hold(self) -> "Config":
+        problems = reference_problems(self.model_dump(mode="json"))
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a configuration file.
+    """Read and check a configuration file. The files it names (password, certificates) must be readable.
 
     Raises:
         ConfigError: the file cannot be read or used; it lists every problem.
 
     """
-    raise NotImplementedError
+    table = _read_toml(path)
+    context = {"folder": path.absolute().parent, "credentials": os.environ.get(CREDENTIALS_DIRECTORY)}
+    try:
+        return Config.model_validate(table, context=context)
+    except ValidationError as error:
+        # the check across sections runs only when each section is sound: run it on the table, to tell everything now
+        problems = dict.fromkeys([*describe(error, Config), *reference_problems(table)])
+        raise ConfigError(str(path), list(problems)) from None
+
+
+def sound_models(path: Path) -> dict[str, ModelConfig]:
+    """Read the `[[model]]` tables of a file that are valid on their own, by dotted path.
+
+    A check looks at their artifacts even where other parts of the file are wrong, to tell everything at once.
+
+    Raises:
+        ConfigError: the file cannot be read.
+
+    """
+    tables = _read_toml(path).get("model")
+    sound = {}
+    for index, table in enumerate(tables if isinstance(tables, list) else []):
+        try:
+            model = ModelConfig.model_validate(table, context={"folder": path.absolute().parent})
+        except ValidationError:
+            continue
+        sound[f"model[{index}]"] = model
+    return sound
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ConfigError(str(path), [f"not UTF-8 text (at line {line})"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), [f"not valid TOML: {error}"]) from None
