@@ -19,3 +19,9 @@ def is_name(text: str) -> bool:
     """Whether `text` may be used as a name."""
     # fullmatch: `$` alone would let a trailing newline through
     return _NAME.fullmatch(text) is not None
+
+
+def safe_name(text: str) -> str:
+    """Make a text a name with the least change: what is not admitted becomes `_`."""
+    text = re.sub(r"[^A-Za-z0-9_.:\-]", "_", text.strip())[:128]
+    return text if is_name(text) else f"_{text}"[:128]
