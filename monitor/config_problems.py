@@ -4,6 +4,8 @@ This file owns the wording. Values are shown only where the key is one of ours, 
 stands under an unknown key such as `password` is never printed.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -14,6 +16,7 @@ from pydantic_core import ErrorDetails
 from monitor.core.names import NAME_PATTERN
 from monitor.core.topics import TopicPattern
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")  # TOML quotes any other
 _LONGEST_VALUE = 60
 _TYPES = {  # first word of pydantic's error types: what the key takes
     "int": "a whole number",
@@ -68,7 +71,8 @@ def _locate(loc: tuple[int | str, ...], root: type[BaseModel]) -> tuple[str, typ
         elif len(candidates) > 1 and part in map(_kind, candidates):  # which of several formats: no key of the file
             candidates = [model for model in candidates if _kind(model) == part]
         else:
-            path += f".{part}" if path else part
+            key = part if _BARE_KEY.fullmatch(part) else json.dumps(part)
+            path += f".{key}" if path else key
             if candidates:
                 parent = candidates[0]
                 field = parent.model_fields.get(part)
