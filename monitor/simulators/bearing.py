@@ -62,7 +62,7 @@ class Impacts:
         self._next = rng.uniform()  # the passage at which the next impact happens
 
     def advance(self, turns: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the housing's vibration [n] while the shaft makes `turns` [n]; impacts have the peak `strength` [n]."""
+        """Return the housing's vibration [n] as the shaft makes `turns` [n]; impacts have the peak `strength` [n]."""
         passages = np.concatenate(([self._passed], self._per_turn * turns))
         self._passed = float(passages[-1])
         struck = []

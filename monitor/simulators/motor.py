@@ -152,14 +152,6 @@ class Motor(Simulator):
         self._winding = Winding(self.traits.ambient_celsius, warm_kelvin, THERMAL_TIME_CONSTANT_SECONDS)
         self._held: dict[int, float] = {}  # channel -> the value at which its sensor is stuck
 
-    def _severity(self, name: str, time_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up the severity of all faults of this name: [n], at most 1."""
-        severity = np.zeros_like(time_seconds)
-        for fault in self.faults:
-            if fault.name == name:
-                severity += fault.severity_at(time_seconds)
-        return np.minimum(severity, 1.0)
-
     def _frame(self, time_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         line_hz, load = self._operation.advance(time_seconds)
         shaft_hz = line_hz / POLE_PAIRS * (1 - RATED_SLIP * load)
@@ -225,7 +217,7 @@ class Motor(Simulator):
     def _current(
         self, time_seconds: NDArray[np.float64], line_cycles: NDArray[np.float64], load: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the current of one phase [n] in ampere and, for the losses, the rms of all relative to the rated [n]."""
+        """Return the current of one phase in ampere [n] and the rms of all three relative to the rated one [n]."""
         asymmetry = self._severity("current_asymmetry", time_seconds)
         active = math.sqrt(1 - MAGNETIZING**2) * load
         positive = np.hypot(MAGNETIZING, active)

@@ -62,6 +62,14 @@ class Simulator(ABC):
     def _frame(self, time_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Compute the next frame, float64 [F, C], for the given sample times [F]."""
 
+    def _severity(self, name: str, time_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the severity of all faults of this name: [n], at most 1."""
+        severity = np.zeros_like(time_seconds)
+        for fault in self.faults:
+            if fault.name == name:
+                severity += fault.severity_at(time_seconds)
+        return np.minimum(severity, 1.0)
+
     def _faults_shown(self, time_seconds: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Which faults show in the frame just computed: uint8 [F], one bit per fault."""
         mask = np.zeros(len(time_seconds), dtype=np.uint8)
