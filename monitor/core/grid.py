@@ -1,0 +1,321 @@
+"""The sample grid: which slot of its stream each sample belongs to.
+
+Every stream numbers its samples: slot 0, 1, 2, …, one sample period apart. This module owns the rules by which event
+time becomes slots; `rings.py` stores what lands in them.
+
+* A *lane* is the set of channels of a stream that arrive together. Each lane runs its own clock (the time of slot 0),
+  so jitter between devices or topics never enters the grid.
+* A block is *contiguous* when its time differs from the expected one by no more than its tolerance. Messages are lost
+  whole, so an error of less than half a block (and of `jitter_seconds`) is jitter; one within `jitter_samples` always is.
+* Payloads without a timestamp take their arrival time. Networks only ever delay, so a lane's clock follows its least
+  delayed arrivals; when even those lag by a sample for `2 * arrival_jitter_seconds`, samples were lost.
+* Missing samples: up to `max_gap_samples` in a row are filled; a longer gap breaks the run, and windows start anew.
+* What comes for a slot that is already past is refused: `duplicate` if that slot was received, `late` if not.
+* When a lane is late for more than a window's worth in a row, its clock was set back: the stream starts a new run.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.discards import Reason
+from monitor.core.growing import grown
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# How fast an arrival clock follows a slow device: the share of the least lag that it takes over per look.
+_CLOCK_GAIN = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class GridRules:
+    """The numbers behind the rules. lateness_samples: how far a lane may lag before the others go on without it."""
+
+    sample_period_seconds: float
+    window_length: int
+    max_gap_samples: int = 2
+    jitter_samples: float = 0.75
+    jitter_seconds: float = 0.05
+    arrival_jitter_seconds: float = 1.0
+    lateness_samples: int = 0
+    max_ahead_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where M blocks go. slot: first slot written; skip: rows left out at the block's head; take: rows written (0: the
+    whole block is refused); fill: slots just before `slot` that take the lane's last value; discards: refused samples.
+    deferred: blocks that start a new run of a stream which was just written to; place them again (take is 0 till then)
+    once the windows of the run before are cut.
+    """
+
+    slot: Ints
+    skip: Ints
+    take: Ints
+    fill: Ints
+    deferred: NDArray[np.bool_]
+    discards: Counter[Reason]
+
+
+class _Block(NamedTuple):
+    time: float
+    length: int
+    arrival: float
+    timed: bool
+
+
+class SampleGrid:
+    """Slots for the streams of one fleet.
+
+    A lane's number is `stream * channels + its first channel`, so its stream is `lane // channels`.
+
+    By stream [S]: run_start, first slot after the last gap; clock, time of slot 0 by the lane that wrote last; arrival,
+    when its last block came. By lane [S * C]: head, the next slot; the rest is private.
+    """
+
+    def __init__(self, channels: int, rules: GridRules) -> None:
+        self.rules = rules
+        self.channels = channels
+        self.restarts = 0
+        self.run_start: Ints = np.zeros(0, np.int64)
+        self.clock: Floats = np.zeros(0)
+        self.arrival: Floats = np.zeros(0)
+        self.head: Ints = np.zeros(0, np.int64)
+        self._lane_of: Ints = np.zeros((0, channels), np.int64)
+        self._lane_clock: Floats = np.zeros(0)
+        self._late_run: Ints = np.zeros(0, np.int64)
+        self._least_lag: Floats = np.zeros(0)
+        self._lag_since: Floats = np.zeros(0)
+        self._filled: dict[int, list[tuple[int, int]]] = {}  # stream -> recent filled stretches, [start, end)
+
+    def open_stream(self, stream: int, lanes: list[list[int]]) -> None:
+        """Make room for stream number `stream`, whose channels arrive in these `lanes`; forget who had the number."""
+        width = self.channels
+        self.run_start = grown(self.run_start, stream + 1, 0)
+        self.clock = grown(self.clock, stream + 1, np.nan)
+        self.arrival = grown(self.arrival, stream + 1, np.nan)
+        self._lane_of = grown(self._lane_of, stream + 1, 0)
+        rows = len(self.run_start) * width
+        self.head = grown(self.head, rows, 0)
+        self._lane_clock = grown(self._lane_clock, rows, np.nan)
+        self._late_run = grown(self._late_run, rows, 0)
+        self._least_lag = grown(self._least_lag, rows, np.inf)
+        self._lag_since = grown(self._lag_since, rows, np.nan)
+        self._lane_of[stream] = stream * width + np.arange(width)
+        for columns in lanes:
+            self._lane_of[stream, columns] = stream * width + columns[0]
+        self.head[stream * width : (stream + 1) * width] = 0
+        self._start_over(stream)
+
+    def _start_over(self, stream: int) -> None:
+        """Forget all clocks. Slots go on from where they were, so that none is ever used twice."""
+        mine = slice(stream * self.channels, (stream + 1) * self.channels)
+        self.run_start[stream] = self.head[mine].max()
+        self.head[mine] = self.run_start[stream]
+        self.clock[stream] = np.nan
+        self.arrival[stream] = np.nan
+        self._lane_clock[mine] = np.nan
+        self._late_run[mine] = 0
+        self._least_lag[mine] = np.inf
+        self._lag_since[mine] = np.nan
+        self._filled.pop(stream, None)
+
+    def channel_heads(self, streams: Ints) -> Ints:
+        """The next slot of each channel: int64 [T, C]. Below the least of them a stream is complete."""
+        return self.head[self._lane_of[streams]]
+
+    def filled_between(self, stream: int, start: int, end: int) -> int:
+        """How many slots of [start, end) hold a filled value in some channel."""
+        stretches = self._filled.get(stream)
+        if not stretches:
+            return 0
+        return len({slot for left, right in stretches for slot in range(max(left, start), min(right, end))})
+
+    def has_filled(self, streams: Ints) -> NDArray[np.bool_]:
+        """Whether anything was filled lately: bool [T]."""
+        if not self._filled:
+            return np.zeros(len(streams), np.bool_)
+        return np.isin(streams, np.fromiter(self._filled, np.int64, len(self._filled)))
+
+    def forget_filled(self, stream: int, before: int) -> None:
+        """Let go of filled stretches that no window can reach any more."""
+        left = [stretch for stretch in self._filled.get(stream, ()) if stretch[1] > before]
+        if left:
+            self._filled[stream] = left
+        else:
+            self._filled.pop(stream, None)
+
+    def place(self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool) -> Placement:
+        """Assign slots to M blocks, in the order they came.
+
+        lane, length: int64 [M]; first_time: float64 [M], epoch (ignored unless `timed`); arrival: float64 [M].
+        Blocks of lanes that behave are placed by array operations; the others one by one, by the same rules.
+        """
+        period = self.rules.sample_period_seconds
+        order = np.argsort(lane, kind="stable")
+        lanes, lengths, arrivals = lane[order], length[order], arrival[order]
+        times = first_time[order] if timed else arrivals - (lengths - 1) * period
+        opens = np.ones(len(lanes), np.bool_)
+        opens[1:] = lanes[1:] != lanes[:-1]
+        start = np.flatnonzero(opens)  # where each lane's blocks start
+        group = np.cumsum(opens) - 1
+        before = np.cumsum(lengths) - lengths
+        expected = self.head[lanes] + before - before[start][group]
+        if not timed:
+            self._follow_arrivals(lanes[start], lengths[start], arrivals[start])
+        with np.errstate(invalid="ignore"):
+            if timed:
+                expected_time = np.empty(len(lanes))
+                expected_time[1:] = times[:-1] + lengths[:-1] * period
+                expected_time[start] = self._lane_clock[lanes[start]] + self.head[lanes[start]] * period
+                error = times - expected_time
+                fine = np.abs(error) <= self._tolerance_seconds(lengths)
+                fine &= times + (lengths - 1) * period <= arrivals + self.rules.max_ahead_seconds
+            else:
+                error = times - (self._lane_clock[lanes] + expected * period)
+                fine = error <= self.rules.arrival_jitter_seconds
+                fine &= self._lost_samples(lanes, lengths) == 0
+        fine_lane = np.logical_and.reduceat(fine, start)
+        fast = fine_lane[group]
+
+        slot, take = np.where(fast, expected, 0), np.where(fast, lengths, 0)
+        skip, fill = np.zeros_like(slot), np.zeros_like(slot)
+        if fine_lane.any():
+            last = (np.append(start[1:], len(lanes)) - 1)[fine_lane]
+            movers = lanes[last]
+            self.head[movers] = expected[last] + lengths[last]
+            self._late_run[movers] = 0
+            if timed:
+                self._lane_clock[movers] = times[last] - expected[last] * period
+            else:
+                least = np.minimum.reduceat(error, start)[fine_lane]
+                self._lane_clock[movers] += np.minimum(least, 0.0)
+                self._least_lag[movers] = np.minimum(self._least_lag[movers], np.maximum(least, 0.0))
+            self._note(movers, arrivals[last])
+        discards: Counter[Reason] = Counter()
+        written = set((lanes[start][fine_lane] // self.channels).tolist())
+        waiting: set[int] = set()
+        deferred = np.zeros(len(lanes), np.bool_)
+        for at in np.flatnonzero(~fast).tolist():
+            lane_at, block = int(lanes[at]), _Block(float(times[at]), int(lengths[at]), float(arrivals[at]), timed)
+            found = None if lane_at in waiting else self._place_one(lane_at, block, written, discards)
+            if found is None:
+                waiting.add(lane_at)
+                deferred[at] = True
+            else:
+                slot[at], skip[at], take[at], fill[at] = found
+        self._leave_laggards(np.unique(lanes // self.channels))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return Placement(slot[back], skip[back], take[back], fill[back], deferred[back], discards)
+
+    def _note(self, lanes: Ints, arrivals: Floats) -> None:
+        streams = lanes // self.channels
+        self.clock[streams] = self._lane_clock[lanes]
+        self.arrival[streams] = arrivals
+
+    def _tolerance_seconds(self, lengths: Ints) -> Floats:
+        rules = self.rules
+        half_block = np.minimum((lengths - 1) * (rules.sample_period_seconds / 2), rules.jitter_seconds)
+        return np.maximum(half_block, rules.jitter_samples * rules.sample_period_seconds)
+
+    def _follow_arrivals(self, lanes: Ints, lengths: Ints, arrivals: Floats) -> None:
+        """Let arrival clocks follow their device, unless the least lag says that samples were lost."""
+        due = arrivals - self._lag_since[lanes] > 2 * self.rules.arrival_jitter_seconds
+        due &= np.isfinite(self._least_lag[lanes]) & (self._lost_samples(lanes, lengths) == 0)
+        late = lanes[due]
+        self._lane_clock[late] += _CLOCK_GAIN * self._least_lag[late]
+        self._least_lag[late] = np.inf
+        self._lag_since[late] = arrivals[due]
+
+    def _lost_samples(self, lanes: Ints, lengths: Ints) -> Ints:
+        """Samples that the steady lag of arrivals shows to be missing: int64, 0 where none or not known yet."""
+        lag = np.where(np.isfinite(self._least_lag[lanes]), self._least_lag[lanes], 0.0)
+        watched = self.arrival[lanes // self.channels] - self._lag_since[lanes] > 2 * self.rules.arrival_jitter_seconds
+        lost = np.rint(lag / self.rules.sample_period_seconds)
+        return np.where(watched & (lag > self._tolerance_seconds(lengths)), lost, 0).astype(np.int64)
+
+    def _place_one(
+        self, lane: int, block: _Block, written: set[int], discards: Counter[Reason]
+    ) -> tuple[int, int, int, int] | None:
+        """The rules for one block: (slot, skip, take, fill) as in `Placement`, or None to defer it."""
+        rules, period = self.rules, self.rules.sample_period_seconds
+        length = block.length
+        if block.timed and block.time + (length - 1) * period > block.arrival + rules.max_ahead_seconds:
+            discards[Reason.FUTURE] += length
+            return 0, 0, 0, 0
+        stream, starts = lane // self.channels, bool(np.isnan(self._lane_clock[lane]))
+        slot, head = self._slot(lane, block), int(self.head[lane])
+        skip = min(max(head - slot, 0), length)
+        set_back = skip == length and block.timed and self._late_run[lane] + length > rules.window_length
+        new_run = starts or set_back or slot - head > rules.max_gap_samples
+        if new_run and stream in written:
+            return None
+        if set_back:
+            self._start_over(stream)
+            self.restarts += 1
+            return self._place_one(lane, block, written, discards)
+        if skip:
+            self._count_past(stream, slot, slot + skip, discards)
+            if skip == length:
+                self._late_run[lane] += length
+                return 0, 0, 0, 0
+        slot += skip
+        fill = 0 if new_run else slot - head
+        if new_run:
+            self.run_start[stream] = max(self.run_start[stream], slot)
+            self._filled.pop(stream, None)
+        elif fill:
+            self._filled.setdefault(stream, []).append((slot - fill, slot))
+        self._set_clock(lane, block, slot - skip)
+        self.head[lane] = slot + length - skip
+        self._late_run[lane] = 0
+        self._note(np.array([lane]), np.array([block.arrival]))
+        written.add(stream)
+        return slot, skip, length - skip, fill
+
+    def _slot(self, lane: int, block: _Block) -> int:
+        """The slot of a block's first sample by the lane's clock; a lane's first block goes beside the other lanes'."""
+        period, head, stream = self.rules.sample_period_seconds, int(self.head[lane]), lane // self.channels
+        if np.isnan(self._lane_clock[lane]):
+            clock = self.clock[stream]
+            return int(self.run_start[stream]) if np.isnan(clock) else round((block.time - clock) / period)
+        error = block.time - (self._lane_clock[lane] + head * period)
+        if block.timed:
+            contiguous = abs(error) <= self._tolerance_seconds(np.array([block.length]))[0]
+            return head if contiguous else head + round(error / period)
+        lost = int(self._lost_samples(np.array([lane]), np.array([block.length]))[0])
+        return head + (lost or round(error / period) * (error > self.rules.arrival_jitter_seconds))
+
+    def _set_clock(self, lane: int, block: _Block, slot: int) -> None:
+        """Let the lane's clock say what this block says, whose first sample is in `slot`."""
+        period = self.rules.sample_period_seconds
+        if block.timed or np.isnan(self._lane_clock[lane]):
+            self._lane_clock[lane] = block.time - slot * period
+        lag = block.time - (self._lane_clock[lane] + slot * period)
+        if slot != self.head[lane] or np.isnan(self._lag_since[lane]):
+            self._least_lag[lane], self._lag_since[lane] = np.inf, block.arrival
+        self._lane_clock[lane] += min(lag, 0.0)
+        self._least_lag[lane] = min(self._least_lag[lane], max(lag, 0.0))
+
+    def _count_past(self, stream: int, start: int, end: int, discards: Counter[Reason]) -> None:
+        reach = int(self.run_start[stream])
+        late = self.filled_between(stream, start, end) + max(min(reach, end) - start, 0)
+        discards[Reason.LATE] += min(late, end - start)
+        discards[Reason.DUPLICATE] += max(end - start - late, 0)
+
+    def _leave_laggards(self, streams: Ints) -> None:
+        """Streams whose channels drifted apart by more than the lateness go on without the laggards."""
+        heads = self.channel_heads(streams)
+        limit = heads.max(axis=1) - self.rules.lateness_samples
+        behind = heads.min(axis=1) < limit
+        for stream, slot in zip(streams[behind].tolist(), limit[behind].tolist(), strict=True):
+            lanes = self._lane_of[stream]
+            lagging = lanes[self.head[lanes] < slot]
+            self.head[lagging] = slot
+            self._lane_clock[lagging] = np.nan  # when it comes back it starts a new run
+            self.run_start[stream] = max(self.run_start[stream], slot)

@@ -1,0 +1,235 @@
+"""Windows come out of live blocks exactly as they would be cut from the whole signal."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.discards import Reason
+from monitor.core.grid import GridRules
+from monitor.core.manifest import WindowSpec
+from monitor.core.recording import Recording
+from monitor.core.windows import LaneBlocks, StreamWindows, WindowBatch, window_labels, windows_of
+
+PERIOD = 0.01
+
+
+def spec(length: int = 8, stride: int = 4, max_gap_samples: int = 2) -> WindowSpec:
+    return WindowSpec(length=length, stride=stride, max_gap_samples=max_gap_samples)
+
+
+def stream_windows(window: WindowSpec, channels: int = 1, lanes: list[list[int]] | None = None, **rules: float) -> StreamWindows:
+    made = StreamWindows(channels, window, GridRules(PERIOD, window.length, window.max_gap_samples, **rules))
+    made.open_stream(0, lanes or [list(range(channels))])
+    return made
+
+
+def blocks(*given: tuple[int, float, list[list[float]]], columns: list[list[int]] | None = None, delay: float = 0.0, timed: bool = True) -> LaneBlocks:
+    """Blocks from (lane, first time, rows)."""
+    rows = [np.asarray(values, np.float32) for _, _, values in given]
+    width = rows[0].shape[1]
+    length = np.array([len(r) for r in rows])
+    times = np.array([time for _, time, _ in given])
+    return LaneBlocks(
+        lane=np.array([lane for lane, _, _ in given]),
+        columns=np.array(columns or [list(range(width))] * len(given)),
+        first_time_seconds=times,
+        length=length,
+        arrival_seconds=times + (length - 1) * PERIOD + delay,
+        timed=timed,
+        values=np.concatenate(rows),
+    )
+
+
+def run(windows: StreamWindows, *steps: LaneBlocks) -> tuple[WindowBatch | None, Counter[Reason]]:
+    discards: Counter[Reason] = Counter()
+    batches = [batch for step in steps for batch in windows.feed(step, discards)]
+    return (WindowBatch.join(batches) if batches else None), discards
+
+
+def ramp(start: int, count: int) -> list[list[float]]:
+    return [[float(value)] for value in range(start, start + count)]
+
+
+def expected_windows(samples: np.ndarray, window: WindowSpec) -> np.ndarray:
+    starts = range(0, len(samples) - window.length + 1, window.stride)
+    return np.array([samples[s : s + window.length].T for s in starts], np.float32).reshape(-1, samples.shape[1], window.length)
+
+
+@given(
+    cuts=st.lists(st.integers(1, 40), min_size=1, max_size=25),
+    per_call=st.integers(1, 5),
+    length=st.integers(2, 20),
+    stride=st.integers(1, 25),
+    channels=st.integers(1, 3),
+    jitter=st.floats(0, 0.3),
+)
+@settings(max_examples=60, deadline=None)
+def test_however_a_signal_is_cut_into_blocks_and_calls_the_windows_are_the_same(
+    cuts: list[int], per_call: int, length: int, stride: int, channels: int, jitter: float
+) -> None:
+    window = spec(length, stride)
+    total = sum(cuts)
+    samples = np.random.default_rng(0).normal(size=(total, channels)).astype(np.float32)
+    windows = stream_windows(window, channels)
+    starts = np.cumsum([0, *cuts[:-1]])
+    wobble = np.random.default_rng(1).uniform(-jitter, jitter, len(cuts)) * PERIOD
+    pieces = [(0, 1e9 + s * PERIOD + w, samples[s : s + n].tolist()) for s, n, w in zip(starts, cuts, wobble, strict=True)]
+    calls = [blocks(*pieces[at : at + per_call]) for at in range(0, len(pieces), per_call)]
+    batch, discards = run(windows, *calls)
+    wanted = expected_windows(samples, window)
+    assert not discards
+    assert (0 if batch is None else len(batch)) == len(wanted)
+    if batch is not None:
+        np.testing.assert_array_equal(batch.values, wanted)
+        ends = 1e9 + (np.arange(len(wanted)) * stride + length - 1) * PERIOD
+        np.testing.assert_allclose(batch.end_seconds, ends, atol=PERIOD)
+        assert (batch.coverage == 1).all()
+
+
+def test_streams_do_not_mix() -> None:
+    window = spec(4, 4)
+    windows = StreamWindows(1, window, GridRules(PERIOD, 4))
+    for stream in range(40):
+        windows.open_stream(stream, [[0]])
+    batch, _ = run(windows, *(blocks(*[(s, 10.0 + step * 2 * PERIOD, [[s + 0.5]] * 2) for s in range(40)]) for step in range(6)))
+    assert batch is not None
+    assert len(batch) == 40 * 3
+    np.testing.assert_array_equal(batch.values[:, 0, :], np.repeat(batch.stream[:, None] + 0.5, 4, axis=1))
+
+
+def test_a_short_gap_is_filled_with_the_last_value_and_lowers_coverage() -> None:
+    batch, discards = run(stream_windows(spec(8, 8)), blocks((0, 0.0, ramp(0, 3)), (0, 5 * PERIOD, ramp(5, 3))))
+    assert batch is not None
+    assert batch.values[0, 0].tolist() == [0, 1, 2, 2, 2, 5, 6, 7]
+    assert batch.coverage[0] == pytest.approx(6 / 8)
+    assert not discards
+
+
+def test_a_long_gap_clears_the_window() -> None:
+    batch, _ = run(stream_windows(spec(4, 4)), blocks((0, 0.0, ramp(0, 3)), (0, 6 * PERIOD, ramp(6, 5))))
+    assert batch is not None
+    assert batch.values[:, 0].tolist() == [[6, 7, 8, 9]]
+
+
+def test_duplicates_are_refused_and_counted() -> None:
+    batch, discards = run(
+        stream_windows(spec(4, 4)),
+        blocks((0, 0.0, ramp(0, 3))),
+        blocks((0, 0.0, ramp(0, 3)), (0, 2 * PERIOD, ramp(2, 2))),
+    )
+    assert batch is not None
+    assert batch.values[:, 0].tolist() == [[0, 1, 2, 3]]
+    assert discards == Counter({Reason.DUPLICATE: 4})
+
+
+def test_a_sample_that_comes_after_its_slot_was_filled_is_late() -> None:
+    _, discards = run(stream_windows(spec(40, 40)), blocks((0, 0.0, ramp(0, 3)), (0, 4 * PERIOD, ramp(4, 1)), (0, 3 * PERIOD, ramp(3, 1))))
+    assert discards == Counter({Reason.LATE: 1})
+
+
+def test_a_timestamp_far_ahead_of_arrival_is_refused_and_the_stream_goes_on() -> None:
+    batch, discards = run(
+        stream_windows(spec(4, 4)),
+        blocks((0, 0.0, ramp(0, 2))),
+        blocks((0, 1e6, ramp(50, 2)), delay=-1e6),
+        blocks((0, 2 * PERIOD, ramp(2, 2))),
+    )
+    assert batch is not None
+    assert batch.values[:, 0].tolist() == [[0, 1, 2, 3]]
+    assert discards == Counter({Reason.FUTURE: 2})
+
+
+def test_a_clock_set_back_for_good_starts_a_new_run() -> None:
+    windows = stream_windows(spec(4, 4))
+    steps = [blocks((0, 1000 + at * PERIOD, ramp(at, 1))) for at in range(6)]
+    steps += [blocks((0, 500 + at * PERIOD, ramp(100 + at, 1))) for at in range(12)]
+    batch, discards = run(windows, *steps)
+    assert batch is not None
+    assert windows.grid.restarts == 1
+    assert batch.values[:, 0].tolist() == [[0, 1, 2, 3], [104, 105, 106, 107], [108, 109, 110, 111]]
+    assert discards.total() == 4
+
+
+def test_one_topic_per_channel_lines_up_by_time() -> None:
+    window = spec(4, 4)
+    windows = stream_windows(window, 2, lanes=[[0], [1]], lateness_samples=10)
+    steps = []
+    for at in range(8):
+        steps.append(blocks((0, at * PERIOD, [[at]]), columns=[[0]]))
+        if at >= 1:  # the second channel trails by one message, and its clock is a little off
+            steps.append(blocks((1, (at - 1) * PERIOD + 0.002, [[at - 1 + 100]]), columns=[[1]]))
+    batch, discards = run(windows, *steps)
+    assert batch is not None
+    assert batch.values.tolist() == [[[0, 1, 2, 3], [100, 101, 102, 103]]]
+    assert not discards
+
+
+def test_a_dead_channel_stops_windows_and_its_return_starts_them_again() -> None:
+    windows = stream_windows(spec(4, 4), 2, lanes=[[0], [1]], lateness_samples=3)
+
+    def both(at: int) -> LaneBlocks:
+        return blocks((0, at * PERIOD, [[at]]), (1, at * PERIOD, [[at + 100]]), columns=[[0], [1]])
+
+    def one(at: int) -> LaneBlocks:
+        return blocks((0, at * PERIOD, [[at]]), columns=[[0]])
+
+    batch, _ = run(windows, *(both(at) for at in range(4)), *(one(at) for at in range(4, 30)), *(both(at) for at in range(30, 34)))
+    assert batch is not None
+    assert batch.values[:, 1].tolist() == [[100, 101, 102, 103], [130, 131, 132, 133]]
+
+
+def test_arrival_jitter_does_not_enter_the_grid() -> None:
+    rng = np.random.default_rng(3)
+    windows = stream_windows(spec(10, 10))
+    delays = rng.exponential(0.05, 60)  # far more than a sample period
+    arrivals = np.maximum.accumulate(1e9 + np.arange(60) * 5 * PERIOD + delays)
+    steps = [blocks((0, arrival, ramp(at * 5, 5)), timed=False) for at, arrival in enumerate(arrivals)]
+    batch, discards = run(windows, *steps)
+    assert batch is not None
+    np.testing.assert_array_equal(batch.values[:, 0].ravel(), np.arange(300))
+    assert not discards
+
+
+def test_without_timestamps_a_lasting_lag_of_one_sample_is_a_lost_sample() -> None:
+    window = WindowSpec(length=10, stride=10)
+    windows = StreamWindows(1, window, GridRules(1.0, 10))
+    windows.open_stream(0, [[0]])
+    steps = []
+    for at in [*range(15), *range(16, 40)]:
+        step = blocks((0, 0.0, ramp(at, 1)), timed=False)
+        step.arrival_seconds[:] = at + 0.1 * (at % 3)
+        steps.append(step)
+    batch, _ = run(windows, *steps)
+    assert batch is not None
+    assert batch.values[2, 0].tolist() == list(range(20, 30))
+    assert batch.coverage.tolist() == pytest.approx([1, 0.9, 1, 1])
+
+
+def test_a_message_longer_than_the_ring_loses_nothing() -> None:
+    batch, discards = run(stream_windows(spec(8, 3)), blocks((0, 0.0, ramp(0, 5000))))
+    assert batch is not None
+    np.testing.assert_array_equal(batch.values, expected_windows(np.arange(5000.0)[:, None], spec(8, 3)))
+    assert not discards
+
+
+def test_a_number_given_to_a_new_stream_starts_clean() -> None:
+    windows = stream_windows(spec(4, 4))
+    run(windows, blocks((0, 0.0, ramp(0, 3))))
+    windows.open_stream(0, [[0]])
+    batch, discards = run(windows, blocks((0, 3 * PERIOD, ramp(3, 4))))
+    assert batch is not None
+    assert batch.values[:, 0].tolist() == [[3, 4, 5, 6]]
+    assert not discards
+
+
+def test_a_recording_is_cut_as_the_daemon_would_and_labelled_by_time() -> None:
+    time = np.concatenate([np.arange(20), np.arange(100, 120)]).astype(float)
+    labels = (time == 110).astype(np.int8)
+    recording = Recording("r", ("a",), np.arange(40, dtype=np.float32)[:, None], time, 1.0, labels, np.zeros(40, np.int64))
+    window = spec(8, 4)
+    batch = windows_of(recording, window, 1.0)
+    assert batch.end_seconds.tolist() == [7, 11, 15, 19, 107, 111, 115, 119]
+    assert window_labels(recording, batch, 8).tolist() == [0, 0, 0, 0, 0, 1, 1, 0]
