@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""The device dashboard: one stream, what is unlike normal about it, and since when."""
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.models import dashboard as model
+from panels import (
+    DATASOURCE,
+    QUALITIES,
+    SCORE_STEPS,
+    STATES,
+    bars,
+    choice,
+    codes,
+    fixed,
+    frame,
+    lines,
+    mapping,
+    number,
+    query,
+    stacked,
+    timeline,
+    with_threshold_line,
+)
+
+UID = "residuald-device"
+HERE = 'instance=~"$instance", stream="$stream"'
+STATE = codes("residuald_stream_state", "state", list(STATES), HERE)
+QUALITY = codes("residuald_stream_quality", "quality", list(QUALITIES), HERE)
+# the model's threshold, spread over its streams
+THRESHOLD = (
+    "residuald_artifact_threshold * on (instance, model) group_right () "
+    f"(0 * residuald_reconstruction_error{{{HERE}}} + 1)"
+)
+
+
+def dashboard() -> build.Dashboard:
+    """Build the device dashboard."""
+    board = frame(UID, "residuald device", "One stream: its score, the channels behind it, and what its data is like.")
+    streams = 'label_values(residuald_stream_info{instance=~"$instance"}, stream)'
+    board.with_variable(choice("stream", "Stream", streams, several=False))
+    board.link(
+        build.DashboardLink("Fleet").type(model.DashboardLinkType.LINK).url("/d/residuald-fleet").keep_time(True)
+    )
+    board.annotation(
+        build.AnnotationQuery()
+        .name("Firing")
+        .datasource(DATASOURCE)
+        .enable(True)
+        .icon_color("red")
+        .expr(f'residuald_stream_state{{{HERE}, state="firing"}} == 1')
+    )
+    _numbers(board)
+    _score(board)
+    _channels(board)
+    _data(board)
+    return board
+
+
+def _numbers(board: build.Dashboard) -> None:
+    board.with_panel(
+        number(
+            "State", "pending and firing: k of n windows above the threshold.", query(STATE), [(None, "text")]
+        ).mappings(mapping(STATES))
+    ).with_panel(
+        number("Data quality", "Whether its windows can be trusted.", query(QUALITY), [(None, "text")]).mappings(
+            mapping(QUALITIES)
+        )
+    ).with_panel(
+        number(
+            "Score", "Reconstruction error / threshold.", query(f"residuald_window_score{{{HERE}}}"), SCORE_STEPS
+        ).decimals(2)
+    ).with_panel(
+        number(
+            "Last sample",
+            "Event time of the newest sample, before now.",
+            query(f"time() - residuald_last_sample_timestamp_seconds{{{HERE}}}"),
+            [(None, "green"), (30.0, "orange")],
+        ).unit("s")
+    ).with_panel(
+        number(
+            "Windows scored",
+            "In the shown time range.",
+            query(f"increase(residuald_windows_scored_total{{{HERE}}}[$__range])").instant(),
+            [(None, "text")],
+        ).decimals(0)
+    ).with_panel(
+        number(
+            "Windows anomalous",
+            "Of those scored in the shown time range.",
+            query(
+                f"increase(residuald_windows_anomalous_total{{{HERE}}}[$__range]) "
+                f"/ increase(residuald_windows_scored_total{{{HERE}}}[$__range])"
+            ).instant(),
+            [(None, "text")],
+        ).unit("percentunit")
+    )
+
+
+def _score(board: build.Dashboard) -> None:
+    board.with_panel(
+        with_threshold_line(
+            lines(
+                "Score",
+                "Reconstruction error / threshold: above 1 the window is anomalous.",
+                "none",
+                query(f"residuald_window_score{{{HERE}}}", "score"),
+                span=24,
+            )
+        )
+    ).with_panel(timeline("State", "From window to alert.", query(STATE, "state"), STATES).height(4))
+
+
+def _channels(board: build.Dashboard) -> None:
+    error = f"residuald_channel_error{{{HERE}}}"
+    board.with_row(build.Row("Channels"))
+    board.with_panel(
+        stacked(lines("Error by channel", "What each channel adds.", "none", query(error, "{{channel}}"), span=16))
+    ).with_panel(
+        bars(
+            "Share of the error",
+            "Which channel to look at first.",
+            "percentunit",
+            query(
+                f"sort_desc({error} / ignoring (channel) group_left () sum without (channel) ({error}))", "{{channel}}"
+            ).instant(),
+        )
+        .color_scheme(fixed("blue"))
+        .max(1)
+        .span(8)
+    )
+
+
+def _data(board: build.Dashboard) -> None:
+    board.with_row(build.Row("Data"))
+    board.with_panel(
+        timeline(
+            "Data quality", "Windows of other than good data are withheld.", query(QUALITY, "quality"), QUALITIES
+        ).height(4)
+    ).with_panel(
+        lines(
+            "Reconstruction error",
+            "In squared normalized units, with the threshold of the model in use.",
+            "none",
+            query(f"residuald_reconstruction_error{{{HERE}}}", "error"),
+            query(THRESHOLD, "threshold", "B"),
+        )
+    ).with_panel(
+        lines(
+            "Windows",
+            "Scored, and anomalous among them.",
+            "cps",
+            query(f"rate(residuald_windows_scored_total{{{HERE}}}[$__rate_interval])", "scored"),
+            query(f"rate(residuald_windows_anomalous_total{{{HERE}}}[$__rate_interval])", "anomalous", "B"),
+        )
+    )
