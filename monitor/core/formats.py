@@ -39,6 +39,18 @@ class JsonFormat(_Format):
             raise ValueError(f"give exactly one of `values`, `rows`, `fields` (given: {', '.join(given) or 'none'})")
         return self
 
+    @model_validator(mode="after")
+    def _paths_are_apart(self) -> "JsonFormat":
+        places = [path for path in (self.values, self.rows, *(self.fields or ())) if path is not None]
+        paths = [*places, *([] if self.timestamp is None else [self.timestamp])]
+        for path in paths:
+            inside = [other for other in paths if other.startswith(f"{path}.")]
+            if inside:
+                raise ValueError(f"field `{path}` cannot hold a value and also the field `{inside[0]}`")
+        if self.timestamp in places:
+            raise ValueError(f"field `{self.timestamp}` cannot be the timestamp and also a value")
+        return self
+
 
 class NumberFormat(_Format):
     """The payload is one plain number as text, e.g. `21.5`. It carries no timestamp."""

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.csv_table import TableError, parse_table
+from monitor.core.float32 import to_float32
 from monitor.core.names import is_name, safe_name
 from monitor.core.timestamps import LATEST_SECONDS
 
@@ -104,7 +105,7 @@ def _parse_csv(name: str, data: bytes) -> Recording:
     return Recording(
         name=name,
         channels=tuple(columns),
-        samples=np.column_stack([_float32(column) for column in columns.values()]),
+        samples=np.column_stack([to_float32(column) for column in columns.values()]),
         time_seconds=time_seconds,
         sample_period_seconds=_median_step_seconds(time_seconds, segment),
         labels=None if label is None else _labels("label", label, len(label)),
@@ -137,10 +138,10 @@ def _parse_npz(name: str, data: bytes) -> Recording | WindowSet:
         raise RecordingError(f"`{main}` is empty: shape {list(values.shape)}")
     labels = _labels("labels", _real(arrays, "labels"), len(values)) if "labels" in arrays else None
     if main == "windows":
-        return WindowSet(name, channels, _float32(values), labels)
+        return WindowSet(name, channels, to_float32(values), labels)
     segment = _segment(arrays, len(values))
     time_seconds, period_seconds = _npz_time(arrays, segment)
-    return Recording(name, channels, _float32(values), time_seconds, period_seconds, labels, segment)
+    return Recording(name, channels, to_float32(values), time_seconds, period_seconds, labels, segment)
 
 
 def _npz_channels(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
@@ -227,11 +228,6 @@ def _median_step_seconds(time_seconds: NDArray[np.float64], segment: NDArray[np.
     if not forward.size:
         raise RecordingError("the sample period cannot be told: `time` never advances within a segment")
     return float(np.median(forward))
-
-
-def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is judged as such
-        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _listed(names: Sequence[str] | Mapping[str, Any]) -> str:
