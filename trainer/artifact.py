@@ -1,0 +1,90 @@
+"""The artifact folder: `models/NAME/VERSION.pt`, its report, and `current`, a link to the version in use."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from monitor.core.names import is_name
+from trainer.errors import ArtifactError, OutputError
+
+CURRENT = "current"
+
+
+def model_name(folder: Path) -> str:
+    """Take the model's name from its folder.
+
+    Raises:
+        OutputError: the folder's name is not safe as a model name.
+
+    """
+    name = folder.absolute().name
+    if not is_name(name):
+        raise OutputError(f"--out {folder}: the folder names the model; use letters, digits and _ . : - only")
+    return name
+
+
+def publish(folder: Path, version: str, artifact: bytes, report: str) -> Path:
+    """Write report and artifact, then point `current` at the artifact; return the artifact's path.
+
+    Every step is atomic: a reader of `current` sees the old artifact or the new one, whole, also after a power cut.
+
+    Raises:
+        OutputError: the folder cannot be written.
+
+    """
+    path = folder / f"{version}.pt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_whole(folder / f"{version}.report.html", report.encode())
+        _write_whole(path, artifact)
+        _point(folder / CURRENT, path.name)
+    except OSError as error:
+        raise OutputError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    return path
+
+
+def read_artifact(path: Path) -> tuple[str, bytes]:
+    """Read an artifact, name and bytes: the file `path`, or the current one of the model folder `path`.
+
+    Raises:
+        ArtifactError: it is not there.
+
+    """
+    if path.is_dir():
+        path = path / CURRENT
+    try:
+        return str(path), path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; give an artifact file or a folder that `fit` wrote") from None
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write beside the target, flush to the disk, then take the target's name."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o644)  # the daemon may run as another user
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    _flush_folder(path.parent)
+
+
+def _point(link: Path, target: str) -> None:
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+    _flush_folder(link.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder: a rename is on the disk only once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,153 @@
+"""`residuald-trainer`: the command line.
+
+Commands are imported when they run, so that `--help` does not wait for torch.
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from monitor import __version__
+from trainer.errors import TrainerError
+
+EXIT_CODES = """\
+exit codes:
+  0 done   2 usage   65 data   66 artifact   70 training diverged   73 cannot write   78 settings   130 interrupted
+"""
+
+DATA_FILES = """\
+data files:
+  CSV            a header; `time` (ISO 8601 or epoch seconds), one column per channel, optionally `label` (1 = anomaly)
+  NPZ samples    samples [n, C], channels [C], sample_rate_hz or time [n], optionally labels [n] and segment [n]
+  NPZ windows    windows [N, C, L], channels [C], optionally labels [N]
+"""
+
+FIT = f"""\
+Fit an autoencoder to normal data and write models/NAME/VERSION.pt (TorchScript with its manifest), a report
+VERSION.report.html with plots, and the link models/NAME/current, which the daemon follows.
+
+Each recording is split by time: its beginning trains, then a part decides when to stop, and its end sets the threshold.
+Windows labelled anomalous are left out of all three; the report shows how well the model tells them apart.
+
+examples:
+  residuald-trainer fit --data motor-1.npz motor-2.npz --out models/motor
+  residuald-trainer fit --data ecg.csv --out models/ecg --family conv --window 256 --stride 64
+  residuald-trainer fit --data pump.csv --out models/pump --config pump.toml --seed 1
+
+{DATA_FILES}
+a settings file (every key is optional; these are the defaults unless said otherwise):
+  seed = 0
+  [[channel]]                        # default: all channels of the data, without unit and range
+  name = "vib_x"
+  unit = "g"
+  low = -16.0                        # what the sensor can physically deliver
+  high = 16.0
+  [window]                           # default: about one second, half overlapping
+  length = 256
+  stride = 128
+  max_gap_samples = 2
+  min_coverage = 0.8
+  [normalization]
+  kind = "fixed"                     # fixed (from the training data), window, stream
+  [model]
+  family = "dense"                   # dense: hidden = [64, 32, 8]; conv: features = [16, 32, 32]; pca: components = 0.9
+  [training]
+  max_epochs = 300
+  patience_epochs = 30
+  batch_windows = 64
+  learning_rate = 0.001
+  [split]
+  validation = 0.15
+  calibration = 0.25
+  [calibration]
+  rule = "quantile"                  # quantile (a level), mean_std, mad (how many of them)
+  setting = 0.995
+
+{EXIT_CODES}"""
+
+EVALUATE = f"""\
+Score data files with an artifact, exactly as the daemon would, and say how well anomalies are told from normal.
+Figures: AUC-ROC, AUC-PR (average precision), and at the deployed threshold F1, precision, recall and the
+false-alarm rate (alarms among normal windows). Without labels there is only the alarm rate.
+
+examples:
+  residuald-trainer evaluate --model models/motor --data faulty.npz
+  residuald-trainer evaluate --model models/ecg/20250101T120000Z-1a2b3c4d.pt --data *.csv --json
+  residuald-trainer evaluate --model models/ecg --data ecg.csv --scores scores.csv
+
+{DATA_FILES}
+{EXIT_CODES}"""
+
+INSPECT = f"""\
+Show what an artifact says about itself and check that it computes its golden windows' errors on this machine.
+
+examples:
+  residuald-trainer inspect models/motor
+  residuald-trainer inspect models/motor/20250101T120000Z-1a2b3c4d.pt --json
+
+{EXIT_CODES}"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="residuald-trainer",
+        description="Make, measure and look at the models that residuald watches streams with.",
+        epilog=f"Each command explains itself: residuald-trainer fit --help\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"residuald-trainer {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    fit = _command(commands, "fit", "fit a model to normal data", FIT)
+    _add_data(fit)
+    fit.add_argument("--out", type=Path, required=True, metavar="models/NAME", help="the model's folder; NAME names it")
+    fit.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML); the options below win over it")
+    fit.add_argument("--family", choices=("dense", "conv", "pca"), help="kind of model (default: dense)")
+    fit.add_argument("--window", type=int, metavar="N", help="samples per window (default: about one second)")
+    fit.add_argument(
+        "--stride", type=int, metavar="N", help="samples from one window to the next (default: half of it)"
+    )
+    fit.add_argument("--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say")
+    fit.add_argument("--normalization", choices=("fixed", "window", "stream"), help="default: fixed")
+    fit.add_argument("--seed", type=int, metavar="N", help="decides initial weights and shuffling (default: 0)")
+
+    evaluate = _command(commands, "evaluate", "measure a model on data", EVALUATE)
+    evaluate.add_argument("--model", type=Path, required=True, metavar="MODEL", help="models/NAME or an artifact file")
+    _add_data(evaluate)
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    evaluate.add_argument("--scores", type=Path, metavar="FILE.csv", help="also write one line per window")
+
+    inspect = _command(commands, "inspect", "show an artifact's manifest and check it", INSPECT)
+    inspect.add_argument("model", type=Path, metavar="MODEL", help="models/NAME or an artifact file")
+    inspect.add_argument("--json", action="store_true", help="print the manifest and the check as JSON")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, text: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=summary, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, nargs="+", metavar="FILE", help="data files (.csv, .npz), one per recording"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = importlib.import_module(f"trainer.commands.{args.command}").run(args)
+    except TrainerError as error:
+        print(f"residuald-trainer: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("residuald-trainer: interrupted, nothing was written", file=sys.stderr)
+        return 130
+    return code

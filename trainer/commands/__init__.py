@@ -1,0 +1,1 @@
+"""One module per command of `residuald-trainer`; each has `run(args) -> exit code`."""

@@ -1,0 +1,70 @@
+"""`residuald-trainer fit`: data files to a published artifact."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from trainer.artifact import CURRENT, model_name, publish
+from trainer.corpus import gather
+from trainer.data import read_files
+from trainer.fitting import fit
+from trainer.report import render_report, summary
+from trainer.settings import load_settings
+
+_OPTIONS = {
+    "family": "model.family",
+    "window": "window.length",
+    "stride": "window.stride",
+    "sample_rate": "window.sample_rate_hz",
+    "normalization": "normalization.kind",
+    "seed": "seed",
+}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, publish, and say where the results are."""
+    notes, out = Console(stderr=True), Console()
+    name = model_name(args.out)
+    settings = load_settings(args.config, _overrides(args))
+    with notes.status("reading and cutting the data"):
+        corpus = gather(read_files(args.data), settings)
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[train]:.4g}, validation {task.fields[validation]:.4g}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=notes) as progress:
+        nan = float("nan")
+        bar = progress.add_task("training", total=settings.training.max_epochs, train=nan, validation=nan)
+
+        def on_epoch(done: int, train: float, validation: float) -> None:
+            progress.update(bar, completed=done, train=train, validation=validation)
+
+        fitted = fit(corpus, settings, name, datetime.now(UTC), on_epoch)
+        epochs = len(fitted.history.train_loss)
+        progress.update(bar, total=epochs, description="trained")
+    with notes.status("drawing the report"):
+        report = render_report(corpus, fitted)
+    path = publish(args.out, fitted.manifest.version, fitted.artifact, report)
+
+    if fitted.calibrated.shortfall:
+        notes.print(f"[yellow]note:[/] {fitted.calibrated.shortfall}", highlight=False)
+    table = Table.grid(padding=(0, 2))
+    for label, text in summary(fitted.manifest):
+        table.add_row(label, text)
+    out.print(table)
+    out.print(f"artifact  {path}\nreport    {path.with_suffix('')}.report.html", soft_wrap=True, highlight=False)
+    out.print(f"in use    {args.out / CURRENT}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    return {path: getattr(args, option) for option, path in _OPTIONS.items() if getattr(args, option) is not None}

@@ -1,0 +1,121 @@
+"""The corpus: all windows of a fit, which part each serves, and the numbers that normalize it."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.manifest import ChannelSpec, DataRange, NormalizationSpec, WindowSpec
+from monitor.core.normalize import Normalizer
+from monitor.core.recording import Recording
+from trainer.data import Cut, DataFile, agree_on_channels, cut, plan_windows, withheld_reasons
+from trainer.errors import DataError
+from trainer.normalization import normalization_spec
+from trainer.settings import FitSettings
+from trainer.split import Part, split_by_time
+from trainer.windows import Windows
+
+# Below these a fit is not worth its name: no weights to learn, no stop to find, no threshold to trust.
+MIN_WINDOWS = {Part.TRAIN: 30, Part.VALIDATION: 5, Part.CALIBRATION: 20}
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a fit works on.
+
+    parts: who serves for what; none of these windows is labelled anomalous. anomalous: the labelled anomalies, for
+    figures only. ranges: per file, what was used and what was left out.
+    """
+
+    channels: tuple[ChannelSpec, ...]
+    window: WindowSpec
+    sample_period_seconds: float
+    normalization: NormalizationSpec
+    parts: dict[Part, Windows]
+    anomalous: Windows
+    ranges: tuple[DataRange, ...]
+
+
+def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
+    """Cut, sort out, split and normalize.
+
+    Windows that are labelled anomalous, hold a non-finite value or too few received samples never train, validate or
+    calibrate. Normalization numbers come from the training part alone.
+
+    Raises:
+        DataError: the files do not agree with each other, or too few windows are left.
+
+    """
+    channels = agree_on_channels(files, settings.channel)
+    spec, period = plan_windows(files, settings.window)
+    names = tuple(channel.name for channel in channels)
+    cuts = [cut(file, number, names, spec, period) for number, file in enumerate(files)]
+
+    withheld = [withheld_reasons(piece.batch, spec.min_coverage) for piece in cuts]
+    reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, cuts, strict=True)]
+    gap_seconds = (spec.length + 0.5) * period  # one window; the half sample absorbs rounding
+    parts = [
+        split_by_time(piece.start_seconds, piece.batch.end_seconds, reason == "", gap_seconds, settings.split)
+        for piece, reason in zip(cuts, reasons, strict=True)
+    ]
+    for reason, part in zip(reasons, parts, strict=True):
+        reason[part == Part.GAP] = "split_gap"
+    _require_enough(parts, reasons)
+
+    train = np.concatenate([piece.batch.values[part == Part.TRAIN] for piece, part in zip(cuts, parts, strict=True)])
+    normalization = normalization_spec(train, settings.normalization)
+    normalizer = Normalizer(normalization, len(channels))
+    normalized: list[Windows] = []
+    for piece, reason, part, untrusted in zip(cuts, reasons, parts, withheld, strict=True):
+        # labels have no say here: the daemon, which has none, learns from these windows too
+        centre, scale, ready = normalizer.parameters(piece.batch, untrusted == "")
+        warming_up = ~ready & np.isin(reason, ("", "labelled_anomalous"))
+        reason[warming_up] = "warming_up"
+        part[warming_up] = Part.UNUSED
+        normalized.append(Windows(piece.batch.values, centre, scale))
+    _require_enough(parts, reasons)
+
+    everything = Windows.join(normalized)
+    part_of, reason_of = np.concatenate(parts), np.concatenate(reasons)
+    return Corpus(
+        channels=channels,
+        window=spec,
+        sample_period_seconds=period,
+        normalization=normalization,
+        parts={part: everything[part_of == part] for part in MIN_WINDOWS},
+        anomalous=everything[reason_of == "labelled_anomalous"],
+        ranges=tuple(_range(piece, reason) for piece, reason in zip(cuts, reasons, strict=True)),
+    )
+
+
+def _with_labels(withheld: NDArray[np.str_], labels: NDArray[np.int8] | None) -> NDArray[np.str_]:
+    if labels is None:
+        return withheld.copy()
+    return np.where((withheld == "") & (labels == 1), "labelled_anomalous", withheld)
+
+
+def _range(piece: Cut, reasons: NDArray[np.str_]) -> DataRange:
+    timed = isinstance(piece.file.content, Recording) and len(piece) > 0
+    return DataRange(
+        name=piece.file.name,
+        sha256=piece.file.sha256,
+        windows=len(piece),
+        start_seconds=float(piece.start_seconds.min()) if timed else None,
+        end_seconds=float(piece.batch.end_seconds.max()) if timed else None,
+        excluded=dict(Counter(reasons[reasons != ""].tolist())),
+    )
+
+
+def _require_enough(parts: list[NDArray[np.int8]], reasons: list[NDArray[np.str_]]) -> None:
+    have = Counter(np.concatenate(parts).tolist())
+    if all(have[part] >= least for part, least in MIN_WINDOWS.items()):
+        return
+    excluded = Counter(np.concatenate(reasons).tolist())
+    usable = excluded.pop("", 0)
+    left_out = ", ".join(f"{count} {reason}" for reason, count in excluded.items()) or "none"
+    counts = ", ".join(f"{have[part]} of {least} for {part.name.lower()}" for part, least in MIN_WINDOWS.items())
+    raise DataError(
+        f"too few windows: {counts} (usable {usable}; left out: {left_out}). "
+        "Give more normal data, or a shorter --window or --stride"
+    )

@@ -1,0 +1,147 @@
+"""A fit from parsed files to artifact bytes: gather, train, compile, calibrate, describe. Nothing is written here."""
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monitor import __version__
+from monitor.core.manifest import Array, Golden, Manifest, Provenance
+from trainer.calibrate import Calibrated, calibrate
+from trainer.corpus import Corpus
+from trainer.errors import ArtifactError
+from trainer.export import CompiledScorer, golden_deviation, load_artifact, normalize
+from trainer.loop import History, OnEpoch
+from trainer.metrics import auc_pr, auc_roc
+from trainer.models import FAMILIES
+from trainer.models.autoencoder import Autoencoder
+from trainer.settings import FitSettings
+from trainer.split import Part
+from trainer.windows import Windows
+
+GOLDEN_WINDOWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a fit leaves behind. errors: float32 [N] per part, keyed by the part's name, and for labelled anomalies."""
+
+    manifest: Manifest
+    artifact: bytes
+    scorer: CompiledScorer
+    history: History
+    errors: dict[str, NDArray[np.float32]]
+    calibrated: Calibrated
+
+
+def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_epoch: OnEpoch) -> Fitted:
+    """Fit a model called `name`. `created` is UTC and becomes part of the version.
+
+    Raises:
+        TrainingError: the optimization failed.
+        ArtifactError: the artifact, loaded back, does not compute what the fitted model computed.
+
+    """
+    model, history = train_model(corpus, settings, on_epoch)
+    scorer = CompiledScorer.compile(model)
+    errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
+    calibrated = calibrate(errors["calibration"], settings.calibration)
+    if len(corpus.anomalous):
+        errors["anomalous"] = scorer.errors(corpus.anomalous)[0]
+    manifest = Manifest(
+        schema_version=1,
+        model=name,
+        version=_version(created, model, corpus),
+        channels=corpus.channels,
+        sample_period_seconds=corpus.sample_period_seconds,
+        window=corpus.window,
+        normalization=corpus.normalization,
+        family=settings.model.family,
+        settings=model.describe(),
+        parameters=sum(tensor.numel() for tensor in model.state_dict().values()),
+        threshold=calibrated.threshold,
+        calibration=calibrated.calibration,
+        golden=_golden(corpus.parts[Part.CALIBRATION], scorer),
+        provenance=_provenance(corpus, settings, created),
+        evaluation=_held_out_figures(errors, calibrated.threshold),
+    )
+    artifact = scorer.to_bytes(manifest)
+    loaded = load_artifact(manifest.version, artifact)
+    deviation = golden_deviation(loaded)
+    if deviation > manifest.golden.tolerance:
+        raise ArtifactError(f"the exported model differs from the fitted one by {deviation:.2g} of the threshold")
+    return Fitted(manifest, artifact, loaded.scorer, history, errors, calibrated)
+
+
+def train_model(corpus: Corpus, settings: FitSettings, on_epoch: OnEpoch) -> tuple[Autoencoder, History]:
+    """Build and train the model that `settings` name. The seed decides weights and shuffling."""
+    family = FAMILIES[settings.model.family]
+    train, validation = (_normalized(corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = family.build(settings.model, len(corpus.channels), corpus.window.length)
+    history = family.fit(model, train, validation, settings.training, settings.seed, on_epoch)
+    return model.eval(), history
+
+
+def _normalized(windows: Windows) -> Tensor:
+    return normalize(*map(torch.from_numpy, (windows.values, windows.centre, windows.scale)))
+
+
+def _version(created: datetime, model: Autoencoder, corpus: Corpus) -> str:
+    """Name the version: the time to sort by, and a hash that tells apart what was made in the same second."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    for data in corpus.ranges:
+        digest.update(data.sha256.encode())
+    return f"{created:%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
+
+
+def _golden(windows: Windows, scorer: CompiledScorer) -> Golden:
+    """Calibration windows from the smallest error to the largest, with their errors."""
+    error, channel_error = scorer.errors(windows)
+    ranks = np.linspace(0, len(windows) - 1, min(GOLDEN_WINDOWS, len(windows))).round().astype(np.int64)
+    chosen = np.argsort(error, kind="stable")[ranks]
+    return Golden(
+        windows=Array.of(windows.values[chosen]),
+        centre=Array.of(windows.centre[chosen]),
+        scale=Array.of(windows.scale[chosen]),
+        error=Array.of(error[chosen]),
+        channel_error=Array.of(channel_error[chosen]),
+    )
+
+
+def _provenance(corpus: Corpus, settings: FitSettings, created: datetime) -> Provenance:
+    return Provenance(
+        created=created.isoformat(timespec="seconds"),
+        code_version=__version__,
+        torch_version=torch.__version__,
+        python_version=platform.python_version(),
+        seed=settings.seed,
+        data=corpus.ranges,
+        train_windows=len(corpus.parts[Part.TRAIN]),
+        validation_windows=len(corpus.parts[Part.VALIDATION]),
+        calibration_windows=len(corpus.parts[Part.CALIBRATION]),
+    )
+
+
+def _held_out_figures(errors: dict[str, NDArray[np.float32]], threshold: float) -> dict[str, float]:
+    """Labelled anomalies against the calibration part. No F1: the threshold was set on these very normal windows."""
+    if "anomalous" not in errors:
+        return {}
+    normal, anomalous = errors["calibration"], errors["anomalous"]
+    scores = np.concatenate([normal, anomalous])
+    labels = np.repeat(np.array([0, 1], np.int8), [len(normal), len(anomalous)])
+    figures = {
+        "auc_roc": auc_roc(scores, labels),
+        "auc_pr": auc_pr(scores, labels),
+        "recall": float(np.mean(anomalous > threshold)),
+        "anomalous_windows": float(len(anomalous)),
+    }
+    return {key: value for key, value in figures.items() if value is not None}

@@ -1,0 +1,34 @@
+"""The numbers that normalization needs, from the training windows and from nothing else."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.manifest import NormalizationSpec
+from trainer.settings import NormalizationSettings
+
+# A window or stream that moves less than this fraction of the training data's standard deviation is taken as still:
+# dividing by its own tiny deviation would turn sensor noise into an anomaly.
+FLOOR_FRACTION = 0.05
+
+# A channel that never moves in training has no scale of its own. One percent of its level (or one unit, at level 0)
+# makes a later move visible without making it infinite.
+CONSTANT_FRACTION = 0.01
+
+
+def normalization_spec(windows: NDArray[np.float32], settings: NormalizationSettings) -> NormalizationSpec:
+    """Centre, scale and scale floor per channel from training windows [N, C, L], all finite."""
+    values = windows.astype(np.float64)
+    centre = values.mean(axis=(0, 2))  # [C]
+    deviation = values.std(axis=(0, 2))
+    # float32 keeps about seven digits: what varies less than that around its level is constant
+    constant = deviation <= 1e-6 * np.abs(centre)
+    level = np.where(centre == 0, 1.0, CONSTANT_FRACTION * np.abs(centre))
+    floor = np.where(constant, level, FLOOR_FRACTION * deviation)
+    fixed = settings.kind == "fixed"
+    return NormalizationSpec(
+        kind=settings.kind,
+        centre=tuple(centre.tolist()) if fixed else None,
+        scale=tuple(np.maximum(deviation, floor).tolist()) if fixed else None,
+        scale_floor=tuple(floor.tolist()),
+        warmup_windows=settings.warmup_windows,
+    )

@@ -1,0 +1,152 @@
+"""The report of a fit: one HTML file that needs nothing beside it."""
+
+import base64
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+
+from monitor.core.manifest import Manifest
+from trainer import plots
+from trainer.corpus import Corpus
+from trainer.fitting import Fitted
+from trainer.split import Part
+from trainer.windows import Windows
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }
+th { font-weight: 600; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+img { max-width: 100%; background: white; } p.warning { border-left: 4px solid #D55E00; padding-left: .8rem; }
+code { overflow-wrap: anywhere; }
+"""
+
+ERRORS_NOTE = (
+    "The threshold follows from the calibration windows, which neither fitted nor stopped the model. "
+    "Anomalous windows are those labelled in the data; they only appear here."
+)
+
+
+def render_report(corpus: Corpus, fitted: Fitted) -> str:
+    """Render the report: what was fitted to what, the loss, the error distribution, and what the model sees."""
+    manifest = fitted.manifest
+    warning = [f'<p class="warning">{escape(fitted.calibrated.shortfall)}</p>'] if fitted.calibrated.shortfall else []
+    body = [
+        f"<h1>{escape(manifest.model)} <small>{escape(manifest.version)}</small></h1>",
+        *warning,
+        _table(summary(manifest)),
+        "<h2>Loss</h2>",
+        f"<p>{_stopping(fitted)}</p>",
+        _image(plots.loss_curve(fitted.history), "Loss per epoch"),
+        "<h2>Reconstruction errors</h2>",
+        f"<p>{ERRORS_NOTE}</p>",
+        _image(plots.error_distribution(fitted.errors, manifest.threshold), "Distribution of reconstruction errors"),
+        "<h2>Reconstructions</h2>",
+        f"<p>{_examples_note(manifest)}</p>",
+        _image(_examples(corpus, fitted), "Best, typical and worst reconstructions"),
+        "<h2>Data</h2>",
+        _data_table(manifest),
+        "<h2>Settings</h2>",
+        _table((key, str(value)) for key, value in manifest.settings.items()),
+    ]
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            f"<title>{escape(manifest.model)} {escape(manifest.version)}</title><style>{STYLE}</style></head><body>",
+            *body,
+            "</body></html>\n",
+        ]
+    )
+
+
+def summary(manifest: Manifest) -> list[tuple[str, str]]:
+    """List what a person asks first about an artifact, as label and text."""
+    window, period, made = manifest.window, manifest.sample_period_seconds, manifest.provenance
+    calibration = manifest.calibration
+    lines = [
+        ("family", f"{manifest.family}, {manifest.parameters:,} parameters"),
+        ("channels", ", ".join(f"{c.name} ({c.unit})" if c.unit else c.name for c in manifest.channels)),
+        (
+            "window",
+            f"{window.length} samples ({window.length * period:g} s) at {1 / period:g} Hz, every {window.stride}",
+        ),
+        ("normalization", manifest.normalization.kind),
+        (
+            "threshold",
+            f"{manifest.threshold:.6g} ({calibration.rule} {calibration.setting:.5g} of {calibration.windows} windows)",
+        ),
+        (
+            "windows",
+            f"{made.train_windows} train, {made.validation_windows} validation, {made.calibration_windows} calibration",
+        ),
+        ("made", f"{made.created} by residuald {made.code_version}, torch {made.torch_version}, seed {made.seed}"),
+    ]
+    if manifest.evaluation:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.evaluation.items())
+        lines.append(("labelled anomalies against calibration", figures))
+    return lines
+
+
+def _stopping(fitted: Fitted) -> str:
+    epochs, best = len(fitted.history.train_loss), fitted.history.best_epoch + 1
+    if epochs == 1:
+        return "Solved in one step."
+    return f"{epochs} epochs; the weights of epoch {best} had the lowest validation loss and were kept."
+
+
+def _examples(corpus: Corpus, fitted: Fitted) -> bytes:
+    calibration = corpus.parts[Part.CALIBRATION]
+    order = np.argsort(fitted.errors["calibration"], kind="stable")
+    chosen = order[[0, len(order) // 2, -1]]
+    titles = [
+        f"{word}, score {fitted.errors['calibration'][index] / fitted.manifest.threshold:.2f}"
+        for word, index in zip(("best", "typical", "worst"), chosen, strict=True)
+    ]
+    windows = calibration[chosen]
+    if len(corpus.anomalous):
+        middle = np.argsort(fitted.errors["anomalous"], kind="stable")[len(corpus.anomalous) // 2]
+        titles.append(f"typical anomaly, score {fitted.errors['anomalous'][middle] / fitted.manifest.threshold:.2f}")
+        windows = Windows.join([windows, corpus.anomalous[np.array([middle])]])
+    _, channel_error = fitted.scorer.errors(windows)
+    # where there are too many channels for a page, show those that are reconstructed worst
+    rows = np.sort(np.argsort(-channel_error.max(axis=0), kind="stable")[: plots.MAX_CHANNELS])
+    return plots.reconstructions(
+        titles,
+        windows.values[:, rows],
+        fitted.scorer.reconstruct(windows)[:, rows],
+        [corpus.channels[row].name for row in rows],
+        corpus.sample_period_seconds,
+    )
+
+
+def _examples_note(manifest: Manifest) -> str:
+    note = "Held-out calibration windows in the units of the data; the score is error / threshold."
+    if len(manifest.channels) > plots.MAX_CHANNELS:
+        note += f" Of {len(manifest.channels)} channels, the {plots.MAX_CHANNELS} with the largest errors."
+    return note
+
+
+def _data_table(manifest: Manifest) -> str:
+    rows = []
+    for data in manifest.provenance.data:
+        excluded = ", ".join(f"{count} {reason}" for reason, count in data.excluded.items()) or "none"
+        cells = [
+            f"<td>{escape(data.name)}</td>",
+            f'<td class="number">{data.windows}</td>',
+            f"<td>{escape(excluded)}</td>",
+            f"<td><code>{data.sha256}</code></td>",
+        ]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    head = "<tr><th>file</th><th>windows</th><th>left out</th><th>SHA-256</th></tr>"
+    return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _table(lines: Iterable[tuple[str, str]]) -> str:
+    rows = (f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in lines)
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _image(png: bytes, alternative: str) -> str:
+    return f'<img alt="{escape(alternative)}" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
