@@ -5,8 +5,8 @@ time becomes slots; `rings.py` stores what lands in them.
 
 * A *lane* is the set of channels of a stream that arrive together. Each lane runs its own clock (the time of slot 0),
   so jitter between devices or topics never enters the grid.
-* A block is *contiguous* when its time differs from the expected one by no more than its tolerance. Messages are lost
-  whole, so an error of less than half a block (and of `jitter_seconds`) is jitter; one within `jitter_samples` always is.
+* A block is *contiguous* when its time differs from the expected one by at most its tolerance. Messages are lost whole,
+  so an error of less than half a block (and of `jitter_seconds`) is jitter; one within `jitter_samples` always is.
 * Payloads without a timestamp take their arrival time. Networks only ever delay, so a lane's clock follows its least
   delayed arrivals; when even those lag by a sample for `2 * arrival_jitter_seconds`, samples were lost.
 * Missing samples: up to `max_gap_samples` in a row are filled; a longer gap breaks the run, and windows start anew.
@@ -47,8 +47,9 @@ class GridRules:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where M blocks go. slot: first slot written; skip: rows left out at the block's head; take: rows written (0: the
-    whole block is refused); fill: slots just before `slot` that take the lane's last value; discards: refused samples.
+    """Where M blocks go.
+
+    slot: first slot written; skip: rows left out at the block's head; take: rows written (0: none); fill: slots just before `slot` that take the lane's last value; discards: refused samples.
     deferred: blocks that start a new run of a stream which was just written to; place them again (take is 0 till then)
     once the windows of the run before are cut.
     """
@@ -149,7 +150,9 @@ class SampleGrid:
         else:
             self._filled.pop(stream, None)
 
-    def place(self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool) -> Placement:
+    def place(  # noqa: PLR0915 - one fast path, easier to follow whole
+        self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool
+    ) -> Placement:
         """Assign slots to M blocks, in the order they came.
 
         lane, length: int64 [M]; first_time: float64 [M], epoch (ignored unless `timed`); arrival: float64 [M].
@@ -198,13 +201,13 @@ class SampleGrid:
             self._note(movers, arrivals[last])
         discards: Counter[Reason] = Counter()
         written = set((lanes[start][fine_lane] // self.channels).tolist())
-        waiting: set[int] = set()
         deferred = np.zeros(len(lanes), np.bool_)
         for at in np.flatnonzero(~fast).tolist():
-            lane_at, block = int(lanes[at]), _Block(float(times[at]), int(lengths[at]), float(arrivals[at]), timed)
-            found = None if lane_at in waiting else self._place_one(lane_at, block, written, discards)
+            block = _Block(float(times[at]), int(lengths[at]), float(arrivals[at]), timed)
+            # once a lane's block is deferred, so are all after it
+            wait = at > 0 and deferred[at - 1] and not opens[at]
+            found = None if wait else self._place_one(int(lanes[at]), block, written, discards)
             if found is None:
-                waiting.add(lane_at)
                 deferred[at] = True
             else:
                 slot[at], skip[at], take[at], fill[at] = found
@@ -221,7 +224,8 @@ class SampleGrid:
     def _tolerance_seconds(self, lengths: Ints) -> Floats:
         rules = self.rules
         half_block = np.minimum((lengths - 1) * (rules.sample_period_seconds / 2), rules.jitter_seconds)
-        return np.maximum(half_block, rules.jitter_samples * rules.sample_period_seconds)
+        tolerance: Floats = np.maximum(half_block, rules.jitter_samples * rules.sample_period_seconds)
+        return tolerance
 
     def _follow_arrivals(self, lanes: Ints, lengths: Ints, arrivals: Floats) -> None:
         """Let arrival clocks follow their device, unless the least lag says that samples were lost."""

@@ -28,12 +28,17 @@ class _Part(BaseModel):
 
 
 class ChannelSpec(_Part):
-    """One measured quantity. `low` and `high` are what the sensor can physically deliver (None: unknown)."""
+    """One measured quantity. `low` and `high` are what the sensor can physically deliver (None: unknown).
+
+    may_rest: the channel stood still for a whole window in normal data too. Where it never did, a window without any
+    movement is `stuck`.
+    """
 
     name: Name
     unit: str = ""
     low: Finite | None = None
     high: Finite | None = None
+    may_rest: bool = True
 
 
 class WindowSpec(_Part):

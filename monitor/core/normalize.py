@@ -7,31 +7,91 @@ artifact's module as `(x - centre) / scale`.
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.growing import grown
 from monitor.core.manifest import NormalizationSpec
 from monitor.core.windows import WindowBatch
+
+# Turns a median absolute deviation into the standard deviation of a Gaussian.
+MAD_TO_SIGMA = 1.4826
+
+Floats32 = NDArray[np.float32]
 
 
 class Normalizer:
     """Centre and scale for the streams of one fleet.
 
-    `fixed` and `window` keep no state. `stream` learns from each stream's first `warmup_windows` windows: the centre
-    is the median of the windows' medians; the scale combines the median of the windows' MADs with the MAD of their
-    medians (both times 1.4826, so that a Gaussian's standard deviation comes out). Fewer than half of the warm-up
-    windows being odd cannot carry either away.
+    `fixed` and `window` keep no state. `stream` learns from each stream's first `warmup_windows` trusted windows: the
+    centre is the median of the windows' medians; the scale combines the median of the windows' MADs with the MAD of
+    their medians (both times 1.4826, so that a Gaussian's standard deviation comes out). Odd windows carry neither
+    away while they are fewer than half.
     """
 
     def __init__(self, spec: NormalizationSpec, channels: int) -> None:
-        raise NotImplementedError
+        self.spec = spec
+        self._floor = np.asarray(spec.scale_floor, np.float32)
+        self._seen = np.zeros(0, np.int64)  # windows learnt from, by stream
+        self._centre: Floats32 = np.zeros((0, channels), np.float32)
+        self._scale: Floats32 = np.ones((0, channels), np.float32)
+        self._learning: dict[int, list[tuple[Floats32, Floats32]]] = {}  # stream -> (medians [C], MADs [C]) so far
 
     def parameters(
-        self, batch: WindowBatch
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+        self, batch: WindowBatch, trusted: NDArray[np.bool_]
+    ) -> tuple[Floats32, Floats32, NDArray[np.bool_]]:
         """Centre [B, C], scale [B, C] and ready [B] for a batch, learning from it where a stream still warms up.
 
-        A window that a stream learnt from is not ready: it is never judged by numbers it helped to make.
+        trusted: bool [B], windows of good quality; the others teach nothing. A window that a stream learnt from is not
+        ready: it is never judged by numbers it helped to make.
         """
-        raise NotImplementedError
+        count, channels = batch.values.shape[:2]
+        ready = np.ones(count, np.bool_)
+        if self.spec.kind == "window":
+            with np.errstate(invalid="ignore", over="ignore"):  # a window of inf is withheld, not a warning
+                centre = batch.values.mean(axis=2)
+                scale = np.maximum(batch.values.std(axis=2), self._floor)
+            return centre, scale, ready
+        if self.spec.kind == "fixed":
+            fixed = (count, channels)
+            centre = np.broadcast_to(np.asarray(self.spec.centre, np.float32), fixed)
+            return centre, np.broadcast_to(np.asarray(self.spec.scale, np.float32), fixed), ready
+        self._make_room(int(batch.stream.max(initial=-1)) + 1)
+        for at in np.flatnonzero(self._seen[batch.stream] < self.spec.warmup_windows).tolist():
+            stream = int(batch.stream[at])
+            if self._seen[stream] < self.spec.warmup_windows:
+                ready[at] = False
+                if trusted[at]:
+                    self._learn(stream, batch.values[at])
+        return self._centre[batch.stream], self._scale[batch.stream], ready
 
-    def forget(self, streams: NDArray[np.int64]) -> None:
-        """Start over for these streams (they are gone, or their number was given to another)."""
-        raise NotImplementedError
+    def warmup_progress(self, streams: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How much of its warm-up each stream has behind it: float64 [T], 1.0 when done or when none is needed."""
+        if self.spec.kind != "stream":
+            return np.ones(len(streams))
+        self._make_room(int(streams.max(initial=-1)) + 1)
+        return self._seen[streams] / self.spec.warmup_windows
+
+    def forget(self, stream: int) -> None:
+        """Start over for this stream (it is gone, or its number was given to another)."""
+        self._learning.pop(stream, None)
+        if stream < len(self._seen):
+            self._seen[stream] = 0
+
+    def _make_room(self, rows: int) -> None:
+        self._seen = grown(self._seen, rows, 0)
+        self._centre = grown(self._centre, rows, 0.0)
+        self._scale = grown(self._scale, rows, 1.0)
+
+    def _learn(self, stream: int, window: Floats32) -> None:
+        """Take in one window [C, L]; after the last one, settle the stream's numbers."""
+        median = np.median(window, axis=1)
+        mad = np.median(np.abs(window - median[:, None]), axis=1)
+        learnt = self._learning.setdefault(stream, [])
+        learnt.append((median, mad))
+        self._seen[stream] += 1
+        if self._seen[stream] < self.spec.warmup_windows:
+            return
+        medians, mads = (np.array(column) for column in zip(*self._learning.pop(stream), strict=True))
+        centre = np.median(medians, axis=0)
+        within = MAD_TO_SIGMA * np.median(mads, axis=0)
+        between = MAD_TO_SIGMA * np.median(np.abs(medians - centre), axis=0)
+        self._centre[stream] = centre
+        self._scale[stream] = np.maximum(np.hypot(within, between), self._floor)

@@ -36,7 +36,9 @@ class Rings:
             self._values = grown(self._values, stream + 1, 0.0)
             self._windows = sliding_window_view(self._values, self.window_length, axis=-1)
 
-    def store(self, stream: Ints, columns: Ints, placement: Placement, length: Ints, values: NDArray[np.float32]) -> None:
+    def store(
+        self, stream: Ints, columns: Ints, placement: Placement, length: Ints, values: NDArray[np.float32]
+    ) -> None:
         """Write placed blocks.
 
         stream, length: int64 [M]; columns: int64 [M, C'], the channel of each of the block's columns; values: float32

@@ -43,8 +43,13 @@ class WindowBatch:
 
     def select(self, index: NDArray[np.bool_] | Ints | slice) -> "WindowBatch":
         """The windows at `index`."""
-        columns = (self.stream, self.end_seconds, self.arrival_seconds, self.coverage, self.values)
-        return WindowBatch(*(column[index] for column in columns))
+        return WindowBatch(
+            self.stream[index],
+            self.end_seconds[index],
+            self.arrival_seconds[index],
+            self.coverage[index],
+            self.values[index],
+        )
 
     @staticmethod
     def join(batches: list["WindowBatch"]) -> "WindowBatch":

@@ -20,13 +20,20 @@ def spec(length: int = 8, stride: int = 4, max_gap_samples: int = 2) -> WindowSp
     return WindowSpec(length=length, stride=stride, max_gap_samples=max_gap_samples)
 
 
-def stream_windows(window: WindowSpec, channels: int = 1, lanes: list[list[int]] | None = None, **rules: float) -> StreamWindows:
+def stream_windows(
+    window: WindowSpec, channels: int = 1, lanes: list[list[int]] | None = None, **rules: float
+) -> StreamWindows:
     made = StreamWindows(channels, window, GridRules(PERIOD, window.length, window.max_gap_samples, **rules))
     made.open_stream(0, lanes or [list(range(channels))])
     return made
 
 
-def blocks(*given: tuple[int, float, list[list[float]]], columns: list[list[int]] | None = None, delay: float = 0.0, timed: bool = True) -> LaneBlocks:
+def blocks(
+    *given: tuple[int, float, list[list[float]]],
+    columns: list[list[int]] | None = None,
+    delay: float = 0.0,
+    timed: bool = True,
+) -> LaneBlocks:
     """Blocks from (lane, first time, rows)."""
     rows = [np.asarray(values, np.float32) for _, _, values in given]
     width = rows[0].shape[1]
@@ -55,7 +62,9 @@ def ramp(start: int, count: int) -> list[list[float]]:
 
 def expected_windows(samples: np.ndarray, window: WindowSpec) -> np.ndarray:
     starts = range(0, len(samples) - window.length + 1, window.stride)
-    return np.array([samples[s : s + window.length].T for s in starts], np.float32).reshape(-1, samples.shape[1], window.length)
+    return np.array([samples[s : s + window.length].T for s in starts], np.float32).reshape(
+        -1, samples.shape[1], window.length
+    )
 
 
 @given(
@@ -76,7 +85,9 @@ def test_however_a_signal_is_cut_into_blocks_and_calls_the_windows_are_the_same(
     windows = stream_windows(window, channels)
     starts = np.cumsum([0, *cuts[:-1]])
     wobble = np.random.default_rng(1).uniform(-jitter, jitter, len(cuts)) * PERIOD
-    pieces = [(0, 1e9 + s * PERIOD + w, samples[s : s + n].tolist()) for s, n, w in zip(starts, cuts, wobble, strict=True)]
+    pieces = [
+        (0, 1e9 + s * PERIOD + w, samples[s : s + n].tolist()) for s, n, w in zip(starts, cuts, wobble, strict=True)
+    ]
     calls = [blocks(*pieces[at : at + per_call]) for at in range(0, len(pieces), per_call)]
     batch, discards = run(windows, *calls)
     wanted = expected_windows(samples, window)
@@ -94,7 +105,9 @@ def test_streams_do_not_mix() -> None:
     windows = StreamWindows(1, window, GridRules(PERIOD, 4))
     for stream in range(40):
         windows.open_stream(stream, [[0]])
-    batch, _ = run(windows, *(blocks(*[(s, 10.0 + step * 2 * PERIOD, [[s + 0.5]] * 2) for s in range(40)]) for step in range(6)))
+    batch, _ = run(
+        windows, *(blocks(*[(s, 10.0 + step * 2 * PERIOD, [[s + 0.5]] * 2) for s in range(40)]) for step in range(6))
+    )
     assert batch is not None
     assert len(batch) == 40 * 3
     np.testing.assert_array_equal(batch.values[:, 0, :], np.repeat(batch.stream[:, None] + 0.5, 4, axis=1))
@@ -126,7 +139,10 @@ def test_duplicates_are_refused_and_counted() -> None:
 
 
 def test_a_sample_that_comes_after_its_slot_was_filled_is_late() -> None:
-    _, discards = run(stream_windows(spec(40, 40)), blocks((0, 0.0, ramp(0, 3)), (0, 4 * PERIOD, ramp(4, 1)), (0, 3 * PERIOD, ramp(3, 1))))
+    _, discards = run(
+        stream_windows(spec(40, 40)),
+        blocks((0, 0.0, ramp(0, 3)), (0, 4 * PERIOD, ramp(4, 1)), (0, 3 * PERIOD, ramp(3, 1))),
+    )
     assert discards == Counter({Reason.LATE: 1})
 
 
@@ -176,7 +192,9 @@ def test_a_dead_channel_stops_windows_and_its_return_starts_them_again() -> None
     def one(at: int) -> LaneBlocks:
         return blocks((0, at * PERIOD, [[at]]), columns=[[0]])
 
-    batch, _ = run(windows, *(both(at) for at in range(4)), *(one(at) for at in range(4, 30)), *(both(at) for at in range(30, 34)))
+    batch, _ = run(
+        windows, *(both(at) for at in range(4)), *(one(at) for at in range(4, 30)), *(both(at) for at in range(30, 34))
+    )
     assert batch is not None
     assert batch.values[:, 1].tolist() == [[100, 101, 102, 103], [130, 131, 132, 133]]
 
@@ -228,7 +246,9 @@ def test_a_number_given_to_a_new_stream_starts_clean() -> None:
 def test_a_recording_is_cut_as_the_daemon_would_and_labelled_by_time() -> None:
     time = np.concatenate([np.arange(20), np.arange(100, 120)]).astype(float)
     labels = (time == 110).astype(np.int8)
-    recording = Recording("r", ("a",), np.arange(40, dtype=np.float32)[:, None], time, 1.0, labels, np.zeros(40, np.int64))
+    recording = Recording(
+        "r", ("a",), np.arange(40, dtype=np.float32)[:, None], time, 1.0, labels, np.zeros(40, np.int64)
+    )
     window = spec(8, 4)
     batch = windows_of(recording, window, 1.0)
     assert batch.end_seconds.tolist() == [7, 11, 15, 19, 107, 111, 115, 119]

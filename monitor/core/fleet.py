@@ -1,0 +1,189 @@
+"""A fleet: all streams that one model judges, and what is done with their samples from ring to alert.
+
+The steps are called by `monitor/pipeline.py`, in this order: `ingest`, `ready`, `prepare`, (the scorer), `conclude`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.alerts import AlertBook, AlertStep, Evidence
+from monitor.core.discards import Reason
+from monitor.core.grid import GridRules
+from monitor.core.judge import Judge, JudgeSettings, Phase, Verdict
+from monitor.core.manifest import Manifest
+from monitor.core.microbatch import MicroBatch
+from monitor.core.normalize import Normalizer
+from monitor.core.quality import CODES, QUALITIES, Quality, assess, is_trusted
+from monitor.core.scoring import Floats32, ScoreBatch
+from monitor.core.streams import StreamState, StreamTable
+from monitor.core.windows import LaneBlocks, StreamWindows, WindowBatch
+
+# In a window that arrives later than this after its own time, the stream's clock is off or a backlog is coming in.
+MAX_SKEW_SECONDS = 60.0
+WARMING_UP = "warming_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch ready to score.
+
+    centre, scale: float32 [B, C]; quality: int8 [B]; judged: bool [B], the windows worth scoring.
+    """
+
+    windows: WindowBatch
+    centre: Floats32
+    scale: Floats32
+    quality: NDArray[np.int8]
+    judged: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What a scored batch of B windows came to.
+
+    error, score: float32 [B], channel_error: float32 [B, C], all NaN where withheld; verdict, quality: int8 [B]; steps:
+    the steps of alerts, each with the index of its window.
+    """
+
+    windows: WindowBatch
+    error: Floats32
+    score: Floats32
+    channel_error: Floats32
+    verdict: NDArray[np.int8]
+    quality: NDArray[np.int8]
+    steps: tuple[tuple[int, AlertStep], ...]
+
+
+class Fleet:
+    """The streams of one model and all state about them."""
+
+    def __init__(
+        self,
+        name: str,
+        manifest: Manifest,
+        rules: GridRules,
+        judge: JudgeSettings,
+        max_batch: int,
+        max_delay_seconds: float,
+    ) -> None:
+        self.name = name
+        self.manifest = manifest
+        self.channels = manifest.channel_names
+        self.streams = StreamTable(len(self.channels))
+        self.windows = StreamWindows(len(self.channels), manifest.window, rules)
+        self.normalizer = Normalizer(manifest.normalization, len(self.channels))
+        self.judge = Judge(judge)
+        self.alerts = AlertBook()
+        self.batch = MicroBatch(max_batch, max_delay_seconds)
+        self.samples_received = 0
+        self.samples_discarded: Counter[Reason] = Counter()
+        self.windows_withheld: Counter[str] = Counter()
+        self.changed: set[str] = set()  # streams whose state, quality or alert changed since someone last looked
+
+    def open_stream(self, name: str, labels: dict[str, str], lanes: list[list[int]]) -> int:
+        """Start a stream; its channels arrive in these `lanes` (lists of channel numbers). Returns its number."""
+        number = self.streams.open(name, labels)
+        self.windows.open_stream(number, lanes)
+        self.normalizer.forget(number)
+        self.judge.open_stream(number)
+        self.changed.add(name)
+        return number
+
+    def close_stream(self, name: str) -> AlertStep | None:
+        """Forget a stream. What was open about it is resolved by the step returned."""
+        number = self.streams.close(name)
+        self.normalizer.forget(number)
+        self.changed.discard(name)
+        return self.alerts.close(name)
+
+    def ingest(self, blocks: LaneBlocks, monotonic_seconds: float) -> None:
+        """Write decoded blocks into the rings; windows that became complete wait for the scorer."""
+        self.samples_received += len(blocks.values)
+        for windows in self.windows.feed(blocks, self.samples_discarded):
+            self.batch.add(windows, monotonic_seconds)
+
+    def ready(self, monotonic_seconds: float, *, everything: bool = False) -> list[WindowBatch]:
+        """Batches that should be scored now."""
+        return self.batch.take(monotonic_seconds, everything=everything)
+
+    def prepare(self, windows: WindowBatch) -> Prepared:
+        """Assess quality and find centre and scale."""
+        quality = assess(windows, self.manifest.window, self.manifest.channels, MAX_SKEW_SECONDS)
+        trusted = is_trusted(quality)
+        centre, scale, ready = self.normalizer.parameters(windows, trusted)
+        for code, count in zip(*np.unique(quality[~trusted], return_counts=True), strict=True):
+            self.windows_withheld[QUALITIES[code]] += int(count)
+        warming = int((trusted & ~ready).sum())
+        if warming:
+            self.windows_withheld[WARMING_UP] += warming
+        return Prepared(windows, centre, scale, quality, trusted & ready)
+
+    def conclude(self, prepared: Prepared, scores: ScoreBatch) -> Concluded:
+        """Judge a scored batch: `scores` holds the judged windows only, in order."""
+        windows, judged, streams = prepared.windows, prepared.judged, self.streams
+        error = np.full(len(windows), np.nan, np.float32)
+        channel_error = np.full((len(windows), len(self.channels)), np.nan, np.float32)
+        error[judged], channel_error[judged] = scores.error, scores.channel_error
+        score = error / np.float32(self.manifest.threshold)
+        verdicts = self.judge.judge(windows.stream, score, judged)
+        self._remember(prepared, error, score, channel_error, verdicts.verdict)
+        steps: list[tuple[int, AlertStep]] = []
+        for at, before, after in verdicts.turns:
+            name = streams.name(int(windows.stream[at]))
+            evidence = Evidence(
+                float(windows.end_seconds[at]),
+                float(score[at]),
+                float(error[at]),
+                dict(zip(self.channels, map(float, channel_error[at]), strict=True)),
+            )
+            steps += [(at, step) for step in self.alerts.turn(name, before, after, evidence)]
+        return Concluded(windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps))
+
+    def _remember(
+        self,
+        prepared: Prepared,
+        error: Floats32,
+        score: Floats32,
+        channel_error: Floats32,
+        verdict: NDArray[np.int8],
+    ) -> None:
+        streams, who = self.streams, prepared.windows.stream
+        scored = verdict != Verdict.WITHHELD
+        # numpy keeps the last of several assignments to one row, which is the newest window of the stream
+        streams.error[who[scored]] = error[scored]
+        streams.score[who[scored]] = score[scored]
+        streams.channel_error[who[scored]] = channel_error[scored]
+        streams.end_seconds[who] = prepared.windows.end_seconds
+        np.add.at(streams.windows_scored, who[scored], 1)
+        np.add.at(streams.windows_anomalous, who[verdict == Verdict.ANOMALOUS], 1)
+        touched = np.unique(who)
+        quality, state = streams.quality.copy(), streams.state.copy()
+        quality[who] = prepared.quality
+        state[who] = np.where(scored, StreamState.NORMAL, StreamState.WITHHELD)
+        state[touched[self.normalizer.warmup_progress(touched) < 1]] = StreamState.WARMING_UP
+        self._settle(touched, state[touched], quality[touched])
+
+    def _settle(self, numbers: NDArray[np.int64], state: NDArray[np.int8], quality: NDArray[np.int8]) -> None:
+        """Set state and quality of streams, an open alert outranking `state`, and note whose changed."""
+        phase = self.judge.phase[numbers]
+        state = np.where(phase == Phase.PENDING, StreamState.PENDING, state)
+        state = np.where(phase == Phase.FIRING, StreamState.FIRING, state)
+        differs = (self.streams.state[numbers] != state) | (self.streams.quality[numbers] != quality)
+        self.streams.state[numbers], self.streams.quality[numbers] = state, quality
+        self.changed.update(self.streams.name(number) for number in numbers[differs].tolist())
+
+    def mark_silent(self, now_seconds: float, silent_after_seconds: float) -> None:
+        """Say of streams that nothing comes any more (wall clock, as block arrivals are)."""
+        numbers = self.streams.numbers()
+        silent = numbers[now_seconds - self.windows.grid.arrival[numbers] > silent_after_seconds]
+        code = np.full(len(silent), CODES[Quality.SILENT], np.int8)
+        self._settle(silent, np.full(len(silent), StreamState.WITHHELD, np.int8), code)
+
+    def gone(self, now_seconds: float, expire_after_seconds: float) -> list[str]:
+        """Streams that have been silent for so long that they should be forgotten."""
+        numbers = self.streams.numbers()
+        arrival = self.windows.grid.arrival[numbers]
+        return [self.streams.name(int(n)) for n in numbers[now_seconds - arrival > expire_after_seconds]]

@@ -1,0 +1,92 @@
+"""What is published over MQTT: one JSON payload per alert step, one retained per stream state.
+
+The field names and `schema` are a contract with whoever subscribes (pinned in `tests/unit/test_reports.py`). Numbers
+that are not known are null, never 0.
+"""
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from monitor.core.alerts import AlertStep
+from monitor.core.fleet import Fleet
+from monitor.core.quality import QUALITIES
+from monitor.core.streams import StreamState
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A message to publish: topic below the base topic, payload, and whether the broker should retain it."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+def alert_report(step: AlertStep, fleet: Fleet) -> Report:
+    """The report of one step in an alert's life, on `<stream>/alert`."""
+    evidence = step.evidence
+    return Report(
+        f"{step.stream}/alert",
+        msgspec.json.encode(
+            {
+                "schema": SCHEMA,
+                "id": step.id,
+                "phase": step.phase,
+                "fired": step.fired,
+                "stream": step.stream,
+                "model": fleet.name,
+                "version": fleet.manifest.version,
+                "time": evidence.time_seconds,
+                "since": step.since_seconds,
+                "score": evidence.score,
+                "error": evidence.error,
+                "threshold": fleet.manifest.threshold,
+                "channel": evidence.channel,
+                "channels": evidence.channel_error,
+            }
+        ),
+        retain=False,
+    )
+
+
+def state_report(name: str, fleet: Fleet) -> Report:
+    """The report of what a stream is in now, on `<stream>/state`, retained."""
+    streams = fleet.streams
+    number = streams.number[name]
+    alert = fleet.alerts.open_alert(name)
+    errors = streams.channel_error[number]
+    score = _known(streams.score[number])
+    return Report(
+        f"{name}/state",
+        msgspec.json.encode(
+            {
+                "schema": SCHEMA,
+                "stream": name,
+                "model": fleet.name,
+                "version": fleet.manifest.version,
+                "state": StreamState(int(streams.state[number])).label,
+                "quality": QUALITIES[streams.quality[number]].value,
+                "score": score,
+                "error": _known(streams.error[number]),
+                "channel": None if score is None else fleet.channels[int(np.argmax(errors))],
+                "time": _known(streams.end_seconds[number]),
+                "alert": None if alert is None else alert.id,
+            }
+        ),
+        retain=True,
+    )
+
+
+def gone_report(name: str) -> Report:
+    """Clears the retained state of a stream that was forgotten."""
+    return Report(f"{name}/state", b"", retain=True)
+
+
+def _known(value: np.floating) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,25 @@
+"""What every scorer does, and the record it makes. The scorers themselves are adapters."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBatch:
+    """Reconstruction errors of B windows: error float32 [B], channel_error float32 [B, C]."""
+
+    error: Floats32
+    channel_error: Floats32
+
+
+class Scorer(Protocol):
+    """A model that is ready to score."""
+
+    def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
+        """Score windows float32 [B, C, L] by centre and scale float32 [B, C]."""
+        ...

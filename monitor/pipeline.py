@@ -1,0 +1,232 @@
+"""The walk: messages in, verdicts and reports out. Read this file and you know what the daemon does all day.
+
+    messages -> route -> decode -> rings -> windows -> micro-batch -> normalize -> score -> judge -> alerts -> reports
+
+The pipeline has no threads, sockets or files of its own. `monitor/app.py` feeds it live messages, `residuald replay`
+feeds it recordings; both get the same answers.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.alerts import AlertStep
+from monitor.core.blocks import Decoder, Message
+from monitor.core.decode import decoder_for
+from monitor.core.discards import Discard, Reason
+from monitor.core.fleet import Concluded, Fleet
+from monitor.core.formats import CsvFormat, JsonFormat
+from monitor.core.histogram import Histogram
+from monitor.core.reports import Report, alert_report, gone_report, state_report
+from monitor.core.router import Route, Router
+from monitor.core.scoring import Floats32, ScoreBatch, Scorer
+from monitor.core.source import SourceSpec
+from monitor.core.windows import LaneBlocks, WindowBatch
+
+UNROUTED = "none"  # the source of messages that no source admits
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, by both clocks: wall time is compared with event time, monotonic time with deadlines."""
+
+    wall_seconds: float
+    monotonic_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What the pipeline itself needs of the configuration."""
+
+    max_streams: int = 10_000
+    max_payload_bytes: int = 4 * 1024 * 1024
+    silent_after_seconds: float = 30.0
+    expire_after_seconds: float = 3600.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was counted. Read at scrape time, written only by the pipeline."""
+
+    received: Counter[str] = field(default_factory=Counter)  # by source
+    discarded: Counter[tuple[str, Reason]] = field(default_factory=Counter)  # by source and reason
+    alert_steps: Counter[str] = field(default_factory=Counter)  # by phase
+    inference_seconds: dict[str, Histogram] = field(default_factory=dict)  # by model
+    batch_windows: dict[str, Histogram] = field(default_factory=dict)  # by model
+    end_to_end_seconds: Histogram = field(
+        default_factory=lambda: Histogram((0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step came to: concluded batches by model, and what to publish."""
+
+    concluded: tuple[tuple[str, Concluded], ...]
+    reports: tuple[Report, ...]
+
+
+class Pipeline:
+    """The walk over all sources and fleets.
+
+    scorers: by model name, as `fleets`. clock: monotonic seconds, to time the scorer. on_discard: called once per
+    refused message with source, topic and reason (for a rate-limited log; counting is done here).
+    """
+
+    def __init__(
+        self,
+        sources: tuple[SourceSpec, ...],
+        fleets: Mapping[str, Fleet],
+        scorers: Mapping[str, Scorer],
+        settings: PipelineSettings,
+        clock: Callable[[], float],
+        on_discard: Callable[[str, str, Discard], None] = lambda source, topic, discard: None,
+    ) -> None:
+        self.sources = sources
+        self.fleets = dict(fleets)
+        self.settings = settings
+        self.router = Router(sources, self.fleets, settings.max_streams)
+        self.tally = Tally()
+        self._scorers = dict(scorers)
+        self._clock = clock
+        self._on_discard = on_discard
+        self._decoders: list[Decoder] = [
+            decoder_for(spec.format, self.router.width(number), settings.max_payload_bytes)
+            for number, spec in enumerate(sources)
+        ]
+        for name in self.fleets:
+            self.tally.inference_seconds[name] = Histogram((0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5))
+            self.tally.batch_windows[name] = Histogram((1, 4, 16, 64, 256, 1024, 4096))
+
+    @property
+    def deadline_seconds(self) -> float:
+        """The monotonic time by which `step` should be called again even if nothing comes (infinity: no hurry)."""
+        return min((fleet.batch.deadline_seconds for fleet in self.fleets.values()), default=float("inf"))
+
+    def step(self, messages: list[Message], now: Moment, *, everything: bool = False) -> Step:
+        """Take in messages and score what is ready; `everything` scores what still waits, too (at the end)."""
+        for source, taken in self._sorted_by_source(messages).items():
+            self._take_in(source, taken, now)
+        return self.score(now, everything=everything)
+
+    def score(self, now: Moment, *, everything: bool = False) -> Step:
+        """Score, judge and report the micro-batches that are ready."""
+        concluded: list[tuple[str, Concluded]] = []
+        reports: list[Report] = []
+        for name, fleet in self.fleets.items():
+            for windows in fleet.ready(now.monotonic_seconds, everything=everything):
+                done = self._score_batch(name, fleet, windows, now)
+                concluded.append((name, done))
+                reports += [alert_report(step, fleet) for _, step in done.steps]
+        return Step(tuple(concluded), (*reports, *self._state_reports()))
+
+    def housekeep(self, now: Moment) -> Step:
+        """Find silent streams and forget the long gone ones. Call it about once a second."""
+        reports: list[Report] = []
+        for fleet in self.fleets.values():
+            fleet.mark_silent(now.wall_seconds, self.settings.silent_after_seconds)
+            for name in fleet.gone(now.wall_seconds, self.settings.expire_after_seconds):
+                step = fleet.close_stream(name)
+                self.router.forget(name)
+                if step is not None:
+                    self._count_step(step)
+                    reports.append(alert_report(step, fleet))
+                reports.append(gone_report(name))
+        return Step((), (*reports, *self._state_reports()))
+
+    def _sorted_by_source(self, messages: list[Message]) -> dict[int, list[tuple[Message, Route]]]:
+        sorted_: dict[int, list[tuple[Message, Route]]] = {}
+        route = self.router.route
+        for message in messages:
+            found = route(message.topic)
+            if isinstance(found, Route):
+                sorted_.setdefault(found.source, []).append((message, found))
+            else:
+                self._refuse(*found, message.topic)
+        return sorted_
+
+    def _take_in(self, source: int, taken: list[tuple[Message, Route]], now: Moment) -> None:
+        spec = self.sources[source]
+        self.tally.received[spec.name] += len(taken)
+        if not spec.accept_retained and any(message.retained for message, _ in taken):
+            for message, _ in taken:
+                if message.retained:
+                    self._refuse(source, Discard(Reason.RETAINED, "of unknown age (accept_retained)"), message.topic)
+            taken = [pair for pair in taken if not pair[0].retained]
+        decoded = self._decoders[source].decode([message.payload for message, _ in taken])
+        for index, discard in decoded.refused:
+            self._refuse(source, discard, taken[index][0].topic)
+        if not len(decoded.length):
+            return
+        lanes = np.array([route.lane for _, route in taken])[decoded.payload]
+        arrivals = np.array([message.arrival_seconds for message, _ in taken])[decoded.payload]
+        blocks = LaneBlocks(
+            lane=lanes,
+            columns=self.router.columns(source, lanes),
+            first_time_seconds=decoded.first_time_seconds,
+            length=decoded.length,
+            arrival_seconds=arrivals,
+            timed=_is_timed(spec),
+            values=decoded.values,
+        )
+        self.router.fleet(source).ingest(blocks, now.monotonic_seconds)
+
+    def _refuse(self, source: int | None, discard: Discard, topic: str) -> None:
+        name = UNROUTED if source is None else self.sources[source].name
+        if source is None or discard.reason in _ROUTING_REASONS:
+            self.tally.received[name] += 1
+        self.tally.discarded[name, discard.reason] += 1
+        self._on_discard(name, topic, discard)
+
+    def _score_batch(self, name: str, fleet: Fleet, windows: WindowBatch, now: Moment) -> Concluded:
+        prepared = fleet.prepare(windows)
+        judged = prepared.judged
+        started = self._clock()
+        if judged.all():
+            scores = self._scorers[name].score(windows.values, prepared.centre, prepared.scale)
+        elif judged.any():
+            scores = self._scorers[name].score(windows.values[judged], prepared.centre[judged], prepared.scale[judged])
+        else:
+            scores = _nothing(len(fleet.channels))
+        ended = self._clock()
+        self.tally.inference_seconds[name].observe(np.array([ended - started]))
+        self.tally.batch_windows[name].observe(np.array([float(len(windows))]))
+        done = fleet.conclude(prepared, scores)
+        waited = now.wall_seconds + (ended - now.monotonic_seconds) - windows.arrival_seconds
+        self.tally.end_to_end_seconds.observe(np.maximum(waited, 0.0))
+        for _, step in done.steps:
+            self._count_step(step)
+        return done
+
+    def _count_step(self, step: AlertStep) -> None:
+        self.tally.alert_steps[step.phase] += 1
+
+    def _state_reports(self) -> list[Report]:
+        reports = []
+        for fleet in self.fleets.values():
+            reports += [state_report(name, fleet) for name in sorted(fleet.changed)]
+            fleet.changed.clear()
+        return reports
+
+
+_ROUTING_REASONS = frozenset({Reason.UNKNOWN_CHANNEL, Reason.BAD_NAME, Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
+
+
+def _is_timed(spec: SourceSpec) -> bool:
+    """Whether the source's payloads carry their own time."""
+    match spec.format:
+        case JsonFormat(timestamp=timestamp):
+            return timestamp is not None
+        case CsvFormat(time_column=time_column):
+            return time_column
+        case _:
+            return False
+
+
+def _nothing(channels: int) -> ScoreBatch:
+    empty: Floats32 = np.zeros(0, np.float32)
+    nothing: NDArray[np.float32] = np.zeros((0, channels), np.float32)
+    return ScoreBatch(empty, nothing)
