@@ -1,0 +1,94 @@
+"""The systemd units, as systemd itself reads them (offline: nothing is started, no bus is needed)."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+UNITS = Path(__file__).parents[2] / "systemd"
+SERVICES = ("residuald.service", "residuald-trainer.service")
+SYSTEM_UNITS = Path("/usr/lib/systemd/system")
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # colours and paging off, whatever the terminal
+    environment = os.environ | {"SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
+    return subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A system with our units installed by the book, beside those that Debian ships."""
+    shutil.copytree(SYSTEM_UNITS, tmp_path / "usr/lib/systemd/system", symlinks=True)
+    installed = tmp_path / "etc/systemd/system"
+    installed.mkdir(parents=True)
+    for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.timer")):
+        shutil.copy(unit, installed)
+    for program in ("opt/residuald/venv/bin/residuald", "opt/residuald/venv/bin/residuald-trainer", "bin/systemctl"):
+        (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / program).write_text("#!/bin/sh\n")
+        (tmp_path / program).chmod(0o755)
+    shutil.copy("/bin/kill", tmp_path / "bin/kill")
+    return tmp_path
+
+
+def verify(root: Path, unit: str) -> str:
+    outcome = analyze("verify", "--man=no", f"--root={root}", unit)
+    # Debian's own units are read too and may complain about programs that this root lacks
+    ours = [line for line in outcome.stderr.splitlines() if "residuald" in line]
+    assert outcome.returncode == 0 or ours, outcome.stderr
+    return "\n".join(ours)
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, "residuald-trainer.timer"])
+def test_systemd_finds_nothing_to_complain_about(root: Path, unit: str) -> None:
+    assert verify(root, unit) == ""
+
+
+def test_verification_would_find_a_missing_program_and_a_misspelt_key(root: Path) -> None:
+    (root / "opt/residuald/venv/bin/residuald").unlink()
+    assert "is not executable" in verify(root, "residuald.service")
+    unit = root / "etc/systemd/system/residuald-trainer.service"
+    unit.write_text(unit.read_text().replace("Nice=", "Nise="))
+    assert "'Nise' in section [Service]" in verify(root, "residuald-trainer.service")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_sandbox_leaves_little_exposed(service: str) -> None:
+    outcome = analyze("security", "--offline=true", "--threshold=20", str(UNITS / service))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert outcome.stderr == ""
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", outcome.stdout)
+    assert found
+    assert float(found[1]) < 2.0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_reason_stands_beside_everything_that_stays_open(service: str) -> None:
+    outcome = analyze("security", "--offline=true", "--json=short", str(UNITS / service))
+    exposed = {row["name"] for row in json.loads(outcome.stdout) if row["set"] is False and row["exposure"]}
+    settings = {re.split(r"[=/]", name)[0] for name in exposed}
+    comments = "\n".join(line for line in (UNITS / service).read_text().splitlines() if line.startswith("#"))
+    assert settings  # something does stay open, or this test tests nothing
+    assert {name for name in settings if name not in comments} == set()
+
+
+def test_the_daemon_is_supervised() -> None:
+    text = (UNITS / "residuald.service").read_text()
+    for line in ("Type=notify", "WatchdogSec=30", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=78"):
+        assert f"\n{line}\n" in text
+
+
+def test_the_timer_runs_once_a_week() -> None:
+    calendar = re.search(r"^OnCalendar=(.+)$", (UNITS / "residuald-trainer.timer").read_text(), re.MULTILINE)
+    assert calendar
+    outcome = analyze("calendar", "--iterations=2", "--base-time=2026-01-01", calendar[1])
+    assert "Normalized form: Sun *-*-* 03:00:00" in outcome.stdout
