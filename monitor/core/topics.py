@@ -7,14 +7,16 @@ the placeholder values; `stream_template` turns them into a stream name.
 import re
 from dataclasses import dataclass
 
-_PLACEHOLDER = re.compile(r"^\{([a-z][a-z0-9_]*)\}$")
+from monitor.core.names import is_name
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _IN_TEMPLATE = re.compile(r"\{([^{}]*)\}")
 CHANNEL = "channel"
 
 
 @dataclass(frozen=True, slots=True)
 class TopicPattern:
-    """A parsed pattern. `levels` holds literal texts; a placeholder's level is None there and named in `placeholders`."""
+    """A parsed pattern. `levels` holds literal texts; a placeholder's level is None there, named in `placeholders`."""
 
     text: str
     levels: tuple[str | None, ...]
@@ -29,11 +31,11 @@ class TopicPattern:
 
         """
         if not text or "\0" in text:
-            raise ValueError("a topic pattern must not be empty")
+            raise ValueError("a topic pattern must not be empty or hold a NUL character")
         levels: list[str | None] = []
         placeholders: list[tuple[int, str]] = []
         for index, level in enumerate(text.split("/")):
-            found = _PLACEHOLDER.match(level)
+            found = _PLACEHOLDER.fullmatch(level)
             if found:
                 if found[1] in {name for _, name in placeholders}:
                     raise ValueError(f"placeholder {{{found[1]}}} appears twice in {text!r}")
@@ -73,7 +75,8 @@ class TopicPattern:
         """Check how streams are named, or make the default: all placeholders but `{channel}`, joined by dots.
 
         Raises:
-            ValueError: the template uses a placeholder that the topic lacks, or nothing is left to name the stream by.
+            ValueError: the template uses a placeholder that the topic lacks, no name could ever come of it, or nothing
+                is left to name the stream by.
 
         """
         if template is None:
@@ -83,8 +86,10 @@ class TopicPattern:
         unknown = [name for name in _IN_TEMPLATE.findall(template) if name not in self.label_names]
         if unknown:
             raise ValueError(f"`stream` uses {{{unknown[0]}}}, which is not a placeholder of {self.text!r}")
-        if not template:
-            raise ValueError("`stream` must not be empty")
+        if not is_name(fill_template(template, dict.fromkeys(self.label_names, "x"))):
+            raise ValueError(
+                f"`stream` {template!r} makes no names: beside {{placeholders}} use letters, digits and _ . : -"
+            )
         return template
 
 
