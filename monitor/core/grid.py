@@ -49,7 +49,8 @@ class GridRules:
 class Placement:
     """Where M blocks go.
 
-    slot: first slot written; skip: rows left out at the block's head; take: rows written (0: none); fill: slots just before `slot` that take the lane's last value; discards: refused samples.
+    slot: first slot written; skip: rows left out at the block's head; take: rows written (0: none); fill: slots just
+    before `slot` that take the lane's last value; discards: refused samples, by reason.
     deferred: blocks that start a new run of a stream which was just written to; place them again (take is 0 till then)
     once the windows of the run before are cut.
     """

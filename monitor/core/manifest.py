@@ -186,7 +186,8 @@ class Manifest(_Part):
             numbers = getattr(self.normalization, name)
             if numbers is not None and len(numbers) != count:
                 raise ValueError(f"normalization.{name} has {len(numbers)} numbers for {count} channels")
-        shapes = {field: getattr(self.golden, field).shape for field in ("windows", "centre", "scale", "error", "channel_error")}
+        arrays = ("windows", "centre", "scale", "error", "channel_error")
+        shapes = {name: getattr(self.golden, name).shape for name in arrays}
         golden = shapes["windows"][0] if shapes["windows"] else 0
         expected = {
             "windows": (golden, count, length),

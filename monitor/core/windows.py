@@ -163,6 +163,12 @@ class StreamWindows:
             self.grid.forget_filled(stream, start)
         return coverage
 
+    def last_sample_seconds(self, streams: Ints) -> Floats:
+        """Event time of each stream's newest sample, whatever its channel: float64 [T], NaN before the first."""
+        newest = self.grid.channel_heads(streams).max(axis=1) - 1
+        last: Floats = self.grid.clock[streams] + newest * self.grid.rules.sample_period_seconds
+        return last
+
     def _split_long(self, blocks: LaneBlocks) -> LaneBlocks:
         limit = self._round_samples
         pieces = -(-blocks.length // limit)

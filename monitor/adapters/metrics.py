@@ -1,0 +1,242 @@
+"""Prometheus metrics: every one is defined here, once, and read out of the pipeline's arrays when somebody scrapes.
+
+Nothing is set per window, so a scrape costs what it shows and the hot path pays nothing. A value that is not known (no
+window scored yet) is left out, never shown as 0.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from monitor import __version__
+from monitor.adapters.inbox import Inbox
+from monitor.adapters.mqtt import MqttLink
+from monitor.adapters.torchscript import Artifact
+from monitor.core.fleet import Fleet
+from monitor.core.histogram import Histogram
+from monitor.core.judge import Phase
+from monitor.core.quality import QUALITIES
+from monitor.core.streams import StreamState
+from monitor.pipeline import UNROUTED, Pipeline, Tally
+
+
+class Observed(Protocol):
+    """What is shown: the parts of the running daemon. Pipeline and artifacts change at a reload."""
+
+    pipeline: Pipeline
+    artifacts: Mapping[str, Artifact]
+    inbox: Inbox
+    link: MqttLink
+    started_seconds: float
+    reload_succeeded: bool
+    reload_success_seconds: float
+    max_channel_series: int
+
+
+def registry_of(observed: Observed) -> CollectorRegistry:
+    """A registry of our own with everything about the daemon and its process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(DaemonCollector(observed))
+    return registry
+
+
+class DaemonCollector(Collector):
+    """All `residuald_*` metrics."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing ahead of time: what there is depends on the streams."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now."""
+        observed = self._observed
+        pipeline = observed.pipeline
+        yield from _daemon(observed)
+        yield from _tally(pipeline.tally, [source.name for source in pipeline.sources])
+        fleets = list(pipeline.fleets.values())
+        yield from _fleets(fleets)
+        yield from _streams(fleets)
+        yield _channel_errors(fleets, observed.max_channel_series)
+
+
+def _daemon(observed: Observed) -> Iterator[Metric]:
+    build = InfoMetricFamily("residuald_build", "Version of the running daemon.")
+    build.add_metric([], {"version": __version__})
+    yield build
+    yield _gauge("residuald_start_time_seconds", "When the daemon started.", observed.started_seconds)
+    yield _gauge("residuald_inbox_messages", "Messages waiting to be processed.", observed.inbox.messages)
+    yield _gauge("residuald_inbox_bytes", "Payload bytes waiting to be processed.", observed.inbox.bytes)
+    yield _counter("residuald_inbox_dropped", "QoS 0 messages dropped, the inbox being full.", observed.inbox.dropped)
+    yield _gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", observed.link.connected)
+    yield _counter("residuald_mqtt_reconnects", "Connections made after the first.", observed.link.reconnects)
+    yield _counter(
+        "residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", observed.link.publish_dropped
+    )
+    yield _gauge("residuald_config_last_reload_successful", "1 if the last (re)load worked.", observed.reload_succeeded)
+    yield _gauge(
+        "residuald_config_last_reload_success_timestamp_seconds",
+        "When the configuration in use was loaded.",
+        observed.reload_success_seconds,
+    )
+    info = InfoMetricFamily("residuald_artifact", "The artifact in use.", labels=["model"])
+    threshold = GaugeMetricFamily(
+        "residuald_artifact_threshold", "Reconstruction error at a score of 1.", labels=["model"]
+    )
+    for model, artifact in observed.artifacts.items():
+        info.add_metric([model], {"version": artifact.manifest.version, "sha256": artifact.sha256})
+        threshold.add_metric([model], artifact.manifest.threshold)
+    yield info
+    yield threshold
+
+
+def _tally(tally: Tally, sources: list[str]) -> Iterator[Metric]:
+    received = CounterMetricFamily("residuald_messages_received", "Messages received.", labels=["source"])
+    for source in (*sources, UNROUTED):
+        received.add_metric([source], tally.received[source])
+    yield received
+    discarded = CounterMetricFamily(
+        "residuald_messages_discarded", "Messages refused, by reason.", labels=["source", "reason"]
+    )
+    for (source, reason), count in list(tally.discarded.items()):
+        discarded.add_metric([source, reason.value], count)
+    yield discarded
+    steps = CounterMetricFamily("residuald_alerts", "Steps in the lives of alerts, by phase entered.", labels=["phase"])
+    for phase in ("pending", "firing", "resolved"):
+        steps.add_metric([phase], tally.alert_steps[phase])
+    yield steps
+    yield _histograms("residuald_inference_seconds", "Time to score one batch.", tally.inference_seconds)
+    yield _histograms("residuald_batch_windows", "Windows per scored batch.", tally.batch_windows)
+    end_to_end = HistogramMetricFamily("residuald_end_to_end_seconds", "From a message's arrival to its verdict.")
+    _add_histogram(end_to_end, [], tally.end_to_end_seconds)
+    yield end_to_end
+
+
+def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
+    streams = GaugeMetricFamily("residuald_streams", "Streams known.", labels=["model"])
+    received = CounterMetricFamily("residuald_samples_received", "Samples decoded.", labels=["model"])
+    discarded = CounterMetricFamily(
+        "residuald_samples_discarded", "Samples refused, by reason.", labels=["model", "reason"]
+    )
+    withheld = CounterMetricFamily(
+        "residuald_windows_withheld", "Windows without a verdict, by reason.", labels=["model", "reason"]
+    )
+    restarts = CounterMetricFamily(
+        "residuald_stream_restarts", "Streams started over because their clock was set back.", labels=["model"]
+    )
+    active = GaugeMetricFamily("residuald_alerts_active", "Open alerts.", labels=["phase"])
+    open_alerts = {Phase.PENDING: 0, Phase.FIRING: 0}
+    for fleet in fleets:
+        streams.add_metric([fleet.name], len(fleet.streams))
+        received.add_metric([fleet.name], fleet.samples_received)
+        restarts.add_metric([fleet.name], fleet.windows.grid.restarts)
+        for reason, count in list(fleet.samples_discarded.items()):
+            discarded.add_metric([fleet.name, reason.value], count)
+        for why, count in list(fleet.windows_withheld.items()):
+            withheld.add_metric([fleet.name, why], count)
+        phases = fleet.judge.phase[_numbers(fleet)]
+        for phase in open_alerts:
+            open_alerts[phase] += int((phases == phase).sum())
+    for phase, count in open_alerts.items():
+        active.add_metric([phase.name.lower()], count)
+    yield from (streams, received, discarded, withheld, restarts, active)
+
+
+def _streams(fleets: list[Fleet]) -> Iterator[Metric]:
+    by_stream = ["stream", "model"]
+    scored = CounterMetricFamily("residuald_windows_scored", "Windows scored.", labels=by_stream)
+    anomalous = CounterMetricFamily("residuald_windows_anomalous", "Windows above the threshold.", labels=by_stream)
+    error = GaugeMetricFamily(
+        "residuald_reconstruction_error", "Reconstruction error of the last scored window.", labels=by_stream
+    )
+    score = GaugeMetricFamily(
+        "residuald_window_score", "The last window's error over the threshold; above 1 is anomalous.", labels=by_stream
+    )
+    state = GaugeMetricFamily("residuald_stream_state", "1 for the stream's state.", labels=["stream", "state"])
+    quality = GaugeMetricFamily("residuald_stream_quality", "1 for its last quality.", labels=["stream", "quality"])
+    last = GaugeMetricFamily(
+        "residuald_last_sample_timestamp_seconds", "Event time of the newest sample.", labels=["stream"]
+    )
+    for fleet in fleets:
+        numbers, table = _numbers(fleet), fleet.streams
+        names = [table.names[number] or "" for number in numbers.tolist()]
+        labels = [[name, fleet.name] for name in names]
+        _add_all(scored, labels, table.windows_scored[numbers])
+        _add_all(anomalous, labels, table.windows_anomalous[numbers])
+        _add_all(error, labels, table.error[numbers])
+        _add_all(score, labels, table.score[numbers])
+        _add_all(last, [[name] for name in names], fleet.windows.last_sample_seconds(numbers))
+        for code in StreamState:
+            _add_all(state, [[name, code.label] for name in names], table.state[numbers] == code)
+        for number, kind in enumerate(QUALITIES):
+            _add_all(quality, [[name, kind.value] for name in names], table.quality[numbers] == number)
+    yield from (scored, anomalous, error, score, state, quality, last)
+    # its labels differ from fleet to fleet (the placeholders of their topics), so it is not one table
+    info = InfoMetricFamily("residuald_stream", "What a stream's topic says about it.", labels=["stream", "model"])
+    for fleet in fleets:
+        for name, described in list(fleet.streams.labels.items()):
+            placeholders = {key: value for key, value in described.items() if key not in by_stream}
+            info.add_metric([name, fleet.name], placeholders)
+    yield info
+
+
+def _channel_errors(fleets: list[Fleet], max_series: int) -> Metric:
+    family = GaugeMetricFamily(
+        "residuald_channel_error", "Reconstruction error by channel.", labels=["stream", "channel"]
+    )
+    left = max_series
+    for fleet in fleets:
+        numbers = _numbers(fleet)[: left // len(fleet.channels)]
+        left -= len(numbers) * len(fleet.channels)
+        names = [fleet.streams.names[number] or "" for number in numbers.tolist()]
+        errors = fleet.streams.channel_error[numbers]
+        for column, channel in enumerate(fleet.channels):
+            _add_all(family, [[name, channel] for name in names], errors[:, column])
+    return family
+
+
+def _numbers(fleet: Fleet) -> NDArray[np.int64]:
+    # a copy made in one step: the pipeline's thread may open streams meanwhile
+    return np.array(list(fleet.streams.number.values()), np.int64)
+
+
+def _add_all(family: Metric, labels: list[list[str]], values: NDArray[np.generic]) -> None:
+    for label, value in zip(labels, values.tolist(), strict=True):
+        if value == value:  # noqa: PLR0124 - NaN: not known yet
+            family.add_metric(label, value)  # type: ignore[attr-defined]
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=["model"])
+    for model, histogram in histograms.items():
+        _add_histogram(family, [model], histogram)
+    return family
+
+
+def _add_histogram(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
+    bounds = (*(f"{bound:g}" for bound in histogram.bounds), "+Inf")
+    family.add_metric(labels, buckets=list(zip(bounds, histogram.cumulative(), strict=True)), sum_value=histogram.sum)

@@ -1,0 +1,86 @@
+"""Building: from a configuration file to a pipeline that is ready to run. Start-up, check and reload all come here."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.adapters.torchscript import Artifact, load_artifact, set_threads
+from monitor.config import Config, ModelConfig, load_config
+from monitor.config_check import check_sources
+from monitor.core.discards import Discard
+from monitor.core.fleet import Fleet
+from monitor.core.grid import GridRules
+from monitor.core.manifest import Manifest
+from monitor.core.topics import TopicPattern
+from monitor.errors import ArtifactError, ConfigError
+from monitor.pipeline import Pipeline, PipelineSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A configuration with the artifacts it names: everything that can be wrong has been checked."""
+
+    config: Config
+    artifacts: Mapping[str, Artifact]
+
+
+def load_setup(path: Path) -> Setup:
+    """Load a configuration and its artifacts.
+
+    Raises:
+        ConfigError: with every problem of either, by dotted path.
+
+    """
+    config = load_config(path)
+    set_threads(config.scoring.threads)
+    artifacts: dict[str, Artifact] = {}
+    problems: list[str] = []
+    for index, model in enumerate(config.model):
+        try:
+            artifacts[model.name] = load_artifact(model.path, config.scoring.device, model.max_batch)
+        except ArtifactError as error:
+            problems.append(f"model[{index}].path: {error}")
+    problems += check_sources(config, {name: artifact.manifest for name, artifact in artifacts.items()})
+    if problems:
+        raise ConfigError(str(path), problems)
+    return Setup(config, artifacts)
+
+
+def build_pipeline(setup: Setup, on_discard: Callable[[str, str, Discard], None]) -> Pipeline:
+    """Make the pipeline of a setup."""
+    config = setup.config
+    return Pipeline(
+        config.source,
+        {model.name: build_fleet(config, model, setup.artifacts[model.name].manifest) for model in config.model},
+        {name: artifact.scorer for name, artifact in setup.artifacts.items()},
+        PipelineSettings(
+            max_streams=config.limits.max_streams,
+            max_payload_bytes=config.limits.max_payload_bytes,
+            silent_after_seconds=config.timing.silent_after_seconds,
+            expire_after_seconds=config.timing.expire_after_seconds,
+        ),
+        time.monotonic,
+        on_discard,
+    )
+
+
+def build_fleet(config: Config, model: ModelConfig, manifest: Manifest) -> Fleet:
+    """Make the empty fleet of one model."""
+    timing, period = config.timing, manifest.sample_period_seconds
+    in_one_piece = all(
+        not TopicPattern.parse(source.topic).has_channel
+        and len(source.channels or manifest.channel_names) == len(manifest.channel_names)
+        for source in config.source
+        if source.model == model.name
+    )
+    rules = GridRules(
+        sample_period_seconds=period,
+        window_length=manifest.window.length,
+        max_gap_samples=manifest.window.max_gap_samples,
+        jitter_samples=timing.jitter_samples,
+        # channels that come together cannot lag behind one another, and rings stay small
+        lateness_samples=0 if in_one_piece else round(timing.lateness_seconds / period),
+        max_ahead_seconds=timing.max_ahead_seconds,
+    )
+    return Fleet(model.name, manifest, rules, model.judge, model.max_batch, config.scoring.max_delay_seconds)
