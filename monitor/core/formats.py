@@ -13,24 +13,32 @@ TimestampUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
 
 class _Format(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class JsonFormat(_Format):
     """A JSON object. Exactly one of `values`, `rows`, `fields` says where the samples are.
 
-    values: one field with a number per channel (one sample), or a number where the topic names the channel, or
-        an array over time where there is one channel.
-    rows: one field with an array of rows, each row a number per channel (many samples).
-    fields: one field per channel, in channel order, each a number (one sample) or an array (many samples).
+    Fields are named by their path, with dots between keys: `data.ts` is `ts` inside `data`.
     """
 
     kind: Literal["json"]
+
     timestamp: FieldPath | None = None
+    """Field with the time of the first sample; left out, samples count from their arrival."""
+
     timestamp_unit: TimestampUnit = "s"
+    """Since 1970 in UTC, or ISO 8601 as text."""
+
     values: FieldPath | None = None
+    """One field with a number per channel (one sample), or a number where the topic names the channel, or an array
+    over time where there is one channel."""
+
     rows: FieldPath | None = None
+    """One field with an array of rows, each row a number per channel (many samples)."""
+
     fields: tuple[FieldPath, ...] | None = None
+    """One field per channel, in channel order, each a number (one sample) or an array (many samples)."""
 
     @model_validator(mode="after")
     def _exactly_one_place(self) -> "JsonFormat":
@@ -59,27 +67,42 @@ class NumberFormat(_Format):
 
 
 class CsvFormat(_Format):
-    """Lines of separated numbers, one line per sample; optionally the first column is each line's time."""
+    """Lines of separated numbers, a column per channel, one line per sample."""
 
     kind: Literal["csv"]
+
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """One character."""
+
     time_column: bool = False
+    """Whether the first column is each line's time."""
+
     timestamp_unit: TimestampUnit = "s"
+    """Since 1970 in UTC, or ISO 8601 as text."""
+
     skip_lines: Annotated[int, Field(ge=0, le=10)] = 0
+    """Lines before the first sample, such as a header."""
 
 
 class BinaryFormat(_Format):
-    """Packed samples: `value = raw * scale + offset`. It carries no timestamp.
-
-    layout: `interleaved` is a b c a b c …, `planar` is a a … b b … c c …
-    """
+    """Packed samples: `value = raw * scale + offset`. It carries no timestamp."""
 
     kind: Literal["binary"]
+
     encoding: Literal["f32", "f64", "i16"]
+    """Floating point of 32 or 64 bits, or signed integers of 16 bits."""
+
     byte_order: Literal["little", "big"] = "little"
+    """Of each number."""
+
     layout: Literal["interleaved", "planar"] = "interleaved"
+    """`interleaved` is a b c a b c …, `planar` is a a … b b … c c …"""
+
     scale: float = Field(default=1.0, allow_inf_nan=False)
+    """Units per count, e.g. g per LSB."""
+
     offset: float = Field(default=0.0, allow_inf_nan=False)
+    """Added after scaling."""
 
 
 Format = Annotated[JsonFormat | NumberFormat | CsvFormat | BinaryFormat, Field(discriminator="kind")]

@@ -19,18 +19,21 @@ Ints = NDArray[np.int64]
 
 
 class JudgeSettings(BaseModel):
-    """When windows become an alert.
+    """When anomalous windows become an alert, and when it is over."""
 
-    firing: k of the last n windows anomalous. resolved: `release_windows` windows in a row with a score below
-    `release_score` (below the threshold, so that a score that hovers around it does not flap).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     k: Annotated[int, Field(ge=1, le=64)] = 2
+    """A stream fires when so many of its last `n` windows are anomalous."""
+
     n: Annotated[int, Field(ge=1, le=64)] = 3
+    """How many windows back are looked at."""
+
     release_score: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """A firing stream calms down below this score. Below 1.0, so that a score around the threshold does not flap."""
+
     release_windows: Annotated[int, Field(ge=1, le=10000)] = 3
+    """So many windows in a row below `release_score` end the alert."""
 
     @model_validator(mode="after")
     def _k_fits_n(self) -> "JudgeSettings":

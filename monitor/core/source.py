@@ -10,24 +10,38 @@ from monitor.core.topics import TopicPattern
 
 
 class SourceSpec(BaseModel):
-    """Settings of one source, as written under `[[source]]` and as kept at the head of a capture.
+    """Where telemetry comes from, how it is laid out and which model judges it. Repeat `[[source]]` for each.
 
-    topic: levels with placeholders, e.g. `plant/{site}/{device}/vib`. `{channel}` makes one topic one channel; the
-        others form the stream name and become labels.
-    stream: how the stream is named, e.g. `{site}.{device}`; by default all placeholders joined by dots.
-    channels: which channels of the model this source carries, in payload order (all of the model's when left out).
+    The same settings stand at the head of a capture.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Name
+    """The `source` label of its metrics."""
+
     topic: str
+    """Topics to subscribe to, with whole levels as placeholders, e.g. `plant/{site}/{device}/vib`. `{channel}` makes
+    one topic one channel; the others name the stream and become labels. No two sources may admit the same topic."""
+
     model: Name
+    """Name of the model that judges its streams."""
+
     format: Format
+    """How payloads are laid out; see `[source.format]`."""
+
     qos: Literal[0, 1, 2] = 0
+    """Quality of service to subscribe with. Messages of QoS 1 and 2 are never dropped: a full inbox holds them back."""
+
     stream: str | None = None
+    """How the stream is named, e.g. `{site}.{device}`; by default all placeholders joined by dots. Sources that carry
+    parts of one stream name it alike."""
+
     channels: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    """Which channels of the model this source carries, in payload order; all of them when left out."""
+
     accept_retained: bool = False
+    """Take retained messages too. They are of unknown age and refused otherwise."""
 
     @field_validator("topic")
     @classmethod
