@@ -31,7 +31,7 @@ def parse_table(data: bytes) -> dict[str, NDArray[np.float64]]:
         text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
     except UnicodeDecodeError as error:
         raise TableError(f"not UTF-8 text (byte {error.start})") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     parts: list[NDArray[np.float64]] = []
     try:
         header = [title.strip() for title in next(reader, [])]

@@ -116,9 +116,10 @@ def _parse_csv(name: str, data: bytes) -> Recording:
 def _parse_npz(name: str, data: bytes) -> Recording | WindowSet:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = dict(archive) if isinstance(archive, np.lib.npyio.NpzFile) else {}
+            members: dict[str, Any] = dict(archive)
     except Exception as error:  # noqa: BLE001 - zipfile, zlib and numpy have no common error for a damaged archive
         raise RecordingError(f"not a readable NPZ file: {error}") from None
+    arrays = {key: member for key, member in members.items() if isinstance(member, np.ndarray)}  # others are bytes
     for key, meant in _LOOKALIKES.items():
         if key in arrays and meant not in arrays:
             raise RecordingError(f"key `{key}` is not in the contract: did you mean `{meant}`?")
