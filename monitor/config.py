@@ -244,13 +244,13 @@ def load_config(path: Path) -> Config:
 def sound_models(path: Path) -> dict[str, ModelConfig]:
     """Read the `[[model]]` tables of a file that are valid on their own, by dotted path.
 
-    A check looks at their artifacts even where other parts of the file are wrong, to tell everything at once.
-
-    Raises:
-        ConfigError: the file cannot be read.
-
+    A check looks at their artifacts even where other parts of the file are wrong, to tell everything at once. Of a file
+    that cannot be read there are none.
     """
-    tables = _read_toml(path).get("model")
+    try:
+        tables = _read_toml(path).get("model")
+    except ConfigError:
+        return {}
     sound = {}
     for index, table in enumerate(tables if isinstance(tables, list) else []):
         try:

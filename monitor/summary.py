@@ -1,0 +1,56 @@
+"""What a setup comes to, in a few lines for a person."""
+
+from collections.abc import Iterator
+
+from monitor.build import Setup
+from monitor.config import Config, ModelConfig
+from monitor.core.manifest import Manifest
+from monitor.core.source import SourceSpec
+from monitor.core.topics import TopicPattern
+
+
+def summary(setup: Setup) -> Iterator[str]:
+    """Say in a few lines where telemetry comes from, what judges it, and where the results go."""
+    config = setup.config
+    user = f"as {config.mqtt.username}" if config.mqtt.username else "anonymously"
+    yield f"broker   {config.mqtt.host}:{config.mqtt.port}, MQTT {config.mqtt.protocol}{_tls(config)}, {user}"
+    for source in config.source:
+        yield from _source_lines(source, setup.artifacts[source.model].manifest)
+    for model in config.model:
+        yield from _model_lines(model, setup.artifacts[model.name].manifest)
+    limits = config.limits
+    yield (
+        f"limits   {limits.max_streams:,} streams, payloads up to {_size(limits.max_payload_bytes)}, "
+        f"inbox of {limits.max_inbox_messages:,} messages or {_size(limits.max_inbox_bytes)}"
+    )
+    yield f"output   MQTT below {config.mqtt.base_topic}/, http://{config.http.host}:{config.http.port}/metrics"
+
+
+def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
+    pattern = TopicPattern.parse(source.topic)
+    channels = ", ".join(source.channels or manifest.channel_names)
+    yield f"source   {source.name}: {source.topic} ({source.format.kind}, QoS {source.qos}) -> model {source.model}"
+    yield f"         stream {pattern.stream_template(source.stream)}, channels {channels}"
+
+
+def _model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:
+    period, window, judge = manifest.sample_period_seconds, manifest.window, model.judge
+    channels = ", ".join(f"{channel.name} [{channel.unit or '-'}]" for channel in manifest.channels)
+    yield f"model    {model.name}: version {manifest.version}, {manifest.family}, {manifest.parameters:,} parameters"
+    yield f"         {channels} at {1 / period:g} Hz"
+    yield (
+        f"         window {window.length} samples ({window.length * period:g} s) every {window.stride} "
+        f"({window.stride * period:g} s), normalization {manifest.normalization.kind}"
+    )
+    yield (
+        f"         threshold {manifest.threshold:.4g} ({manifest.calibration.rule} {manifest.calibration.setting:g} of "
+        f"{manifest.calibration.windows:,} windows), fires on {judge.k} of {judge.n}"
+    )
+
+
+def _tls(config: Config) -> str:
+    return "" if config.mqtt.tls is None else " over TLS"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:g} MiB" if size_bytes >= 2**20 else f"{size_bytes / 2**10:g} KiB"
