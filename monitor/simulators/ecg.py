@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from monitor.simulators.catalogue import ECG
 from monitor.simulators.fault import Fault
 from monitor.simulators.noise import generator
 from monitor.simulators.rhythm import Beat, Heart, SinusRhythm
 from monitor.simulators.simulator import Simulator
 
-SAMPLE_RATE_HZ = 250.0
-CHANNELS = ("lead_ii",)
-UNITS = ("mV",)
+SAMPLE_RATE_HZ = ECG.sample_rate_hz
 
 # rows P, Q, R, S, T: angle from the R wave (radians), strength a (1/s), width b (radians); table I of the paper
 SINUS_WAVES = np.array(
@@ -92,14 +91,7 @@ class Ecg(Simulator):
     device: which patient. run: which stretch of the patient's life; runs share the traits but neither rhythm nor noise.
     """
 
-    channels: ClassVar = CHANNELS
-    units: ClassVar = UNITS
-    fault_names: ClassVar = {
-        "pvc": "premature ventricular contractions: early, wide, without P, with a compensatory pause",
-        "st_elevation": "the ST segment rises, as in an infarction",
-        "st_depression": "the ST segment sinks, as in ischaemia",
-        "lead_off": "an electrode has come off: a flat line with noise",
-    }
+    kind: ClassVar = ECG
     frame_seconds: ClassVar = 4.0
 
     def __init__(

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from monitor.simulators.bearing import DEEP_GROOVE_6205, Impacts
+from monitor.simulators.catalogue import MOTOR, Profile
 from monitor.simulators.fault import Fault
 from monitor.simulators.noise import OrnsteinUhlenbeck, generator
-from monitor.simulators.operation import Operation, Profile
+from monitor.simulators.operation import MEAN_SQUARE_LOAD, Operation
 from monitor.simulators.simulator import Simulator
 from monitor.simulators.thermal import Winding
 
-SAMPLE_RATE_HZ = 1000.0
-CHANNELS = ("vib_x", "vib_y", "vib_z", "current", "temperature")
-UNITS = ("g", "g", "g", "A", "degC")
+SAMPLE_RATE_HZ = MOTOR.sample_rate_hz
+CHANNELS = MOTOR.channels
 X, Y, Z, CURRENT, TEMPERATURE = range(5)
 
 POLE_PAIRS = 2
@@ -99,19 +99,7 @@ class Motor(Simulator):
     share its traits but neither noise nor load.
     """
 
-    channels: ClassVar = CHANNELS
-    units: ClassVar = UNITS
-    fault_names: ClassVar = {
-        "imbalance": "a heavy spot on the rotor: radial vibration at 1x the shaft frequency",
-        "misalignment": "shafts out of line: vibration at 2x, mostly axial",
-        "bearing_outer": "a pit in the bearing's outer race: impacts at BPFO, 3.58x",
-        "bearing_inner": "a pit in the bearing's inner race: impacts at BPFI, 5.42x, in and out of the load zone",
-        "looseness": "a loose foot: half orders 0.5x, 1.5x, 2.5x and truncated peaks",
-        "current_asymmetry": "unequal phases: negative-sequence current, vibration at twice the line frequency",
-        "overheating": "hindered cooling: the winding warms towards a higher temperature",
-        "sensor_stuck": "one channel keeps its last value",
-        "sensor_dropout": "samples of all channels go missing in bursts",
-    }
+    kind: ClassVar = MOTOR
 
     def __init__(
         self,
@@ -147,7 +135,7 @@ class Motor(Simulator):
         }
         self._line_cycles = 0.0
         self._turns = 0.0
-        mean_square_current = MAGNETIZING**2 + (1 - MAGNETIZING**2) * profile.mean_square_load
+        mean_square_current = MAGNETIZING**2 + (1 - MAGNETIZING**2) * MEAN_SQUARE_LOAD[profile]
         warm_kelvin = RATED_RISE_KELVIN * (IRON_LOSSES + (1 - IRON_LOSSES) * mean_square_current)
         self._winding = Winding(self.traits.ambient_celsius, warm_kelvin, THERMAL_TIME_CONSTANT_SECONDS)
         self._held: dict[int, float] = {}  # channel -> the value at which its sensor is stuck

@@ -1,26 +1,16 @@
 """How a motor is run: the line frequency that its supply gives it and the load on its shaft, over time."""
 
-from enum import StrEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.simulators.catalogue import Profile
 from monitor.simulators.noise import OrnsteinUhlenbeck
 
 RATED_LINE_HZ = 50.0
 
 
-class Profile(StrEnum):
-    """What the plant asks of the motor."""
-
-    STEADY = "steady"  # on the grid, three quarters of the rated load
-    LOAD_STEPS = "load_steps"  # on the grid, load jumps between 0.4 and 1.0 of the rated every 5 to 20 s
-    VARIABLE_SPEED = "variable_speed"  # on an inverter that ramps between 30 and 50 Hz; a fan: load ~ speed squared
-
-    @property
-    def mean_square_load(self) -> float:
-        """The mean of load squared, which says how warm the motor runs in the long term."""
-        return {Profile.STEADY: 0.75**2, Profile.LOAD_STEPS: 0.52, Profile.VARIABLE_SPEED: 0.375}[self]
+# the mean of load squared, which says how warm the motor runs in the long term
+MEAN_SQUARE_LOAD = {Profile.STEADY: 0.75**2, Profile.LOAD_STEPS: 0.52, Profile.VARIABLE_SPEED: 0.375}
 
 
 class Operation:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.recording import Recording
+from monitor.simulators.catalogue import Kind
 from monitor.simulators.fault import Episode, Fault
 
 _MOST_FAULTS = 8  # one bit each
@@ -39,15 +40,13 @@ class SimulatedBlock:
 class Simulator(ABC):
     """One device. `faults` are the faults that it will suffer, in the order of their bits."""
 
-    channels: ClassVar[tuple[str, ...]]
-    units: ClassVar[tuple[str, ...]]
-    fault_names: ClassVar[dict[str, str]]  # name -> what it means
+    kind: ClassVar[Kind]
     frame_seconds: ClassVar[float] = 1.0
 
     def __init__(self, sample_rate_hz: float, faults: Sequence[Fault]) -> None:
-        unknown = [fault.name for fault in faults if fault.name not in self.fault_names]
+        unknown = [fault.name for fault in faults if fault.name not in self.kind.faults]
         if unknown:
-            raise ValueError(f"there is no fault {unknown[0]!r}; the faults are: {', '.join(self.fault_names)}")
+            raise ValueError(f"there is no fault {unknown[0]!r}; the faults are: {', '.join(self.kind.faults)}")
         if len(faults) > _MOST_FAULTS:
             raise ValueError(f"a device can suffer at most {_MOST_FAULTS} faults, not {len(faults)}")
         self.sample_rate_hz = sample_rate_hz
@@ -55,7 +54,7 @@ class Simulator(ABC):
         self._frame_samples = round(self.frame_seconds * sample_rate_hz)
         self._frames = 0
         self._taken = 0
-        self._values = np.empty((0, len(self.channels)), dtype=np.float32)  # computed but not yet taken
+        self._values = np.empty((0, len(self.kind.channels)), dtype=np.float32)  # computed but not yet taken
         self._mask = np.empty(0, dtype=np.uint8)
 
     @abstractmethod
@@ -101,7 +100,7 @@ class Simulator(ABC):
         on_samples is told how many more samples are done, for a progress bar.
         """
         total = round(duration_seconds * self.sample_rate_hz)
-        values = np.empty((total, len(self.channels)), dtype=np.float32)
+        values = np.empty((total, len(self.kind.channels)), dtype=np.float32)
         mask = np.empty(total, dtype=np.uint8)
         for start in range(0, total, self._frame_samples):
             block = self.take(min(self._frame_samples, total - start))
@@ -110,7 +109,7 @@ class Simulator(ABC):
             on_samples(len(block.values))
         recording = Recording(
             name=name,
-            channels=self.channels,
+            channels=self.kind.channels,
             samples=values,
             time_seconds=np.arange(total) / self.sample_rate_hz,
             sample_period_seconds=1 / self.sample_rate_hz,

@@ -15,7 +15,7 @@ from monitor.simulators.fault import Episode, Fault
 from monitor.simulators.motor import Motor
 from monitor.simulators.simulator import Simulator
 
-MOTOR_FAULTS = [Fault(name=name, onset_seconds=0.5, ramp_seconds=1.0) for name in list(Motor.fault_names)[:8]]
+MOTOR_FAULTS = [Fault(name=name, onset_seconds=0.5, ramp_seconds=1.0) for name in list(Motor.kind.faults)[:8]]
 ECG_FAULTS = [
     Fault(name="pvc", onset_seconds=1, severity=1.0),
     Fault(name="st_elevation", onset_seconds=2),
@@ -40,7 +40,7 @@ def test_the_way_samples_are_asked_for_does_not_change_them(name: str, sizes: Se
         expected = slice(done, min(done + size, 5000))
         block = simulator.take(size)
         assert block.first_sample == done
-        assert block.values.shape == (size, len(simulator.channels))
+        assert block.values.shape == (size, len(simulator.kind.channels))
         np.testing.assert_array_equal(block.values[: len(WHOLE[name].values[expected])], WHOLE[name].values[expected])
         np.testing.assert_array_equal(block.faults[: len(WHOLE[name].faults[expected])], WHOLE[name].faults[expected])
         done += size
@@ -56,7 +56,7 @@ def test_a_recording_holds_the_samples_of_the_stream(name: str) -> None:
 
 @pytest.mark.parametrize("kind", [Motor, Ecg])
 def test_a_fault_does_not_disturb_the_samples_before_it(kind: type[Motor] | type[Ecg]) -> None:
-    for fault in kind.fault_names:
+    for fault in kind.kind.faults:
         faulty = kind(seed=1, faults=[Fault(name=fault, onset_seconds=8.0, severity=1.0)])
         samples = round(8.0 * faulty.sample_rate_hz) - round(0.5 * faulty.sample_rate_hz)
         np.testing.assert_array_equal(faulty.take(samples).values, kind(seed=1).take(samples).values)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.signal import butter, hilbert, sosfiltfilt, welch
 
 from monitor.core.recording import Recording
+from monitor.simulators.catalogue import Profile
 from monitor.simulators.fault import Fault
 from monitor.simulators.motor import CHANNELS, HARMONICS_G, RATED_CURRENT_AMPERE, SAMPLE_RATE_HZ, Motor
-from monitor.simulators.operation import Profile
 
 SECONDS = 20
 ONSET_SECONDS = 4.0
@@ -90,7 +90,7 @@ def test_variable_speed_moves_the_shaft_and_imbalance_grows_with_speed_squared()
     assert exponent == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.parametrize("name", [name for name in Motor.fault_names if not name.startswith("sensor")])
+@pytest.mark.parametrize("name", [name for name in Motor.kind.faults if not name.startswith("sensor")])
 def test_nothing_differs_before_the_onset_and_something_does_after(name: str) -> None:
     faulty = recorded(Fault(name=name, onset_seconds=ONSET_SECONDS, severity=1.0))
     onset = round(ONSET_SECONDS * SAMPLE_RATE_HZ)
