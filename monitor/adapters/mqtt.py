@@ -1,0 +1,189 @@
+"""The MQTT link: a broker connection that is kept up for ever.
+
+One thread of ours owns the connection and is the only one that touches the MQTT library (paho). The library does the
+protocol's conversation: CONNECT, SUBSCRIBE, keep-alive, what we publish. Telemetry is cut out of the stream before it
+(`mqtt_socket`, `mqtt_frames`) and confirmed only when it is safe (`mqtt_receipts`).
+
+Whatever ends a connection (refused, lost, silent, an error of our own) is logged with its reason and followed by the
+next attempt, after a jittered delay.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import structlog
+
+from monitor.adapters.backoff import Backoff
+from monitor.adapters.inbox import Inbox
+from monitor.adapters.mqtt_client import SettingsFileError, explain
+from monitor.adapters.mqtt_connection import Connection, ConnectionOverError, Traffic
+from monitor.adapters.mqtt_frames import FrameError
+from monitor.adapters.mqtt_receipts import Receipt
+from monitor.adapters.outbox import Outgoing
+from monitor.config import MqttConfig
+
+log = structlog.get_logger()
+
+_FIRST_DELAY_SECONDS = 1.0
+_STABLE_SECONDS = 10.0  # a connection that held so long was a good one: back-off starts over
+_JOIN_SECONDS = 0.5  # beyond the timeout, for the thread to notice it
+
+
+class MqttLink:
+    """The link to the broker.
+
+    `subscriptions` are pairs of topic filter and QoS. Messages go to `inbox`; those with a receipt (QoS 1 and 2) must
+    be handed to `acknowledge` once they are safe. While the inbox has no room, nothing is read. A payload longer than
+    `max_payload_bytes` arrives cut to one byte more than that.
+    """
+
+    def __init__(
+        self, config: MqttConfig, subscriptions: Sequence[tuple[str, int]], inbox: Inbox, *, max_payload_bytes: int
+    ) -> None:
+        self._config = config
+        self._subscriptions = tuple(subscriptions)
+        self._traffic = Traffic(inbox, max_payload_bytes)
+        self._connection: Connection | None = None
+        self._failure: str | None = None
+        self._last_progress = time.monotonic()
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it connects, and goes on trying until `stop`."""
+        self._traffic.inbox.call_on_room(self._traffic.waker.wake)
+        self._traffic.waker.open()
+        self._thread.start()
+
+    def stop_receiving(self) -> None:
+        """Put nothing more into the inbox. The broker keeps what it still has to deliver at QoS 1 and 2."""
+        self._traffic.receiving = False
+        self._traffic.waker.wake()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Publish what waits, say `offline`, disconnect and join the thread; give up after the timeout."""
+        self._traffic.leave_before = time.monotonic() + timeout_seconds
+        self._leaving.set()
+        self._traffic.waker.wake()
+        self._thread.join(timeout_seconds + _JOIN_SECONDS)
+        if self._thread.is_alive():
+            log.warning("the broker connection did not end in time", timeout_seconds=timeout_seconds)
+            return
+        self._traffic.waker.close()
+        if len(self._traffic.outbox):
+            log.warning("messages were left unpublished", messages=len(self._traffic.outbox))
+
+    def publish(self, topic: str, payload: bytes, qos: Literal[0, 1] = 1, retain: bool = False) -> bool:
+        """Hand a message over for publishing; False (and counted) where too many wait already.
+
+        Raises:
+            ValueError: `topic` is none to publish to.
+
+        """
+        if not topic or any(mark in topic for mark in "+#\0"):
+            raise ValueError(f"{topic!r} is no topic to publish to")
+        accepted = self._traffic.outbox.put(Outgoing(topic, payload, qos, retain))
+        self._traffic.waker.wake()
+        return accepted
+
+    def acknowledge(self, receipts: Iterable[Receipt]) -> None:
+        """Confirm messages, in this order: what they carry is safe."""
+        self._traffic.acknowledged.extend(receipts)
+        self._traffic.waker.wake()
+
+    @property
+    def connected(self) -> bool:
+        """Whether we are connected and the broker has confirmed the subscriptions."""
+        return self.connected_since is not None
+
+    @property
+    def connected_since(self) -> float | None:
+        """Epoch seconds; None while not connected."""
+        connection = self._connection
+        return None if connection is None else connection.online_since
+
+    @property
+    def reconnects(self) -> int:
+        """How often a connection was made after the first."""
+        return max(0, self._traffic.connections - 1)
+
+    @property
+    def last_error(self) -> str | None:
+        """Why there is no connection, or what is wrong with it; None while all is well."""
+        connection = self._connection
+        if connection is None or connection.online_since is None:
+            return self._failure
+        denied = connection.denied_topics
+        return f"the broker denies subscriptions: {', '.join(denied)}" if denied else None
+
+    @property
+    def denied_topics(self) -> tuple[str, ...]:
+        """Topic filters that the broker does not let us subscribe to."""
+        connection = self._connection
+        return () if connection is None else connection.denied_topics
+
+    @property
+    def publish_dropped(self) -> int:
+        """How many messages `publish` refused."""
+        return self._traffic.outbox.dropped
+
+    @property
+    def last_received_monotonic(self) -> float | None:
+        """When a message came last (or the connection began), on the monotonic clock."""
+        connection = self._connection
+        return None if connection is None else connection.last_received
+
+    @property
+    def last_progress_monotonic(self) -> float:
+        """When the thread last went round; it stands still only while it connects, for some seconds."""
+        connection = self._connection
+        return self._last_progress if connection is None else max(self._last_progress, connection.last_progress)
+
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        backoff = Backoff(_FIRST_DELAY_SECONDS, self._config.reconnect_ceiling_seconds, random.Random())
+        while not self._leaving.is_set():
+            began = self._last_progress = time.monotonic()
+            failure = self._connect_and_serve()
+            if failure is None:
+                break
+            self._failure = failure
+            if time.monotonic() - began > _STABLE_SECONDS:
+                backoff.reset()
+            delay_seconds = backoff.next_seconds()
+            log.warning("no broker connection", reason=failure, retry_seconds=round(delay_seconds, 1))
+            self._rest(delay_seconds)
+
+    def _rest(self, delay_seconds: float) -> None:
+        """Wait, visibly alive; at most until we leave."""
+        now = time.monotonic()
+        again = now + delay_seconds
+        while now < again and not self._leaving.wait(min(again - now, 1.0)):
+            now = self._last_progress = time.monotonic()
+
+    def _connect_and_serve(self) -> str | None:
+        """One connection from beginning to end; why it ended, None if we left."""
+        connection = self._connection = Connection(self._config, self._subscriptions, self._traffic)
+        try:
+            connection.open()
+            connection.serve()
+        except (ConnectionOverError, FrameError, SettingsFileError) as error:
+            return str(error)
+        except OSError as error:
+            if connection.online_since is None:
+                return explain(error, self._config)
+            return f"connection lost: {error.strerror or error}"
+        except Exception as error:
+            # an error of ours: it must not end the link, and must not pass unseen
+            log.exception("the broker connection met an unexpected error")
+            return f"{type(error).__name__}: {error}"
+        else:
+            return None
+        finally:
+            connection.close()
