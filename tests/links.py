@@ -1,0 +1,65 @@
+"""Links under test, and taking messages out of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.adapters.inbox import Inbox
+from monitor.adapters.mqtt import MqttLink
+from monitor.config import MqttConfig
+from monitor.core.blocks import Message
+from tests.broker import Broker, wait_until
+
+
+@dataclass
+class Tap:
+    """A link, its inbox and what was taken out of it."""
+
+    link: MqttLink
+    inbox: Inbox
+    taken: list[Message] = field(default_factory=list)
+
+    def connected(self) -> "Tap":
+        wait_until(lambda: self.link.connected, f"connected ({self.link.last_error})")
+        return self
+
+    def take(self, count: int, *, acknowledge: bool = True) -> list[Message]:
+        """Take messages until there are `count` in all; every one is acknowledged as it is taken."""
+
+        def enough() -> bool:
+            messages = self.inbox.take(0.05)
+            self.taken.extend(messages)
+            if acknowledge:
+                self.link.acknowledge([message.receipt for message in messages if message.receipt is not None])
+            return len(self.taken) >= count
+
+        wait_until(enough, f"{count} messages")
+        return self.taken
+
+    def payloads(self) -> list[bytes]:
+        return [message.payload for message in self.taken]
+
+
+class Links:
+    """Starts links and stops them all in the end."""
+
+    def __init__(self) -> None:
+        self._links: list[MqttLink] = []
+
+    def start(
+        self,
+        broker: Broker,
+        *subscriptions: tuple[str, int],
+        max_messages: int = 10_000,
+        max_payload_bytes: int = 100_000,
+        **settings: Any,
+    ) -> Tap:
+        inbox = Inbox(max_messages, 100_000_000)
+        config = MqttConfig.model_validate({"host": broker.host, "port": broker.port} | settings)
+        link = MqttLink(config, subscriptions, inbox, max_payload_bytes=max_payload_bytes)
+        link.start()
+        self._links.append(link)
+        return Tap(link, inbox)
+
+    def stop(self) -> None:
+        for link in self._links:
+            link.stop(5.0)
