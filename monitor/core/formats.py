@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FieldPath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$", description="keys joined by dots, e.g. `data.ts`")]
+# A key is any text without the separator and without what JSON would have to escape.
+_KEY = r'[^."\\\x00-\x1f]+'
+FieldPath = Annotated[str, Field(pattern=rf"^{_KEY}(\.{_KEY})*$", description="keys joined by dots, e.g. `data.ts`")]
 TimestampUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
 
