@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.broker import Broker, Peer, running
 from tests.links import Links
+
+# A busy machine makes an example slow, not wrong; pytest-timeout bounds whole tests.
+settings.register_profile("residuald", deadline=None)
+settings.load_profile("residuald")
 
 
 @pytest.fixture
