@@ -14,7 +14,7 @@ from monitor.core.grid import GridRules
 from monitor.core.manifest import Manifest
 from monitor.core.topics import TopicPattern
 from monitor.errors import ArtifactError, ConfigError
-from monitor.pipeline import Pipeline, PipelineSettings
+from monitor.pipeline import Pipeline, PipelineSettings, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,10 @@ def load_setup(path: Path) -> Setup:
     return Setup(config, artifacts)
 
 
-def build_pipeline(setup: Setup, on_discard: Callable[[str, str, Discard], None]) -> Pipeline:
-    """Make the pipeline of a setup."""
+def build_pipeline(
+    setup: Setup, on_discard: Callable[[str, str, Discard], None], tally: Tally | None = None
+) -> Pipeline:
+    """Make the pipeline of a setup; it goes on counting in `tally` if one is given."""
     config = setup.config
     return Pipeline(
         config.source,
@@ -62,6 +64,7 @@ def build_pipeline(setup: Setup, on_discard: Callable[[str, str, Discard], None]
         ),
         time.monotonic,
         on_discard,
+        tally,
     )
 
 

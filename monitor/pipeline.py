@@ -9,6 +9,7 @@ feeds it recordings; both get the same answers.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from monitor.core.discards import Discard, Reason
 from monitor.core.fleet import Concluded, Fleet
 from monitor.core.formats import CsvFormat, JsonFormat
 from monitor.core.histogram import Histogram
+from monitor.core.manifest import Manifest
 from monitor.core.reports import Report, alert_report, gone_report, state_report
 from monitor.core.router import Route, Router
 from monitor.core.scoring import Floats32, ScoreBatch, Scorer
@@ -27,6 +29,20 @@ from monitor.core.source import SourceSpec
 from monitor.core.windows import LaneBlocks, WindowBatch
 
 UNROUTED = "none"  # the source of messages that no source admits
+
+
+_INFERENCE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+_BATCH_WINDOWS = (1, 4, 16, 64, 256, 1024, 4096)
+_END_TO_END_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Fitted(Protocol):
+    """What the pipeline needs of an artifact."""
+
+    @property
+    def manifest(self) -> Manifest: ...  # noqa: D102 - the field says it
+    @property
+    def scorer(self) -> Scorer: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +72,7 @@ class Tally:
     alert_steps: Counter[str] = field(default_factory=Counter)  # by phase
     inference_seconds: dict[str, Histogram] = field(default_factory=dict)  # by model
     batch_windows: dict[str, Histogram] = field(default_factory=dict)  # by model
-    end_to_end_seconds: Histogram = field(
-        default_factory=lambda: Histogram((0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0))
-    )
+    end_to_end_seconds: Histogram = field(default_factory=lambda: Histogram(_END_TO_END_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +98,13 @@ class Pipeline:
         settings: PipelineSettings,
         clock: Callable[[], float],
         on_discard: Callable[[str, str, Discard], None] = lambda source, topic, discard: None,
+        tally: Tally | None = None,
     ) -> None:
         self.sources = sources
         self.fleets = dict(fleets)
         self.settings = settings
         self.router = Router(sources, self.fleets, settings.max_streams)
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self._scorers = dict(scorers)
         self._clock = clock
         self._on_discard = on_discard
@@ -98,8 +113,8 @@ class Pipeline:
             for number, spec in enumerate(sources)
         ]
         for name in self.fleets:
-            self.tally.inference_seconds[name] = Histogram((0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5))
-            self.tally.batch_windows[name] = Histogram((1, 4, 16, 64, 256, 1024, 4096))
+            self.tally.inference_seconds.setdefault(name, Histogram(_INFERENCE_SECONDS))
+            self.tally.batch_windows.setdefault(name, Histogram(_BATCH_WINDOWS))
 
     @property
     def deadline_seconds(self) -> float:
@@ -136,6 +151,30 @@ class Pipeline:
                     reports.append(alert_report(step, fleet))
                 reports.append(gone_report(name))
         return Step((), (*reports, *self._state_reports()))
+
+    def adopt(self, fitted: Mapping[str, Fitted]) -> bool:
+        """Score with other artifacts from now on, keeping rings and alerts.
+
+        Returns False, and does nothing, if one does not fit. Call it with no window waiting: first step with
+        `everything=True`.
+        """
+        if not all(self.fleets[name].fits(new.manifest) for name, new in fitted.items()):
+            return False
+        for name, new in fitted.items():
+            self.fleets[name].adopt(new.manifest)
+            self._scorers[name] = new.scorer
+        return True
+
+    def retire(self) -> Step:
+        """Resolve every open alert: this pipeline is about to be replaced by another."""
+        reports: list[Report] = []
+        for fleet in self.fleets.values():
+            for name in list(fleet.streams.number):
+                step = fleet.alerts.close(name)
+                if step is not None:
+                    self._count_step(step)
+                    reports.append(alert_report(step, fleet))
+        return Step((), tuple(reports))
 
     def _sorted_by_source(self, messages: list[Message]) -> dict[int, list[tuple[Message, Route]]]:
         sorted_: dict[int, list[tuple[Message, Route]]] = {}

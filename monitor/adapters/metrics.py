@@ -35,13 +35,19 @@ class Observed(Protocol):
     """What is shown: the parts of the running daemon. Pipeline and artifacts change at a reload."""
 
     pipeline: Pipeline
-    artifacts: Mapping[str, Artifact]
     inbox: Inbox
     link: MqttLink
     started_seconds: float
     reload_succeeded: bool
     reload_success_seconds: float
-    max_channel_series: int
+
+    @property
+    def artifacts(self) -> Mapping[str, Artifact]:
+        """The artifacts in use, by model."""
+
+    @property
+    def max_channel_series(self) -> int:
+        """Most series of `residuald_channel_error`."""
 
 
 def registry_of(observed: Observed) -> CollectorRegistry:

@@ -83,6 +83,19 @@ class Fleet:
         self.windows_withheld: Counter[str] = Counter()
         self.changed: set[str] = set()  # streams whose state, quality or alert changed since someone last looked
 
+    def fits(self, manifest: Manifest) -> bool:
+        """Whether another artifact can take over as we are: the same windows, and nothing to be learnt anew."""
+        ours, theirs = self.manifest, manifest
+        same = ours.channel_names == theirs.channel_names and ours.window == theirs.window
+        same = same and ours.sample_period_seconds == theirs.sample_period_seconds
+        return same and (theirs.normalization.kind != "stream" or ours.normalization == theirs.normalization)
+
+    def adopt(self, manifest: Manifest) -> None:
+        """Go on with another artifact that fits; rings, phases and alerts stay."""
+        if manifest.normalization != self.manifest.normalization:
+            self.normalizer = Normalizer(manifest.normalization, len(self.channels))
+        self.manifest = manifest
+
     def open_stream(self, name: str, labels: dict[str, str], lanes: list[list[int]]) -> int:
         """Start a stream; its channels arrive in these `lanes` (lists of channel numbers). Returns its number."""
         number = self.streams.open(name, labels)

@@ -6,6 +6,7 @@ that are not known are null, never 0.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,31 +28,30 @@ class Report:
     retain: bool
 
 
+def alert_fields(step: AlertStep, fleet: Fleet) -> dict[str, Any]:
+    """The fields of one step in an alert's life."""
+    evidence = step.evidence
+    return {
+        "schema": SCHEMA,
+        "id": step.id,
+        "phase": step.phase,
+        "fired": step.fired,
+        "stream": step.stream,
+        "model": fleet.name,
+        "version": fleet.manifest.version,
+        "time": evidence.time_seconds,
+        "since": step.since_seconds,
+        "score": evidence.score,
+        "error": evidence.error,
+        "threshold": fleet.manifest.threshold,
+        "channel": evidence.channel,
+        "channels": evidence.channel_error,
+    }
+
+
 def alert_report(step: AlertStep, fleet: Fleet) -> Report:
     """The report of one step in an alert's life, on `<stream>/alert`."""
-    evidence = step.evidence
-    return Report(
-        f"{step.stream}/alert",
-        msgspec.json.encode(
-            {
-                "schema": SCHEMA,
-                "id": step.id,
-                "phase": step.phase,
-                "fired": step.fired,
-                "stream": step.stream,
-                "model": fleet.name,
-                "version": fleet.manifest.version,
-                "time": evidence.time_seconds,
-                "since": step.since_seconds,
-                "score": evidence.score,
-                "error": evidence.error,
-                "threshold": fleet.manifest.threshold,
-                "channel": evidence.channel,
-                "channels": evidence.channel_error,
-            }
-        ),
-        retain=False,
-    )
+    return Report(f"{step.stream}/alert", msgspec.json.encode(alert_fields(step, fleet)), retain=False)
 
 
 def state_report(name: str, fleet: Fleet) -> Report:

@@ -19,7 +19,7 @@ from monitor.core.recording import Recording
 from monitor.core.rings import Rings
 
 # A recording is fed in pieces of about this many samples: large enough for array operations, small enough for memory.
-_PIECE_SAMPLES = 16384
+PIECE_SAMPLES = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +201,21 @@ def _take_blocks(blocks: LaneBlocks, chosen: NDArray[np.bool_]) -> LaneBlocks:
     )
 
 
-def recording_blocks(recording: Recording, lane: int = 0) -> Iterator[LaneBlocks]:
-    """A recording as blocks of one lane that carries all its channels, in pieces.
+def segments_of(recording: Recording) -> Iterator[Recording]:
+    """The unbroken parts of a recording. No window may span two of them, even where their times would allow it."""
+    cuts = np.flatnonzero(np.diff(recording.segment)) + 1
+    for rows in np.split(np.arange(len(recording.samples)), cuts):
+        yield replace(
+            recording,
+            samples=recording.samples[rows],
+            time_seconds=recording.time_seconds[rows],
+            labels=None if recording.labels is None else recording.labels[rows],
+            segment=recording.segment[rows],
+        )
+
+
+def recording_blocks(recording: Recording, lane: int = 0, piece_samples: int = PIECE_SAMPLES) -> Iterator[LaneBlocks]:
+    """A segment of a recording as blocks of one lane that carries all its channels, in pieces of `piece_samples`.
 
     Rows that follow one another within half a sample period of the expected time form one block; each piece arrives
     when its last sample was taken.
@@ -211,8 +224,8 @@ def recording_blocks(recording: Recording, lane: int = 0) -> Iterator[LaneBlocks
     period = recording.sample_period_seconds
     breaks = np.ones(count, np.bool_)
     breaks[1:] = np.abs(np.diff(recording.time_seconds) - period) > period / 2
-    for start in range(0, count, _PIECE_SAMPLES):
-        stop = min(start + _PIECE_SAMPLES, count)
+    for start in range(0, count, piece_samples):
+        stop = min(start + piece_samples, count)
         opens = breaks[start:stop].copy()
         opens[0] = True
         first = np.flatnonzero(opens)
@@ -234,9 +247,11 @@ def windows_of(recording: Recording, spec: WindowSpec, sample_period_seconds: fl
     width = len(recording.channels)
     rules = GridRules(sample_period_seconds, spec.length, spec.max_gap_samples)
     windows = StreamWindows(width, spec, rules)
-    windows.open_stream(0, [list(range(width))])
     discards: Counter[Reason] = Counter()
-    batches = [batch for blocks in recording_blocks(recording) for batch in windows.feed(blocks, discards)]
+    batches: list[WindowBatch] = []
+    for segment in segments_of(recording):
+        windows.open_stream(0, [list(range(width))])
+        batches += [batch for blocks in recording_blocks(segment) for batch in windows.feed(blocks, discards)]
     if batches:
         return WindowBatch.join(batches)
     empty = np.zeros(0)

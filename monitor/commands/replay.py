@@ -1,0 +1,229 @@
+"""`residuald replay`: recordings through the very pipeline that the daemon runs."""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from monitor.core.blocks import Message
+from monitor.core.capture import Capture, CaptureError, read_capture
+from monitor.core.discards import Discard
+from monitor.core.fleet import Concluded, Fleet
+from monitor.core.grid import GridRules
+from monitor.core.judge import JudgeSettings, Verdict
+from monitor.core.quality import QUALITIES
+from monitor.core.recording import Recording, RecordingError, WindowSet, parse_recording
+from monitor.core.reports import alert_fields
+from monitor.core.windows import PIECE_SAMPLES, WindowBatch, recording_blocks, segments_of
+from monitor.errors import DataError
+from monitor.pipeline import Moment, Pipeline, PipelineSettings, Step
+
+if TYPE_CHECKING:  # loading it loads torch
+    from monitor.adapters.torchscript import Artifact
+
+_EPILOG = """\
+Prints one JSON line per window and one per alert step, in the order of events:
+  {"kind":"window","stream":…,"time":…,"verdict":"normal","quality":"good","score":…,"error":…,"channel":…}
+  {"kind":"alert","phase":"firing","id":…, …as on MQTT…}
+
+examples:
+  residuald replay --model models/motor recordings/fault.npz
+  residuald replay --model models/motor --speed 1 recordings/fault.npz      as slowly as it happened
+  residuald replay --config configs/monitor.toml night.capture              messages kept by `residuald record`
+"""
+_PIECE_SECONDS = 0.1  # what a live stream would bring at a time
+
+_Content = TypeVar("_Content")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe `residuald replay`."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="score recordings as the daemon would",
+        description="Send recordings (CSV, NPZ, captures) through the pipeline of the daemon and print what it says.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="each CSV or NPZ file is one stream")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", type=Path, metavar="PATH", help="a model's folder or an artifact (for CSV and NPZ)")
+    source.add_argument("--config", type=Path, metavar="FILE", help="a configuration (for captures)")
+    parser.add_argument(
+        "--speed", type=float, metavar="FACTOR", help="1 is real time; as fast as it goes when left out"
+    )
+    parser.add_argument("--alerts-only", action="store_true", help="leave the windows out")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay the files, one after another.
+
+    Raises:
+        DataError: a file cannot be read or does not fit the model.
+        ArtifactError: the model cannot be used.
+        ConfigError: the configuration cannot be used.
+
+    """
+    from monitor.adapters.torchscript import load_artifact  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.build import build_pipeline, load_setup  # noqa: PLC0415
+
+    printer = _Printer(sys.stdout, alerts_only=args.alerts_only)
+    pace = _pace(args.speed)
+    if args.config is not None:
+        setup = load_setup(args.config)
+        for path in args.files:
+            pipeline = build_pipeline(setup, printer.discard)
+            for step in _replay_capture(pipeline, _read(path, read_capture), pace):
+                printer.show(step, pipeline)
+        return 0
+    artifact = load_artifact(args.model)
+    for path in args.files:
+        content = _fitting(path, _read(path, partial(parse_recording, path.name)), artifact)
+        pipeline = _pipeline_for(artifact)
+        fleet = pipeline.fleets[artifact.manifest.model]
+        lanes = [list(range(len(fleet.channels)))]
+        stream = fleet.open_stream(path.stem, {}, lanes)
+        if isinstance(content, WindowSet):
+            steps = _replay_windows(pipeline, fleet, content, stream)
+        else:
+            steps = _replay_recording(pipeline, fleet, content, lanes, pace if args.speed else None)
+        for step in steps:
+            printer.show(step, pipeline)
+    return 0
+
+
+def _replay_recording(
+    pipeline: Pipeline, fleet: Fleet, recording: Recording, lanes: list[list[int]], pace: Callable[[float], None] | None
+) -> Iterator[Step]:
+    piece = PIECE_SAMPLES
+    if pace is not None:
+        piece = max(1, round(_PIECE_SECONDS / recording.sample_period_seconds))
+    for segment in segments_of(recording):
+        fleet.windows.open_stream(0, lanes)
+        for blocks in recording_blocks(segment, piece_samples=piece):
+            arrival = float(blocks.arrival_seconds[-1])
+            if pace is not None:
+                pace(arrival)
+            fleet.ingest(blocks, arrival)
+            yield pipeline.score(Moment(arrival, arrival))
+    yield pipeline.score(Moment(arrival, arrival), everything=True)
+
+
+def _replay_windows(pipeline: Pipeline, fleet: Fleet, content: WindowSet, stream: int) -> Iterator[Step]:
+    """Ready-made windows are taken to follow one another without overlap, from second 0."""
+    count, _, length = content.windows.shape
+    ends = (np.arange(1, count + 1) * length - 1) * fleet.manifest.sample_period_seconds
+    batch = WindowBatch(np.full(count, stream), ends, ends, np.ones(count, np.float32), content.windows)
+    fleet.batch.add(batch, 0.0)
+    yield pipeline.score(Moment(float(ends[-1]), 0.0), everything=True)
+
+
+def _replay_capture(pipeline: Pipeline, capture: Capture, pace: Callable[[float], None]) -> Iterator[Step]:
+    first, last = -math.inf, 0.0
+    messages: list[Message] = []
+    for message, _ in capture:
+        if message.arrival_seconds > first + _PIECE_SECONDS:
+            pace(last)
+            yield pipeline.step(messages, Moment(last, last))
+            messages, first = [], message.arrival_seconds
+        last = message.arrival_seconds
+        messages.append(message)
+    yield pipeline.step(messages, Moment(last, last), everything=True)
+
+
+def _pipeline_for(artifact: "Artifact") -> Pipeline:
+    manifest = artifact.manifest
+    rules = GridRules(manifest.sample_period_seconds, manifest.window.length, manifest.window.max_gap_samples)
+    fleet = Fleet(manifest.model, manifest, rules, JudgeSettings(), max_batch=256, max_delay_seconds=0.0)
+    return Pipeline((), {fleet.name: fleet}, {fleet.name: artifact.scorer}, PipelineSettings(), time.monotonic)
+
+
+def _read(path: Path, parse: Callable[[bytes], _Content]) -> _Content:
+    try:
+        return parse(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except (RecordingError, CaptureError) as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _fitting(path: Path, content: Recording | WindowSet, artifact: "Artifact") -> Recording | WindowSet:
+    """The model's channels of a file, in the model's order."""
+    wanted = artifact.manifest.channel_names
+    missing = [name for name in wanted if name not in content.channels]
+    if missing:
+        raise DataError(
+            f"{path}: lacks {', '.join(missing)} of the model's channels; has {', '.join(content.channels)}"
+        )
+    columns = [content.channels.index(name) for name in wanted]
+    if isinstance(content, Recording):
+        ratio = content.sample_period_seconds / artifact.manifest.sample_period_seconds
+        if not math.isclose(ratio, 1, rel_tol=0.01):
+            raise DataError(f"{path}: its sample period is {ratio:g} times the model's; resample it")
+        return replace(content, channels=wanted, samples=content.samples[:, columns])
+    if content.windows.shape[2] != artifact.manifest.window.length:
+        length = artifact.manifest.window.length
+        raise DataError(f"{path}: windows of {content.windows.shape[2]} samples; the model takes {length}")
+    return replace(content, channels=wanted, windows=content.windows[:, columns])
+
+
+def _pace(speed: float | None) -> Callable[[float], None]:
+    """Sleep until `speed` times as much has happened as in real time; no speed: never."""
+    began: list[float] = []
+
+    def wait(event_seconds: float) -> None:
+        if speed is None:
+            return
+        if not began:
+            began.extend((event_seconds, time.monotonic()))
+        time.sleep(max(0.0, began[1] + (event_seconds - began[0]) / speed - time.monotonic()))
+
+    return wait
+
+
+class _Printer:
+    """JSON lines on a text stream."""
+
+    def __init__(self, out: IO[str], *, alerts_only: bool) -> None:
+        self._out = out
+        self._alerts_only = alerts_only
+
+    def discard(self, source: str, topic: str, discard: Discard) -> None:
+        found = {"source": source, "topic": topic, "reason": discard.reason, "detail": discard.detail}
+        self._line({"kind": "discard", **found})
+
+    def show(self, step: Step, pipeline: Pipeline) -> None:
+        for model, done in step.concluded:
+            fleet = pipeline.fleets[model]
+            for at in range(len(done.windows)):
+                if not self._alerts_only:
+                    self._line(_window(fleet, done, at))
+                for alert in (alert for where, alert in done.steps if where == at):
+                    self._line({"kind": "alert", **alert_fields(alert, fleet)})
+        self._out.flush()
+
+    def _line(self, fields: dict[str, Any]) -> None:
+        self._out.write(msgspec.json.encode(fields).decode() + "\n")
+
+
+def _window(fleet: Fleet, done: Concluded, at: int) -> dict[str, Any]:
+    withheld = done.verdict[at] == Verdict.WITHHELD
+    return {
+        "kind": "window",
+        "stream": fleet.streams.name(int(done.windows.stream[at])),
+        "time": float(done.windows.end_seconds[at]),
+        "verdict": Verdict(int(done.verdict[at])).name.lower(),
+        "quality": QUALITIES[done.quality[at]].value,
+        "score": None if withheld else float(done.score[at]),
+        "error": None if withheld else float(done.error[at]),
+        "channel": None if withheld else fleet.channels[int(np.argmax(done.channel_error[at]))],
+    }
