@@ -1,0 +1,212 @@
+"""What we show over HTTP: metrics, whether we live, whether we do our job.
+
+Reading only, for Prometheus, probes and people in a browser. A thread per request, at most `_MAX_REQUESTS` of them and
+each for `_REQUEST_SECONDS` at most, so that nobody slow can keep the others out for long.
+"""
+
+import contextlib
+import errno
+import html
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import structlog
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from monitor import __version__
+from monitor.config import HttpConfig
+from monitor.errors import UnavailableError
+
+log = structlog.get_logger()
+
+_MAX_REQUESTS = 16
+_REQUEST_SECONDS = 10.0
+_POLL_SECONDS = 0.25  # how often requests that take too long are looked for, and how long stopping takes
+
+_Response = tuple[HTTPStatus, str, bytes]  # status, content type, body
+
+
+class HttpServer:
+    """Serves `/metrics`, `/healthz`, `/readyz` and a page that links to them.
+
+    healthz: whether the process is alive and moves, and a text. readyz: what keeps it from doing its job, by part;
+    empty when nothing does. Both are called from request threads.
+    """
+
+    def __init__(
+        self,
+        config: HttpConfig,
+        registry: CollectorRegistry,
+        *,
+        healthz: Callable[[], tuple[bool, str]],
+        readyz: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._healthz = healthz
+        self._readyz = readyz
+        self._metrics = make_wsgi_app(registry)
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            UnavailableError: the address cannot be used.
+
+        """
+        host, port = self._config.host, self._config.port
+        try:
+            self._server = _Server(host, port)
+        except OSError as error:
+            raise UnavailableError(f"cannot serve HTTP on {_join(host, port)}: {_advice(error)}") from None
+        self._server.set_app(self._answer)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening; requests under way are left to end by themselves."""
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+
+    @property
+    def address(self) -> str:
+        """`host:port`, with the port that was taken where the settings say 0."""
+        port = self._config.port if self._server is None else self._server.server_port
+        return _join(self._config.host, port)
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (the WSGI application)."""
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        try:
+            if path == "/metrics":
+                body: Iterable[bytes] = self._metrics(environ, start_response)
+                return body
+            status, content_type, content = self._page(path, method)
+        except Exception:
+            log.exception("an HTTP request failed", path=path)
+            status, content_type, content = HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"failed; see the log\n"
+        headers = [
+            ("Content-Type", f"{content_type}; charset=utf-8"),
+            ("Content-Length", str(len(content))),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [] if method == "HEAD" else [content]
+
+    def _page(self, path: str, method: str) -> _Response:
+        if method not in {"GET", "HEAD"}:
+            return HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b"only GET and HEAD\n"
+        match path:
+            case "/":
+                return HTTPStatus.OK, "text/html", _INDEX.encode()
+            case "/healthz":
+                healthy, text = self._healthz()
+                return _status(healthy), "text/plain", f"{text}\n".encode()
+            case "/readyz":
+                reasons = dict(self._readyz())
+                content = json.dumps({"ready": not reasons, "reasons": reasons}) + "\n"
+                return _status(not reasons), "application/json", content.encode()
+            case _:
+                return HTTPStatus.NOT_FOUND, "text/plain", b"not here; see /\n"
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A bounded number of threads, each with a deadline."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, host: str, port: int) -> None:
+        """Bind and listen."""
+        self._began: dict[socket.socket, float] = {}  # requests under way, monotonic
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        # not HTTPServer's own, which asks the DNS for our name and can take seconds over it
+        TCPServer.server_bind(self)
+        host, port, *_ = self.server_address
+        self.server_name, self.server_port = str(host), int(port)
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._began) >= _MAX_REQUESTS:
+            with contextlib.suppress(OSError):
+                request.sendall(b"HTTP/1.0 503 Service Unavailable\r\n\r\ntoo many requests at once\n")
+            super().shutdown_request(request)
+            return
+        self._began[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._began.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """End requests whose client is too slow; called between requests."""
+        limit = time.monotonic() - _REQUEST_SECONDS
+        for request, began in tuple(self._began.items()):
+            if began < limit:
+                with contextlib.suppress(OSError):  # it ended in this moment
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 the base class's signature
+        # a client that went away or was too slow; errors of ours are logged where they happen
+        log.debug("an HTTP connection broke", client=client_address[0], error=repr(sys.exception()))
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _REQUEST_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the name is the base class's
+        """Log nothing: a scrape every few seconds is no news."""
+
+
+def _status(good: bool) -> HTTPStatus:
+    return HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _advice(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "the port is taken; stop what listens there or choose another `http.port` (0 takes a free one)"
+        case errno.EACCES:
+            return "not allowed; choose an `http.port` above 1023"
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address; see `http.host`"
+        case _:
+            return f"{error.strerror or error}; see `http.host`"
+
+
+_LINKS = {
+    "/metrics": "what Prometheus scrapes",
+    "/healthz": "whether the process is alive and moves",
+    "/readyz": "whether it does its job, and if not, why",
+}
+_INDEX = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>residuald</title></head>
+<body style="font-family: system-ui, sans-serif; margin: 2rem">
+<h1>residuald {html.escape(__version__)}</h1>
+<ul>{"".join(f'<li><a href="{path}">{path}</a>: {text}</li>' for path, text in _LINKS.items())}</ul>
+</body></html>
+"""
