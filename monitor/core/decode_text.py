@@ -91,12 +91,16 @@ class CsvDecoder:
 
     def _refuse_by_shape(self, tables: list[list[bytes]], refusals: Refusals) -> None:
         width = self._channels + self._time_column
-        whole = ragged.all_rows_have(width, tables, lambda line: line.count(self._separator) + 1)
+
+        def cells_in(line: bytes) -> int:
+            return line.count(self._separator) + 1
+
+        whole = ragged.all_rows_have(width, tables, cells_in)
         refusals.add_where(ragged.lengths(tables) == 0, np.arange(len(tables)), Reason.EMPTY, "no line of numbers")
         for index in np.flatnonzero(~whole).tolist():
+            line = next(line for line in tables[index] if cells_in(line) != width)
             try:
-                for line in tables[index]:
-                    _numbers_or_missing(line.split(self._separator)[self._time_column :])
+                _numbers_or_missing(line.split(self._separator)[self._time_column :])
             except ValueError:
                 refusals.add(index, Reason.MALFORMED, "a cell is not a plain number")
             else:
