@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
 
     setup = load_setup(args.config)
     configure_logs(setup.config.log)
-    App(args.config, setup, Notifier.from_environment(os.environ, os.getpid())).run()
+    App(args.config, setup, Notifier.from_environment(os.environ)).run()
     return 0
