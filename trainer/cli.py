@@ -51,12 +51,13 @@ a settings file (every key is optional; these are the defaults unless said other
   [normalization]
   kind = "fixed"                     # fixed (from the training data), window, stream
   [model]
-  family = "dense"                   # dense: hidden = [64, 32, 8]; conv: features = [16, 32, 32]; pca: components = 0.9
+  family = "dense"                   # dense: hidden = [64, 32, 8]; conv: features = [8, 16, 32]; pca: components = 0.9
   [training]
-  max_epochs = 300
-  patience_epochs = 30
+  max_epochs = 200
+  patience_epochs = 20
   batch_windows = 64
-  learning_rate = 0.001
+  learning_rate = 0.002
+  threads = 1
   [split]
   validation = 0.15
   calibration = 0.25

@@ -51,8 +51,9 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
     spec, period = plan_windows(files, settings.window)
     names = tuple(channel.name for channel in channels)
     cuts = [cut(file, number, names, spec, period) for number, file in enumerate(files)]
+    channels = _with_rest(channels, cuts)
 
-    withheld = [withheld_reasons(piece.batch, spec.min_coverage) for piece in cuts]
+    withheld = [withheld_reasons(piece.batch, spec, channels) for piece in cuts]
     reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, cuts, strict=True)]
     gap_seconds = (spec.length + 0.5) * period  # one window; the half sample absorbs rounding
     parts = [
@@ -86,6 +87,18 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
         parts={part: everything[part_of == part] for part in MIN_WINDOWS},
         anomalous=everything[reason_of == "labelled_anomalous"],
         ranges=tuple(_range(piece, reason) for piece, reason in zip(cuts, reasons, strict=True)),
+    )
+
+
+def _with_rest(channels: tuple[ChannelSpec, ...], cuts: list[Cut]) -> tuple[ChannelSpec, ...]:
+    """Learn which channels may stand still for a whole window, where the settings do not say: those that normally did."""
+    rested = np.zeros(len(channels), np.bool_)
+    for piece in cuts:
+        values = piece.batch.values if piece.labels is None else piece.batch.values[piece.labels == 0]
+        rested |= (values.min(axis=2) == values.max(axis=2)).any(axis=0)
+    return tuple(
+        spec if "may_rest" in spec.model_fields_set else spec.model_copy(update={"may_rest": bool(rest)})
+        for spec, rest in zip(channels, rested, strict=True)
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.manifest import ChannelSpec, WindowSpec
+from monitor.core.quality import QUALITIES, assess, is_trusted
 from monitor.core.recording import Recording, RecordingError, WindowSet, parse_recording
 from monitor.core.windows import WindowBatch, window_labels, windows_of
 from trainer.errors import DataError
@@ -165,12 +166,10 @@ def cut(file: DataFile, number: int, channels: tuple[str, ...], spec: WindowSpec
     return Cut(file, batch, batch.end_seconds - span_seconds, labels)
 
 
-def withheld_reasons(batch: WindowBatch, min_coverage: float) -> NDArray[np.str_]:
-    """Say why each window [N] cannot be used; empty where it can."""
-    reasons = np.full(len(batch), "", dtype="<U32")
-    reasons[batch.coverage < min_coverage] = "low_coverage"
-    reasons[~np.isfinite(batch.values).all(axis=(1, 2))] = "non_finite"
-    return reasons
+def withheld_reasons(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.str_]:
+    """Say why the daemon would withhold each window [N]; empty where it would judge it."""
+    quality = assess(batch, spec, channels, max_skew_seconds=math.inf)
+    return np.where(is_trusted(quality), "", np.array(QUALITIES, dtype="<U32")[quality])
 
 
 def _agree_on_period(files: list[DataFile], rate_hz: float | None) -> float:

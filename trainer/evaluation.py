@@ -18,11 +18,12 @@ from trainer.windows import Windows
 class Scored:
     """The windows of one file with their errors; NaN where withheld.
 
-    error: float32 [N]; channel_error: float32 [N, C]; withheld: why, as a text [N], empty where scored.
+    error, score: float32 [N]; channel_error: float32 [N, C]; withheld: why, as a text [N], empty where scored.
     """
 
     cut: Cut
     error: NDArray[np.float32]
+    score: NDArray[np.float32]
     channel_error: NDArray[np.float32]
     withheld: NDArray[np.str_]
 
@@ -75,7 +76,7 @@ def score_file(artifact: Artifact, file: DataFile) -> Scored:
     """
     manifest = artifact.manifest
     piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
-    withheld = withheld_reasons(piece.batch, manifest.window.min_coverage)
+    withheld = withheld_reasons(piece.batch, manifest.window, manifest.channels)
     normalizer = Normalizer(manifest.normalization, len(manifest.channels))
     centre, scale, ready = normalizer.parameters(piece.batch, withheld == "")
     withheld[~ready & (withheld == "")] = "warming_up"
@@ -83,24 +84,24 @@ def score_file(artifact: Artifact, file: DataFile) -> Scored:
     error = np.full(len(piece), np.nan, np.float32)
     channel_error = np.full((len(piece), len(manifest.channels)), np.nan, np.float32)
     error[usable], channel_error[usable] = artifact.scorer.errors(Windows(piece.batch.values, centre, scale)[usable])
-    return Scored(piece, error, channel_error, withheld)
+    return Scored(piece, error, error / np.float32(manifest.threshold), channel_error, withheld)
 
 
-def figures(scored: list[Scored], threshold: float, channels: tuple[str, ...]) -> Figures:
+def figures(scored: list[Scored], channels: tuple[str, ...]) -> Figures:
     """Put the windows of several files together; files without labels count for the alarm rate only."""
     withheld = np.concatenate([piece.withheld for piece in scored])
     usable = withheld == ""
-    error = np.concatenate([piece.error for piece in scored])[usable]
+    score = np.concatenate([piece.score for piece in scored])[usable]
     channel_error = np.concatenate([piece.channel_error for piece in scored])[usable]
     labels = np.concatenate([_labels(piece) for piece in scored])[usable]
-    alarms = error > threshold
+    alarms = score > 1
     known = labels >= 0
     return Figures(
         windows=len(withheld),
         withheld=dict(Counter(withheld[~usable].tolist())),
         alarms=int(alarms.sum()),
         alarm_rate=float(alarms.mean()) if len(alarms) else None,
-        labelled=_labelled(error[known], labels[known], alarms[known]) if known.any() else None,
+        labelled=_labelled(score[known], labels[known], alarms[known]) if known.any() else None,
         channels=tuple(_channels(channels, channel_error, labels, alarms)),
     )
 
@@ -111,13 +112,13 @@ def _labels(piece: Scored) -> NDArray[np.int8]:
     return unknown if piece.cut.labels is None else piece.cut.labels
 
 
-def _labelled(error: NDArray[np.float32], labels: NDArray[np.int8], alarms: NDArray[np.bool_]) -> Labelled:
+def _labelled(score: NDArray[np.float32], labels: NDArray[np.int8], alarms: NDArray[np.bool_]) -> Labelled:
     detection = Detection.of(alarms, labels)
     return Labelled(
         normal=int(np.sum(labels == 0)),
         anomalous=int(np.sum(labels == 1)),
-        auc_roc=auc_roc(error, labels),
-        auc_pr=auc_pr(error, labels),
+        auc_roc=auc_roc(score, labels),
+        auc_pr=auc_pr(score, labels),
         f1=detection.f1,
         precision=detection.precision,
         recall=detection.recall,

@@ -110,15 +110,18 @@ def load_artifact(source: str, data: bytes) -> Artifact:
 
 
 def golden_deviation(artifact: Artifact) -> float:
-    """Compare the golden windows' errors with those promised: largest difference, relative to the threshold."""
+    """Compare the golden windows' errors with those promised.
+
+    Returns the largest difference, relative to the threshold or to the promised error, whichever is larger.
+    """
     golden = artifact.manifest.golden
     windows = Windows(golden.windows.numpy(), golden.centre.numpy(), golden.scale.numpy())
     error, channel_error = artifact.scorer.errors(windows)
-    difference = max(
-        float(np.abs(error - golden.error.numpy()).max()),
-        float(np.abs(channel_error - golden.channel_error.numpy()).max()),
+    pairs = ((error, golden.error.numpy()), (channel_error, golden.channel_error.numpy()))
+    return max(
+        float((np.abs(found - promised) / np.maximum(np.abs(promised), artifact.manifest.threshold)).max())
+        for found, promised in pairs
     )
-    return difference / artifact.manifest.threshold
 
 
 def _batches(windows: Windows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

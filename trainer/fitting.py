@@ -47,6 +47,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         ArtifactError: the artifact, loaded back, does not compute what the fitted model computed.
 
     """
+    torch.set_num_threads(settings.training.threads)
     model, history = train_model(corpus, settings, on_epoch)
     scorer = CompiledScorer.compile(model)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}

@@ -56,14 +56,14 @@ class DenseSettings(_Section):
 class ConvSettings(_Section):
     """1-D convolutional autoencoder.
 
-    features: one entry per stride-2 convolution. latent_channels: how many numbers per remaining time step pass the
-        bottleneck (None: as many as the input has channels, so that the halvings are the compression).
+    features: one entry per stride-2 convolution. bottleneck: how many numbers stand for a window (None: scaled to the
+        input, as in the dense family).
     """
 
     family: Literal["conv"] = "conv"
-    features: Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)] = (16, 32, 32)
-    kernel_samples: Annotated[int, Field(ge=3, le=63)] = 7
-    latent_channels: Count | None = None
+    features: Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)] = (8, 16, 32)
+    kernel_samples: Annotated[int, Field(ge=3, le=63)] = 5
+    bottleneck: Count | None = None
     activation: Activation = "gelu"
 
     @field_validator("kernel_samples")
@@ -85,12 +85,17 @@ ModelSettings = Annotated[DenseSettings | ConvSettings | PcaSettings, Field(disc
 
 
 class TrainingSettings(_Section):
-    """The optimization: Adam on the mean squared error, stopped early on the validation part."""
+    """The optimization: Adam on the mean squared error, stopped early on the validation part.
 
-    max_epochs: Annotated[int, Field(ge=1, le=100_000)] = 300
-    patience_epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    threads: more than one pays only for large models, and makes weights depend on it; on a busy machine threads that
+        wait for each other can be a hundred times slower than one.
+    """
+
+    max_epochs: Annotated[int, Field(ge=1, le=100_000)] = 200
+    patience_epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     batch_windows: Annotated[int, Field(ge=1, le=65536)] = 64
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
 
 
 class SplitSettings(_Section):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 from trainer.artifact import read_artifact
 from trainer.data import read_files
@@ -25,12 +25,12 @@ def run(args: argparse.Namespace) -> int:
     files = read_files(args.data)
     scored = [score_file(artifact, file) for file in track(files, "scoring", console=notes, transient=True)]
     if args.scores:
-        _write_scores(args.scores, scored, manifest.threshold)
+        _write_scores(args.scores, scored)
 
     fitted_on = {data.sha256 for data in manifest.provenance.data}
     seen = [file.name for file in files if file.sha256 in fitted_on]
-    total = figures(scored, manifest.threshold, manifest.channel_names)
-    per_file = [(piece.cut.file.name, figures([piece], manifest.threshold, manifest.channel_names)) for piece in scored]
+    total = figures(scored, manifest.channel_names)
+    per_file = [(piece.cut.file.name, figures([piece], manifest.channel_names)) for piece in scored]
     if args.json:
         _print_json(artifact, total, per_file, seen)
     else:
@@ -61,34 +61,50 @@ def _print_tables(artifact: Artifact, total: Figures, per_file: list[tuple[str, 
         f"[bold]{manifest.model}[/] {manifest.version} ({manifest.family}), threshold {manifest.threshold:.6g}",
         highlight=False,
     )
-    columns = ("", "windows", "withheld", "alarm rate")
-    if total.labelled is None:
-        table = Table(*columns)
-    else:
-        table = Table(*columns, "anomalous", "AUC-ROC", "AUC-PR", "F1", "precision", "recall", "false-alarm rate")
-    for name, part in [*(per_file if len(per_file) > 1 else []), ("all", total)]:
-        table.add_row(name, *_cells(part, labelled=total.labelled is not None))
-    console.print(table)
-    if total.withheld:
-        console.print("withheld: " + ", ".join(f"{count} {reason}" for reason, count in total.withheld.items()))
+    overview = Table.grid(padding=(0, 2))
+    for label, text in _lines(total):
+        overview.add_row(label, text)
+    console.print(overview)
     if total.labelled is None:
         console.print("No labels in the data: only the alarm rate can be told.")
 
+    if len(per_file) > 1:
+        table = Table(Column("file", overflow="fold"), "windows", "withheld", "alarm rate", "AUC-ROC", "AUC-PR", "F1")
+        for name, part in per_file:
+            table.add_row(name, *_file_cells(part))
+        console.print(table)
     channels = Table("channel", "leads the alarms", "AUC-ROC alone", "AUC-PR alone")
     for channel in total.channels:
         channels.add_row(channel.name, _share(channel.leads), _number(channel.auc_roc), _number(channel.auc_pr))
     console.print(channels)
 
 
-def _cells(part: Figures, *, labelled: bool) -> list[str]:
+def _lines(total: Figures) -> list[tuple[str, str]]:
+    withheld = ", ".join(f"{count} {reason}" for reason, count in total.withheld.items())
+    lines = [
+        ("windows", str(total.windows)),
+        ("withheld", withheld or "none"),
+        ("alarms", f"{total.alarms} ({_share(total.alarm_rate)} of the windows scored)"),
+    ]
+    if total.labelled is not None:
+        known = total.labelled
+        lines += [
+            ("labelled", f"{known.normal} normal, {known.anomalous} anomalous"),
+            ("AUC-ROC", _number(known.auc_roc)),
+            ("AUC-PR", _number(known.auc_pr)),
+            ("F1", _number(known.f1)),
+            ("precision", _number(known.precision)),
+            ("recall", _number(known.recall)),
+            ("false-alarm rate", _share(known.false_alarm_rate)),
+        ]
+    return lines
+
+
+def _file_cells(part: Figures) -> list[str]:
     cells = [str(part.windows), str(sum(part.withheld.values())), _share(part.alarm_rate)]
-    if labelled:
-        known = part.labelled
-        if known is None:
-            return [*cells, *["-"] * 7]
-        cells += [str(known.anomalous), _number(known.auc_roc), _number(known.auc_pr), _number(known.f1)]
-        cells += [_number(known.precision), _number(known.recall), _share(known.false_alarm_rate)]
-    return cells
+    if part.labelled is None:
+        return [*cells, "-", "-", "-"]
+    return [*cells, *map(_number, (part.labelled.auc_roc, part.labelled.auc_pr, part.labelled.f1))]
 
 
 def _number(value: float | None) -> str:
@@ -99,7 +115,7 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
 
 
-def _write_scores(path: Path, scored: list[Scored], threshold: float) -> None:
+def _write_scores(path: Path, scored: list[Scored]) -> None:
     """One line per window, in time order per file; `error` and `score` are empty where the window was withheld."""
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -107,14 +123,9 @@ def _write_scores(path: Path, scored: list[Scored], threshold: float) -> None:
             writer.writerow(("file", "end_seconds", "error", "score", "label", "withheld"))
             for piece in scored:
                 labels = [""] * len(piece.cut) if piece.cut.labels is None else piece.cut.labels.tolist()
-                for end, error, label, reason in zip(
-                    piece.cut.batch.end_seconds.tolist(),
-                    piece.error.tolist(),
-                    labels,
-                    piece.withheld.tolist(),
-                    strict=True,
-                ):
-                    numbers = ("", "") if reason else (repr(error), repr(error / threshold))
+                columns = (piece.cut.batch.end_seconds, piece.error, piece.score, piece.withheld)
+                for label, end, error, score, reason in zip(labels, *(c.tolist() for c in columns), strict=True):
+                    numbers = ("", "") if reason else (repr(error), repr(score))
                     writer.writerow((piece.cut.file.name, repr(end), *numbers, label, reason))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from None

@@ -1,7 +1,8 @@
-"""The 1-D convolutional autoencoder: every layer halves the time axis, then doubles it back.
+"""The 1-D convolutional autoencoder: every layer halves the time axis, a dense bottleneck, then doublings back.
 
 Strided convolutions down; up by nearest-neighbour interpolation and convolution, because transposed convolutions leave
-a checkerboard in the reconstruction (Odena, Dumoulin & Olah, "Deconvolution and Checkerboard Artifacts", 2016).
+a checkerboard in the reconstruction (Odena, Dumoulin & Olah, "Deconvolution and Checkerboard Artifacts", 2016). The
+bottleneck is dense: a convolutional one keeps so many numbers per window that anomalies pass it as well.
 """
 
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn import functional
 
 from trainer.models.activation import activation
 from trainer.models.autoencoder import Autoencoder
+from trainer.models.dense import default_widths
 from trainer.settings import ConvSettings
 
 
@@ -16,11 +18,11 @@ class ConvAutoencoder(Autoencoder):
     """Normalized windows [B, C, L] to their reconstruction [B, C, L], for any length L."""
 
     def __init__(self, settings: ConvSettings, channels: int, length: int) -> None:
-        latent = settings.latent_channels or channels
-        described = settings.model_copy(update={"latent_channels": latent})
+        bottleneck = settings.bottleneck or default_widths(channels * length)[-1]
+        described = settings.model_copy(update={"bottleneck": bottleneck})
         super().__init__(described.model_dump(exclude={"family"}))
-        self.fold = 2 ** len(settings.features)  # the time axis must be a multiple of this
-        self.padding = -length % self.fold
+        fold = 2 ** len(settings.features)  # the time axis must be a multiple of this
+        self.padding = -length % fold
         kernel, pad = settings.kernel_samples, settings.kernel_samples // 2
         down: list[nn.Module] = []
         up: list[nn.Module] = []
@@ -31,11 +33,15 @@ class ConvAutoencoder(Autoencoder):
             up += [nn.Conv1d(wide, narrow, kernel, padding=pad), nn.Upsample(scale_factor=2.0)]
             up += [activation(settings.activation)]
             narrow = wide
-        self.encoder = nn.Sequential(*down, nn.Conv1d(narrow, latent, 1))
-        self.decoder = nn.Sequential(nn.Conv1d(latent, narrow, 1), *reversed(up))
+        folded = (length + self.padding) // fold
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(narrow * folded, bottleneck))
+        self.decoder = nn.Sequential(
+            nn.Linear(bottleneck, narrow * folded), nn.Unflatten(1, (narrow, folded)), *reversed(up)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct a batch."""
         padded = functional.pad(x, (0, self.padding), mode="replicate")  # [B, C, L] -> [B, C, fold * n]
-        reconstruction: Tensor = self.decoder(self.encoder(padded))
+        code = self.encoder(padded)  # [B, F, n] -> [B, F * n] -> [B, bottleneck]
+        reconstruction: Tensor = self.decoder(code)
         return reconstruction[:, :, : x.shape[2]]
