@@ -1,0 +1,43 @@
+# Everything a newcomer runs: `make demo`, `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help setup demo test check format bench models tools clean
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.installed  ## a virtual environment with residuald, its demo and its tests
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup  ## broker, simulated devices, trainer and daemon on this terminal (ARGS="--help" lists its options)
+	$(BIN)/residuald demo $(ARGS)
+
+tools:  ## the real peers of the tests, from Debian packages, when missing
+	tests/install-tools
+
+test: setup tools  ## all tests (ARGS="-k name" for some)
+	$(BIN)/pytest $(ARGS)
+
+check: setup  ## lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -p no:randomly tests/unit/test_import_rules.py
+
+format: setup  ## lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup tools  ## the benchmarks (DATA=folder with the real recordings)
+	$(BIN)/python benchmarks/real_replay.py --data $(or $(DATA),../shared/data) $(ARGS)
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
