@@ -28,6 +28,12 @@ class UnavailableError(ResidualdError):
     exit_code = 69
 
 
+class OutputError(ResidualdError):
+    """A file cannot be written (EX_CANTCREAT)."""
+
+    exit_code = 73
+
+
 class ConfigError(ResidualdError):
     """The configuration cannot be used; `problems` lists every reason with its dotted path (EX_CONFIG)."""
 

@@ -37,14 +37,22 @@ class MqttLink:
 
     `subscriptions` are pairs of topic filter and QoS. Messages go to `inbox`; those with a receipt (QoS 1 and 2) must
     be handed to `acknowledge` once they are safe. While the inbox has no room, nothing is read. A payload longer than
-    `max_payload_bytes` arrives cut to one byte more than that.
+    `max_payload_bytes` arrives cut to one byte more than that. A guest only listens in: it has no status, no last
+    will, and no session that the broker keeps.
     """
 
     def __init__(
-        self, config: MqttConfig, subscriptions: Sequence[tuple[str, int]], inbox: Inbox, *, max_payload_bytes: int
+        self,
+        config: MqttConfig,
+        subscriptions: Sequence[tuple[str, int]],
+        inbox: Inbox,
+        *,
+        max_payload_bytes: int,
+        guest: bool = False,
     ) -> None:
         self._config = config
         self._subscriptions = tuple(subscriptions)
+        self._guest = guest
         self._traffic = Traffic(inbox, max_payload_bytes)
         self._connection: Connection | None = None
         self._failure: str | None = None
@@ -169,7 +177,7 @@ class MqttLink:
 
     def _connect_and_serve(self) -> str | None:
         """One connection from beginning to end; why it ended, None if we left."""
-        connection = self._connection = Connection(self._config, self._subscriptions, self._traffic)
+        connection = self._connection = Connection(self._config, self._subscriptions, self._traffic, guest=self._guest)
         try:
             connection.open()
             connection.serve()

@@ -98,7 +98,7 @@ def explain(error: OSError, config: MqttConfig) -> str:  # noqa: PLR0911 one for
         case ssl.SSLEOFError() | ConnectionResetError():
             return explain_early_end(config)
         case ssl.SSLError():
-            return f"TLS with {where} failed: {error.reason or error}"
+            return f"TLS with {where} failed: {error.strerror or error}"
         case socket.gaierror():
             return f"the host name {config.host!r} cannot be resolved: {error.strerror}"
         case TimeoutError():
@@ -161,5 +161,5 @@ def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
 
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"not a usable PEM file ({error.reason or 'no certificate or key in it'})"
+        return f"not a usable PEM file ({error.strerror or 'no certificate or key in it'})"
     return error.strerror or type(error).__name__

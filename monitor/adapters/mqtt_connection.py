@@ -61,18 +61,22 @@ class Connection:
 
     online_since: epoch seconds, None before the broker has confirmed the subscriptions. denied_topics: subscriptions
     it refused. last_received, last_progress: when a message came and when the loop went round, monotonic seconds.
+    A guest leaves no traces: no status, no last will, no session that the broker keeps.
     """
 
-    def __init__(self, config: MqttConfig, subscriptions: Sequence[tuple[str, int]], traffic: Traffic) -> None:
+    def __init__(
+        self, config: MqttConfig, subscriptions: Sequence[tuple[str, int]], traffic: Traffic, *, guest: bool
+    ) -> None:
         self.online_since: float | None = None
         self.denied_topics: tuple[str, ...] = ()
         self.last_received = self.last_progress = self._began = time.monotonic()
         self._config = config
         self._subscriptions = list(subscriptions)
         self._traffic = traffic
+        self._guest = guest
         self._status_topic = f"{config.base_topic}/status"
         self._in_flight: dict[int, Outgoing] = {}  # by packet identifier
-        self._farewell: int | None = None  # packet identifier of our `offline`
+        self._said_goodbye = False
         self._over_because: str | None = None
         self._client: FramingClient | None = None
         self._wire: FrameSocket | None = None
@@ -85,11 +89,12 @@ class Connection:
             OSError: the broker cannot be reached, or TLS fails.
 
         """
-        persistent = any(qos > 0 for _, qos in self._subscriptions)
+        persistent = not self._guest and any(qos > 0 for _, qos in self._subscriptions)
         mqtt5 = self._config.protocol == "5"
         reader = FrameReader(mqtt5, self._traffic.max_payload_bytes, self._traffic.receipts)
         client = FramingClient(self._config, reader, persistent=persistent)
-        client.will_set(self._status_topic, b"offline", qos=1, retain=True)
+        if not self._guest:
+            client.will_set(self._status_topic, b"offline", qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
@@ -170,11 +175,10 @@ class Connection:
         client.loop_write()
         wire.flush()
 
-    def _publish(self, client: FramingClient, message: Outgoing) -> int:
+    def _publish(self, client: FramingClient, message: Outgoing) -> None:
         packet_id = client.publish(*message).mid
         if message.qos:
             self._in_flight[packet_id] = message
-        return packet_id
 
     def _check_times(self, now: float, reading: bool) -> None:
         if self.online_since is None:
@@ -191,11 +195,12 @@ class Connection:
         """Go on saying goodbye: everything out, `offline`, DISCONNECT. True when there is nothing left to wait for."""
         if self.online_since is None or now > leave_before:
             return True
-        if self._farewell is None:
-            if not len(self._traffic.outbox) and not self._in_flight:
-                self._farewell = self._publish(client, Outgoing(self._status_topic, b"offline", 1, retain=True))
-        elif self._farewell not in self._in_flight:
-            client.disconnect()
+        if not len(self._traffic.outbox) and not self._in_flight:
+            if self._guest or self._said_goodbye:
+                client.disconnect()
+            else:
+                self._publish(client, Outgoing(self._status_topic, b"offline", 1, retain=True))
+                self._said_goodbye = True
         return False
 
     # What the library tells
@@ -223,7 +228,8 @@ class Connection:
         self._go_online(client)
 
     def _go_online(self, client: FramingClient) -> None:
-        self._publish(client, Outgoing(self._status_topic, b"online", 1, retain=True))
+        if not self._guest:
+            self._publish(client, Outgoing(self._status_topic, b"online", 1, retain=True))
         self.last_received = time.monotonic()
         self.online_since = time.time()
         self._traffic.connections += 1
