@@ -1,0 +1,110 @@
+"""The inbox: bounded, first in first out, and nothing that must be acknowledged is ever dropped."""
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.adapters.inbox import Inbox
+from monitor.core.blocks import Message
+
+
+def unconfirmed(payload: bytes) -> Message:
+    return Message("plant/a", payload, 0.0)
+
+
+def confirmed(payload: bytes, packet_id: int = 1) -> Message:
+    return Message("plant/a", payload, 0.0, (packet_id, 1))
+
+
+def payloads(messages: list[Message]) -> list[bytes]:
+    return [message.payload for message in messages]
+
+
+def test_everything_that_waits_is_taken_in_order() -> None:
+    inbox = Inbox(10, 1000)
+    for payload in (b"1", b"22", b"333"):
+        inbox.put(unconfirmed(payload))
+    assert (inbox.messages, inbox.bytes) == (3, 6)
+    assert payloads(inbox.take(0.0)) == [b"1", b"22", b"333"]
+    assert (inbox.messages, inbox.bytes) == (0, 0)
+
+
+def test_an_empty_inbox_gives_nothing_after_the_timeout() -> None:
+    assert Inbox(10, 1000).take(0.001) == []
+
+
+def test_a_taker_that_waits_is_woken_by_the_first_message() -> None:
+    inbox = Inbox(10, 1000)
+    taken: list[Message] = []
+    taker = threading.Thread(target=lambda: taken.extend(inbox.take(30.0)))
+    taker.start()
+    inbox.put(unconfirmed(b"x"))
+    taker.join(30.0)
+    assert payloads(taken) == [b"x"]
+
+
+def test_too_many_messages_push_out_the_oldest() -> None:
+    inbox = Inbox(2, 1000)
+    inbox.extend([unconfirmed(b"1"), unconfirmed(b"2"), unconfirmed(b"3")])
+    assert inbox.dropped == 1
+    assert payloads(inbox.take(0.0)) == [b"2", b"3"]
+
+
+def test_too_many_bytes_push_out_the_oldest() -> None:
+    inbox = Inbox(10, 10)
+    inbox.extend([unconfirmed(b"12345"), unconfirmed(b"67890"), unconfirmed(b"x")])
+    assert inbox.dropped == 1
+    assert inbox.bytes == 6
+
+
+def test_a_message_larger_than_the_inbox_is_dropped_itself() -> None:
+    inbox = Inbox(10, 10)
+    inbox.put(unconfirmed(bytes(11)))
+    assert (inbox.messages, inbox.dropped) == (0, 1)
+
+
+def test_messages_to_be_acknowledged_push_out_the_others_and_then_leave_no_room() -> None:
+    inbox = Inbox(2, 1000)
+    inbox.extend([unconfirmed(b"1"), unconfirmed(b"2"), confirmed(b"3")])
+    assert inbox.has_room()
+    inbox.put(confirmed(b"4"))
+    assert not inbox.has_room()
+    assert inbox.dropped == 2
+    assert payloads(inbox.take(0.0)) == [b"3", b"4"]
+    assert inbox.has_room()
+
+
+def test_room_is_announced_once_after_it_was_refused() -> None:
+    inbox = Inbox(1, 1000)
+    announced = []
+    inbox.call_on_room(lambda: announced.append(inbox.messages))
+    inbox.put(confirmed(b"1"))
+    inbox.take(0.0)
+    assert announced == []  # nobody had asked
+    inbox.put(confirmed(b"2"))
+    assert not inbox.has_room()
+    inbox.take(0.0)
+    inbox.take(0.0)
+    assert announced == [0]
+
+
+arriving = st.lists(st.tuples(st.binary(max_size=20), st.booleans()), max_size=40)
+
+
+@given(arriving, st.integers(1, 8), st.integers(1, 60))
+def test_nothing_is_lost_uncounted_whatever_arrives(
+    arrivals: list[tuple[bytes, bool]], max_messages: int, max_bytes: int
+) -> None:
+    inbox = Inbox(max_messages, max_bytes)
+    sent = [confirmed(payload) if must else unconfirmed(payload) for payload, must in arrivals]
+    for message in sent:
+        inbox.put(message)
+    taken = inbox.take(0.0)
+    assert len(taken) + inbox.dropped == len(sent)
+    assert [m for m in taken if m.receipt] == [m for m in sent if m.receipt]
+    droppable_taken, droppable_sent = ([m for m in some if not m.receipt] for some in (taken, sent))
+    assert droppable_taken == droppable_sent[inbox.dropped :]
+    if droppable_taken:
+        assert len(taken) <= max_messages
+        assert sum(len(m.payload) for m in taken) <= max_bytes
