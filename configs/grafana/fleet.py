@@ -97,9 +97,21 @@ def _streams(board: build.Dashboard) -> None:
                     "How many streams are in which state.",
                     "short",
                     query(f"sum by (state) (residuald_stream_state{{{HERE}}})", "{{state}}"),
+                    span=8,
                 )
             ),
             STATES,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Alerts per hour",
+            "Alerts that began to fire in the hour before.",
+            "none",
+            query(
+                f'sum by (instance) (increase(residuald_alerts_total{{{HERE}, phase="firing"}}[1h]))', "{{instance}}"
+            ),
+            span=8,
         )
     )
     board.with_panel(
@@ -111,7 +123,7 @@ def _streams(board: build.Dashboard) -> None:
         )
         .thresholds(steps(*SCORE_STEPS))
         .decimals(2)
-        .span(12)
+        .span(8)
     )
 
 
@@ -182,7 +194,7 @@ def _input(board: build.Dashboard) -> None:
     ).with_panel(
         lines(
             "Discarded by reason",
-            "Messages and samples that were refused. The log shows an example of each.",
+            "Messages and samples that were refused (the log has examples) or found the inbox full.",
             "cps",
             query(
                 f"sum by (source, reason) (rate(residuald_messages_discarded_total{{{HERE}}}[$__rate_interval])) > 0",
@@ -192,6 +204,11 @@ def _input(board: build.Dashboard) -> None:
                 f"sum by (model, reason) (rate(residuald_samples_discarded_total{{{OF_MODEL}}}[$__rate_interval])) > 0",
                 "sample {{model}} {{reason}}",
                 "B",
+            ),
+            query(
+                f"sum by (instance) (rate(residuald_inbox_dropped_total{{{HERE}}}[$__rate_interval])) > 0",
+                "inbox full {{instance}}",
+                "C",
             ),
         )
     ).with_panel(
