@@ -76,7 +76,7 @@ def _locate(loc: tuple[int | str, ...], root: type[BaseModel]) -> tuple[str, typ
             if candidates:
                 parent = candidates[0]
                 field = parent.model_fields.get(part)
-                candidates = _models_in(field.annotation) if field else []
+                candidates = models_in(field.annotation) if field else []
     return path, parent
 
 
@@ -137,17 +137,18 @@ def _shown(value: object) -> str:
 def _keys(model: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]]:
     """Each key there is: the header it stands under, and its name."""
     for name, field in model.model_fields.items():
-        below = _models_in(field.annotation)
+        below = models_in(field.annotation)
         if section and not below:
             yield f"[{section}]", name
         for part in below:
             yield from _keys(part, f"{section}.{name}" if section else name)
 
 
-def _models_in(annotation: object) -> list[type[BaseModel]]:
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """Find the settings classes that a field's annotation mentions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+    return [model for part in get_args(annotation) for model in models_in(part)]
 
 
 def _kind(model: type[BaseModel]) -> str | None:

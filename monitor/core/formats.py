@@ -25,6 +25,7 @@ class JsonFormat(_Format):
     """
 
     kind: Literal["json"]
+    """What makes it this format."""
 
     timestamp: FieldPath | None = None
     """Field with the time of the first sample; left out, samples count from their arrival."""
@@ -66,12 +67,14 @@ class NumberFormat(_Format):
     """The payload is one plain number as text, e.g. `21.5`. It carries no timestamp."""
 
     kind: Literal["number"]
+    """What makes it this format."""
 
 
 class CsvFormat(_Format):
     """Lines of separated numbers, a column per channel, one line per sample."""
 
     kind: Literal["csv"]
+    """What makes it this format."""
 
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """One character."""
@@ -90,6 +93,7 @@ class BinaryFormat(_Format):
     """Packed samples: `value = raw * scale + offset`. It carries no timestamp."""
 
     kind: Literal["binary"]
+    """What makes it this format."""
 
     encoding: Literal["f32", "f64", "i16"]
     """Floating point of 32 or 64 bits, or signed integers of 16 bits."""

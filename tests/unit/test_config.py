@@ -1,5 +1,7 @@
 """Loading a configuration: what is accepted, and in which words the rest is refused."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,6 +164,16 @@ def test_a_config_made_in_code_is_checked_as_one_from_a_file() -> None:
     source = {"name": "m", "topic": "a/{d}", "model": "x", "format": {"kind": "json", "rows": "rows"}}
     with pytest.raises(ValueError, match="there is no model 'x'"):
         Config.model_validate({"source": [source], "model": [{"name": "y", "path": "/y"}]})
+
+
+def test_the_reference_describes_the_settings_as_they_are(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    subprocess.run([sys.executable, docs / "make_configuration.py", tmp_path / "page.md"], check=True, timeout=60)
+    page = (tmp_path / "page.md").read_text()
+    assert page == (docs / "configuration.md").read_text(), (
+        "run `python docs/make_configuration.py` and commit the page"
+    )
+    assert "|  |" not in page, "a setting has no description"
 
 
 toml_keys = st.sampled_from(["kind", "name", "topic", "model", "format", "tls"]) | st.text(max_size=10)
