@@ -8,7 +8,7 @@ so that the pressure reaches the broker.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from monitor.core.blocks import Message
 
@@ -17,15 +17,14 @@ class Inbox:
     """A bounded queue of messages: one thread puts, one takes.
 
     The bounds may be passed by what one read from the network brings (see `has_room`), never by more.
-    Order is kept among messages of QoS 0 and among the others; MQTT promises none between the two.
     """
 
     def __init__(self, max_messages: int, max_bytes: int) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._kept: deque[Message] = deque()  # must be acknowledged: never dropped
-        self._droppable: deque[Message] = deque()  # QoS 0
+        self._waiting: deque[Message] = deque()
         self._bytes = 0
+        self._droppable = 0  # how many that wait are of QoS 0
         self._dropped = 0
         self._taker_waits = False
         self._refused_room = False
@@ -36,7 +35,7 @@ class Inbox:
     @property
     def messages(self) -> int:
         """How many messages wait."""
-        return len(self._kept) + len(self._droppable)
+        return len(self._waiting)
 
     @property
     def bytes(self) -> int:
@@ -51,32 +50,33 @@ class Inbox:
     def put(self, message: Message) -> None:
         """Add one message; in a full inbox the oldest of QoS 0 give way, at worst this one."""
         with self._lock:
-            (self._droppable if message.receipt is None else self._kept).append(message)
+            self._waiting.append(message)
             self._bytes += len(message.payload)
+            self._droppable += message.receipt is None
             self._settle()
 
-    def extend(self, messages: Iterable[Message]) -> None:
+    def extend(self, messages: Sequence[Message]) -> None:
         """Add messages in order, at the price of one lock."""
-        kept, droppable = self._kept, self._droppable
+        size, droppable = 0, 0
+        for message in messages:
+            size += len(message.payload)
+            droppable += message.receipt is None
         with self._lock:
-            size = 0
-            for message in messages:
-                size += len(message.payload)
-                (droppable if message.receipt is None else kept).append(message)
+            self._waiting.extend(messages)
             self._bytes += size
+            self._droppable += droppable
             self._settle()
 
     def take(self, timeout_seconds: float) -> list[Message]:
         """Everything that waits; if nothing does, wait for the first at most `timeout_seconds`. May be empty."""
-        with self._arrived:
-            if not self.messages:
+        with self._lock:
+            if not self._waiting:
                 self._taker_waits = True
-                self._arrived.wait_for(lambda: self.messages > 0, timeout_seconds)
+                self._arrived.wait_for(lambda: len(self._waiting) > 0, timeout_seconds)
                 self._taker_waits = False
-            taken = [*self._kept, *self._droppable]
-            self._kept.clear()
-            self._droppable.clear()
-            self._bytes = 0
+            taken = list(self._waiting)
+            self._waiting.clear()
+            self._bytes = self._droppable = 0
             room_again, self._refused_room = self._refused_room, False
         if room_again and self._on_room is not None:
             self._on_room()
@@ -85,9 +85,9 @@ class Inbox:
     def has_room(self) -> bool:
         """Whether the network thread may read on: the inbox is not full, or what fills it may be dropped."""
         with self._lock:
-            room = bool(self._droppable) or (len(self._kept) < self._max_messages and self._bytes < self._max_bytes)
-            self._refused_room = not room
-        return room
+            full = len(self._waiting) >= self._max_messages or self._bytes >= self._max_bytes
+            self._refused_room = full and not self._droppable
+            return not self._refused_room
 
     def call_on_room(self, callback: Callable[[], None]) -> None:
         """Have `callback` called, from the taker's thread, once there is room after `has_room` said no."""
@@ -95,9 +95,28 @@ class Inbox:
 
     def _settle(self) -> None:
         """Make room and wake the taker; the lock is held."""
-        droppable = self._droppable
-        while droppable and (len(self._kept) + len(droppable) > self._max_messages or self._bytes > self._max_bytes):
-            self._bytes -= len(droppable.popleft().payload)
-            self._dropped += 1
+        waiting = self._waiting
+        while self._droppable and (len(waiting) > self._max_messages or self._bytes > self._max_bytes):
+            if waiting[0].receipt is not None:
+                self._drop_between()
+                break
+            self._count_drop(waiting.popleft())
         if self._taker_waits:
             self._arrived.notify()
+
+    def _drop_between(self) -> None:
+        """Drop the oldest of QoS 0 from between others: the rare case, and the only one that costs a pass."""
+        kept: deque[Message] = deque()
+        excess = len(self._waiting) - self._max_messages
+        for message in self._waiting:
+            if message.receipt is None and (excess > 0 or self._bytes > self._max_bytes):
+                self._count_drop(message)
+                excess -= 1
+            else:
+                kept.append(message)
+        self._waiting = kept
+
+    def _count_drop(self, message: Message) -> None:
+        self._bytes -= len(message.payload)
+        self._droppable -= 1
+        self._dropped += 1

@@ -1,0 +1,184 @@
+"""Metrics and probes over real HTTP, and slow or many clients that keep nobody else out."""
+
+import gzip
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from monitor.adapters import http as http_adapter
+from monitor.adapters.http import HttpServer
+from monitor.config import HttpConfig
+from monitor.errors import UnavailableError
+from tests.broker import PATIENCE_SECONDS, wait_until
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass
+class State:
+    """What the server is told when it asks."""
+
+    healthy: bool = True
+    reasons: dict[str, str] = field(default_factory=dict)
+    broken: bool = False
+
+    def health(self) -> tuple[bool, str]:
+        if self.broken:
+            raise ZeroDivisionError
+        return self.healthy, "ok" if self.healthy else "the pipeline stands still"
+
+    def readiness(self) -> Mapping[str, str]:
+        return self.reasons
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@pytest.fixture
+def state() -> State:
+    return State()
+
+
+@pytest.fixture
+def server(state: State) -> Iterator[HttpServer]:
+    registry = CollectorRegistry()
+    Gauge("plant_temperature_celsius", "How warm it is.", registry=registry).set(21.5)
+    started = HttpServer(HttpConfig(port=0), registry, healthz=state.health, readyz=state.readiness)
+    started.start()
+    yield started
+    started.stop()
+
+
+def ask(server: HttpServer, path: str, method: str = "GET", **headers: str) -> Answer:
+    connection = http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read())
+    finally:
+        connection.close()
+
+
+def connect(server: HttpServer) -> socket.socket:
+    host, port = server.address.split(":")
+    return socket.create_connection((host, int(port)), PATIENCE_SECONDS)
+
+
+def test_metrics_come_from_the_registry_that_was_given(server: HttpServer) -> None:
+    answer = ask(server, "/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert b"plant_temperature_celsius 21.5" in answer.body
+    assert b"python_info" not in answer.body  # which the global registry would have
+
+
+def test_metrics_are_compressed_for_who_understands_it(server: HttpServer) -> None:
+    answer = ask(server, "/metrics", **{"Accept-Encoding": "gzip"})
+    assert b"plant_temperature_celsius 21.5" in gzip.decompress(answer.body)
+
+
+def test_health_turns_into_a_status(server: HttpServer, state: State) -> None:
+    assert (ask(server, "/healthz").status, ask(server, "/healthz").body) == (200, b"ok\n")
+    state.healthy = False
+    assert (ask(server, "/healthz").status, ask(server, "/healthz").body) == (503, b"the pipeline stands still\n")
+
+
+def test_readiness_names_what_is_missing(server: HttpServer, state: State) -> None:
+    answer = ask(server, "/readyz")
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"ready": True, "reasons": {}}
+    state.reasons["mqtt"] = "no broker listens on localhost:1883"
+    answer = ask(server, "/readyz")
+    assert answer.status == 503
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert json.loads(answer.body) == {"ready": False, "reasons": {"mqtt": "no broker listens on localhost:1883"}}
+
+
+def test_the_index_links_to_everything(server: HttpServer) -> None:
+    page = ask(server, "/").body.decode()
+    for path in ("/metrics", "/healthz", "/readyz"):
+        assert f'href="{path}"' in page
+        assert ask(server, path).status == 200
+
+
+def test_head_has_no_body(server: HttpServer) -> None:
+    answer = ask(server, "/healthz", "HEAD")
+    assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "3")
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [("/secret", "GET", 404), ("/healthz", "POST", 405)])
+def test_nothing_else_is_served(server: HttpServer, path: str, method: str, status: int) -> None:
+    assert ask(server, path, method).status == status
+
+
+def test_an_error_of_ours_is_a_500_without_details(server: HttpServer, state: State) -> None:
+    state.broken = True
+    answer = ask(server, "/healthz")
+    assert (answer.status, answer.body) == (500, b"failed; see the log\n")
+
+
+def test_slow_clients_do_not_keep_others_waiting(server: HttpServer) -> None:
+    slow = [connect(server) for _ in range(http_adapter._MAX_REQUESTS - 1)]
+    try:
+        for client in slow:
+            client.sendall(b"GET /metrics HTTP/1.1\r\n")  # and never the end of it
+        assert ask(server, "/healthz").status == 200
+    finally:
+        for client in slow:
+            client.close()
+
+
+def test_too_many_clients_are_told_and_too_slow_ones_are_ended(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_adapter, "_MAX_REQUESTS", 2)
+    slow = [connect(server) for _ in range(2)]
+    for client in slow:
+        client.sendall(b"GET / HT")
+    wait_until(lambda: ask(server, "/healthz").status == 503, "a refusal")
+    monkeypatch.setattr(http_adapter, "_REQUEST_SECONDS", 0.05)
+    for client in slow:
+        assert client.recv(100) == b""  # ended by the server
+        client.close()
+    wait_until(lambda: ask(server, "/healthz").status == 200, "room again")
+
+
+def test_a_taken_port_is_told_with_what_to_do(server: HttpServer) -> None:
+    port = int(server.address.split(":")[1])
+    second = HttpServer(HttpConfig(port=port), CollectorRegistry(), healthz=lambda: (True, ""), readyz=dict)
+    with pytest.raises(UnavailableError, match=r"cannot serve HTTP on 127\.0\.0\.1:\d+: the port is taken"):
+        second.start()
+
+
+def test_a_stopped_server_frees_its_port_quickly() -> None:
+    server = HttpServer(HttpConfig(port=0), CollectorRegistry(), healthz=lambda: (True, ""), readyz=dict)
+    server.start()
+    port = int(server.address.split(":")[1])
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < PATIENCE_SECONDS
+    again = HttpServer(HttpConfig(port=port), CollectorRegistry(), healthz=lambda: (True, "ok"), readyz=dict)
+    again.start()
+    assert ask(again, "/healthz").status == 200
+    again.stop()
+
+
+def test_ipv6_is_served() -> None:
+    server = HttpServer(HttpConfig(host="::1", port=0), CollectorRegistry(), healthz=lambda: (True, ""), readyz=dict)
+    try:
+        server.start()
+    except UnavailableError:
+        pytest.skip("this machine has no IPv6")
+    assert server.address.startswith("[::1]:")
+    assert ask(server, "/readyz").status == 200
+    server.stop()
