@@ -239,3 +239,8 @@ def test_a_detail_names_the_place_and_shows_little_of_the_payload() -> None:
     assert "$.d.v[0]" in discard.detail
     assert "secret" not in discard.detail
     assert discard.detail.isprintable()
+
+
+def test_a_detail_stays_short_however_long_the_field_path() -> None:
+    ((_, discard),) = decode([b"{}" + b" " * 99], 1, values="x" * 1000).refused
+    assert len(discard.detail) <= 200

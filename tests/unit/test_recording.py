@@ -87,6 +87,11 @@ def test_a_long_csv_is_the_same_in_every_part() -> None:
     assert np.array_equal(run.samples[:, 1], np.where(number % 7, np.nan, number % 3), equal_nan=True)
 
 
+def test_a_bad_cell_far_down_is_named_by_its_row() -> None:
+    with pytest.raises(RecordingError, match="row 150001, column 'a': 'x'"):
+        csv("time,a\n" + "1,2\n" * 150_000 + "1,x\n")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -165,7 +170,7 @@ def test_an_npz_with_times_keeps_them_even_where_they_step_back() -> None:
 
 
 def test_steps_across_a_break_do_not_count_for_the_sample_period() -> None:
-    run = recording("a.npz", npz(samples=SAMPLES, channels=CHANNELS, time=[0.0, 2.0, 12.0, 14.0], segment=[0, 0, 1, 1]))
+    run = recording("a.npz", npz(samples=SAMPLES, channels=CHANNELS, time=[0.0, 2.0, 12.0, 22.0], segment=[0, 0, 1, 2]))
     assert run.sample_period_seconds == 2
 
 
