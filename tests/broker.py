@@ -72,7 +72,7 @@ class Broker:
         # `user root` only matters to root: else Mosquitto drops to a user that cannot read the test's files
         config.write_text(f"listener {port} 127.0.0.1\nuser root\nmax_queued_messages 0\n{self._settings}\n")
         with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen([program, "-v", "-c", str(config)], stdout=log, stderr=log)
+            self._process = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection((self.host, port), timeout=1.0):
