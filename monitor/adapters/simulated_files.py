@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from monitor.core.recording_write import recording_to_csv_bytes, recording_to_npz_bytes
 from monitor.errors import DataError
+from monitor.simulators.bursts import bursts_of
 from monitor.simulators.fault import Episode
 from monitor.simulators.simulator import Simulator
 
@@ -23,14 +24,20 @@ def numbered(path: Path, devices: int) -> list[Path]:
 
 
 def write_files(
-    paths: Sequence[Path], simulators: Sequence[Simulator], seconds: float, console: Console
+    paths: Sequence[Path],
+    simulators: Sequence[Simulator],
+    seconds: float,
+    console: Console,
+    bursts: tuple[float, float] | None = None,
 ) -> list[tuple[Episode, ...]]:
     """Record `seconds` of each simulator into its file (`.npz` or `.csv`), with a progress bar on `console`.
 
-    Returns the episodes of each file's faults. A file appears whole or not at all.
+    bursts: keep only so many seconds of every so many. Returns the episodes of each file's faults. A file appears whole
+    or not at all.
 
     Raises:
         DataError: a file cannot be written.
+        ValueError: the bursts do not fit, or the file is a CSV, which cannot hold bursts.
 
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
@@ -40,6 +47,8 @@ def write_files(
         for path, simulator in zip(paths, simulators, strict=True):
             progress.update(task, description=f"simulating {path.name}")
             recording, shown = simulator.record(seconds, path.stem, lambda done: progress.advance(task, done))
+            if bursts is not None:
+                recording = bursts_of(recording, *bursts)
             progress.update(task, description=f"writing {path.name}")
             _write(path, _WRITERS[path.suffix](recording))
             episodes.append(shown)

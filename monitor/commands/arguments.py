@@ -34,6 +34,14 @@ def positive(text: str) -> float:
     return number
 
 
+def bursts(text: str) -> tuple[float, float]:
+    """Parse `LENGTH/EVERY` in seconds."""
+    length, slash, every = text.partition("/")
+    if not slash:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LENGTH/EVERY, e.g. 2/10: 2 s of every 10 s")
+    return positive(length), positive(every)
+
+
 def host_port(text: str) -> tuple[str, int]:
     """Parse `HOST` or `HOST:PORT`."""
     host, colon, port = text.rpartition(":")

@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from monitor.commands.arguments import count, host_port, not_negative, positive, topic_pattern
+from monitor.commands.arguments import bursts, count, host_port, not_negative, positive, topic_pattern
 from monitor.simulators.catalogue import ECG, MOTOR, Kind, Profile
 
 MOTOR_TOPIC = "plant/{site}/{device}/motor"
@@ -14,8 +14,9 @@ _EPILOG = """\
 examples:
   four motors on a local broker; the first one's bearing begins to fail after a minute
     residuald simulate motor --devices 4 --fault bearing_outer --fault-after 60 --fault-ramp 30
-  ten minutes of healthy motors to fit a model on, one file per motor
-    residuald simulate motor --devices 4 --out data/motor.npz
+  healthy motors to fit a model on, one file per motor: an hour in short bursts, so that loads and temperatures
+  of a whole hour are covered by few samples
+    residuald simulate motor --devices 4 --duration 3600 --bursts 1.3/15 --out data/motor.npz
   a labelled file to evaluate it on: the same motor at another time (--run), with a fault
     residuald simulate motor --run 1 --duration 120 --fault imbalance --fault-after 60 --out data/imbalance.npz
   an hour of a heart with premature beats, as fast as it goes
@@ -81,6 +82,10 @@ def _add_options(parser: argparse.ArgumentParser, kind: Kind, topic: str) -> Non
     where.add_argument("--out", type=Path, metavar="FILE", help="a file, .npz or .csv; numbered if several devices")
     where.add_argument(
         "--broker", type=host_port, default=("localhost", 1883), metavar="HOST[:PORT]", help="(default: localhost:1883)"
+    )
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--bursts", type=bursts, metavar="S/S", help="keep only so many seconds of every so many, e.g. 2/20 (.npz only)"
     )
     mqtt = parser.add_argument_group("MQTT")
     mqtt.add_argument("--topic", type=topic_pattern, default=topic, metavar="PATTERN", help="(default: %(default)s)")

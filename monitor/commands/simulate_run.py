@@ -50,7 +50,8 @@ def write(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out}: the name must end in {' or '.join(SUFFIXES)}")
     paths, simulators = numbered(args.out, args.devices), _simulators(args, default_run=0)
     seconds = args.duration or _FILE_SECONDS
-    for path, episodes in zip(paths, write_files(paths, simulators, seconds, Console(stderr=True)), strict=True):
+    all_episodes = write_files(paths, simulators, seconds, Console(stderr=True), args.bursts)
+    for path, episodes in zip(paths, all_episodes, strict=True):
         print(f"{path}: {seconds:g} s of {args.kind} at {args.sample_rate:g} Hz", end="")
         spans = [f"{episode.start_seconds:g} to {episode.end_seconds:g} s" for episode in episodes]
         more = f" and {len(spans) - 3} more" if len(spans) > 3 else ""

@@ -38,7 +38,7 @@ HOUSING_RESONANCE_HZ = 340.0
 HOUSING_DAMPING_RATIO = 0.08
 RATED_RISE_KELVIN = 60.0
 IRON_LOSSES = 0.3  # part of the rated losses that does not depend on the current
-THERMAL_TIME_CONSTANT_SECONDS = 300.0
+THERMAL_TIME_CONSTANT_SECONDS = 900.0
 
 # healthy vibration in g at rated speed, about 2 mm/s rms (ISO 20816 zone B): rows x, y, z; columns 1x to 4x
 HARMONICS_G = np.array([[0.050, 0.016, 0.008, 0.004], [0.045, 0.018, 0.007, 0.004], [0.012, 0.010, 0.004, 0.002]])

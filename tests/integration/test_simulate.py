@@ -149,6 +149,8 @@ def test_files_keep_the_contract_and_the_seed(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             recording(tmp_path / "a" / name).samples, recording(tmp_path / "b" / name).samples
         )
+    assert residuald("ecg", "--duration", "20", "--bursts", "1/4", "--out", tmp_path / "b.npz").returncode == 0
+    assert recording(tmp_path / "b.npz").segment.tolist() == [number for number in range(5) for _ in range(250)]
     assert residuald("ecg", "--duration", "20", "--out", tmp_path / "e.csv").returncode == 0
     assert recording(tmp_path / "e.csv").samples.shape == (5000, 1)
 
@@ -182,6 +184,8 @@ def test_ctrl_c_ends_publishing_cleanly(broker: Broker, peer: Peer) -> None:
         (["motor", "--fault", "imbalance", "--fault-device", "2"], 2, "--devices is only 1"),
         (["motor", "--duration", "soon"], 2, "'soon' is not a number"),
         (["motor", "--topic", "a/+"], 2, "no + or #"),
+        (["ecg", "--bursts", "2", "--out", "x.npz"], 2, "'2' is not LENGTH/EVERY"),
+        (["ecg", "--bursts", "1/2", "--out", "x.csv", "--duration", "9"], 2, "write an NPZ"),
         (["ecg", "--speed", "2"], 2, "needs a duration"),
         (["ecg", "--broker", "host:port"], 2, "'host:port' is not HOST or HOST:PORT"),
         (["ecg", "--password-file", "/nowhere", "--username", "ann"], 2, "cannot read /nowhere"),

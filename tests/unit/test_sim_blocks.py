@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.core.recording import parse_recording
 from monitor.core.recording_write import recording_to_csv_bytes, recording_to_npz_bytes
+from monitor.simulators.bursts import bursts_of
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Episode, Fault
 from monitor.simulators.motor import Motor
@@ -68,6 +69,20 @@ def test_episodes_say_which_fault_showed_when() -> None:
     assert episodes == (Episode("imbalance", 1.0, 3.0), Episode("looseness", 2.0, 4.0))
     assert recording.labels is not None
     assert recording.labels.tolist() == [0] * 1000 + [1] * 3000
+
+
+def test_bursts_keep_the_beginning_of_each_period_as_a_segment() -> None:
+    whole, _ = Ecg(faults=[Fault(name="lead_off", onset_seconds=5)]).record(10, "bed-1")
+    kept = bursts_of(whole, 0.5, 2.0)
+    assert whole.labels is not None
+    assert kept.labels is not None
+    mask = np.arange(2500) % 500 < 125
+    np.testing.assert_array_equal(kept.samples, whole.samples[mask])
+    np.testing.assert_array_equal(kept.time_seconds, whole.time_seconds[mask])
+    np.testing.assert_array_equal(kept.labels, whole.labels[mask])
+    np.testing.assert_array_equal(kept.segment, np.repeat(range(5), 125))
+    with pytest.raises(ValueError, match="a burst of 3 s does not fit into 2 s"):
+        bursts_of(whole, 3.0, 2.0)
 
 
 @pytest.mark.parametrize("kind", [Motor, Ecg])

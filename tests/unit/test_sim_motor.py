@@ -11,7 +11,14 @@ from scipy.signal import butter, hilbert, sosfiltfilt, welch
 from monitor.core.recording import Recording
 from monitor.simulators.catalogue import Profile
 from monitor.simulators.fault import Fault
-from monitor.simulators.motor import CHANNELS, HARMONICS_G, RATED_CURRENT_AMPERE, SAMPLE_RATE_HZ, Motor
+from monitor.simulators.motor import (
+    CHANNELS,
+    HARMONICS_G,
+    RATED_CURRENT_AMPERE,
+    SAMPLE_RATE_HZ,
+    THERMAL_TIME_CONSTANT_SECONDS,
+    Motor,
+)
 
 SECONDS = 20
 ONSET_SECONDS = 4.0
@@ -162,14 +169,14 @@ def test_current_asymmetry_shakes_at_twice_the_line_frequency_and_induces_a_thir
 
 
 def test_overheating_follows_the_first_order_thermal_model() -> None:
-    faulty = recorded(Fault(name="overheating", onset_seconds=100.0, severity=0.6), seconds=1500)
+    faulty = recorded(Fault(name="overheating", onset_seconds=100.0, severity=0.6), seconds=3000)
     celsius = faulty.samples[:, CHANNELS.index("temperature")].reshape(-1, 1000).mean(axis=1)
     ambient = Motor(profile=Profile.STEADY).traits.ambient_celsius
     start = celsius[:100].mean()
     factor = 1 + 1.5 * 0.6  # hindered cooling multiplies the rise and the time constant
     final = ambient + (start - ambient) * factor
-    after = np.arange(1400) + 0.5
-    expected = final + (start - final) * np.exp(-after / (300 * factor))
+    after = np.arange(2900) + 0.5
+    expected = final + (start - final) * np.exp(-after / (THERMAL_TIME_CONSTANT_SECONDS * factor))
     assert np.abs(celsius[100:] - expected).max() < 1.0
     assert celsius[-1] > start + 25
 
