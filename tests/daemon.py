@@ -1,0 +1,132 @@
+"""The real daemon as a process, and small artifacts for it, made by the real trainer."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.broker import PATIENCE_SECONDS, Broker, wait_until
+
+BIN = Path(sys.executable).parent
+RATE_HZ = 100.0
+LENGTH = 64
+
+
+def wave(start: int, count: int, amplitude: float = 1.0, seed: int = 0) -> np.ndarray:
+    """Samples [count, 2] of a machine that hums: `amplitude` 1 is what the model knows."""
+    at = np.arange(start, start + count) / RATE_HZ
+    rng = np.random.default_rng((seed, start))
+    rows = np.stack([np.sin(2 * np.pi * 5 * at), np.cos(2 * np.pi * 5 * at)], axis=1)
+    rows[:, 0] *= amplitude
+    return rows + rng.normal(0, 0.05, rows.shape)
+
+
+def fit_model(folder: Path, name: str = "hum") -> Path:
+    """Fit a small linear model on waves; the model's folder."""
+    data, model = folder / f"{name}.npz", folder / "models" / name
+    np.savez(data, samples=wave(0, 12000).astype(np.float32), channels=["a", "b"], sample_rate_hz=RATE_HZ)
+    settings = ["--family", "pca", "--window", str(LENGTH), "--stride", "32"]
+    subprocess.run(
+        [BIN / "residuald-trainer", "fit", "--data", data, "--out", model, *settings], check=True, capture_output=True
+    )
+    return model
+
+
+def config_text(broker_port: int, model: Path, extra: str = "", qos: int = 1, mqtt: str = "") -> str:
+    return f"""
+[mqtt]
+host = "127.0.0.1"
+port = {broker_port}
+{mqtt}
+[http]
+port = 0
+[log]
+format = "json"
+[[model]]
+name = "hum"
+path = "{model}"
+[[source]]
+name = "machines"
+topic = "plant/{{site}}/{{device}}/hum"
+model = "hum"
+qos = {qos}
+format = {{ kind = "json", timestamp = "ts", rows = "rows" }}
+{extra}
+"""
+
+
+class Daemon:
+    """`residuald run` on a configuration file."""
+
+    def __init__(self, config: Path, **environment: str) -> None:
+        self.config = config
+        self.log_file = config.with_suffix(".log")
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [BIN / "residuald", "run", "--config", config], stderr=log, env={"PATH": "/usr/bin", **environment}
+            )
+
+    def log(self) -> list[dict[str, object]]:
+        lines = self.log_file.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def event(self, name: str) -> dict[str, object] | None:
+        return next((entry for entry in self.log() if entry["event"] == name), None)
+
+    def wait_running(self) -> "Daemon":
+        wait_until(lambda: self.process.poll() is not None or self.event("running") is not None, "the daemon runs")
+        assert self.process.poll() is None, self.log_file.read_text()
+        return self
+
+    def wait_connected(self) -> "Daemon":
+        self.wait_running()
+        wait_until(lambda: self.value("residuald_mqtt_connected") == 1, "the daemon is connected")
+        return self
+
+    def get(self, path: str) -> tuple[int, str]:
+        running = self.event("running")
+        assert running is not None
+        with contextlib.closing(_open(f"http://{running['http']}{path}")) as response:
+            return response.status, response.read().decode()
+
+    def metrics(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        found = {}
+        for family in text_string_to_metric_families(self.get("/metrics")[1]):
+            for sample in family.samples:
+                found[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
+        return found
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The metric's value with just these labels; None while there is none."""
+        return self.metrics().get((name, tuple(sorted(labels.items()))))
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+def _open(url: str) -> "urllib.request._UrlopenRet":
+    try:
+        return urllib.request.urlopen(url, timeout=PATIENCE_SECONDS)
+    except urllib.error.HTTPError as error:  # a 503 is an answer too
+        return error
+
+
+@contextlib.contextmanager
+def running_daemon(folder: Path, broker: Broker, model: Path, **settings: str) -> Iterator[Daemon]:
+    config = folder / "monitor.toml"
+    config.write_text(config_text(broker.port, model, **settings))
+    daemon = Daemon(config)
+    try:
+        yield daemon.wait_connected()
+    finally:
+        daemon.stop()

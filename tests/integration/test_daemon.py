@@ -1,0 +1,284 @@
+"""The daemon as a process, between a real broker and whoever asks it over HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.broker import Broker, Peer, wait_until
+from tests.daemon import BIN, RATE_HZ, Daemon, config_text, fit_model, running_daemon, wave
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit_model(tmp_path_factory.mktemp("fitted"))
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, broker: Broker, model: Path) -> Iterator[Daemon]:
+    with running_daemon(tmp_path, broker, model) as started:
+        yield started
+
+
+class Machine:
+    """A device that publishes waves, ten rows a message."""
+
+    def __init__(self, peer: Peer, name: str = "press") -> None:
+        self._peer, self.topic, self._sent = peer, f"plant/north/{name}/hum", 0
+        self._began = time.time() - 300  # the past, so that any amount may be sent at once
+
+    def send(self, messages: int, amplitude: float = 1.0) -> None:
+        for _ in range(messages):
+            rows = wave(self._sent, 10, amplitude)
+            time_seconds = self._began + self._sent / RATE_HZ
+            self._peer.publish(self.topic, json.dumps({"ts": time_seconds, "rows": rows.tolist()}).encode(), qos=1)
+            self._sent += 10
+
+
+def steps(peer: Peer, stream: str) -> list[dict[str, object]]:
+    return [json.loads(seen.payload) for seen in list(peer.seen) if seen.topic == f"residuald/{stream}/alert"]
+
+
+def last_state(peer: Peer, stream: str) -> dict[str, object] | None:
+    states = [seen.payload for seen in list(peer.seen) if seen.topic == f"residuald/{stream}/state"]
+    return json.loads(states[-1]) if states and states[-1] else None
+
+
+def test_a_fault_becomes_one_alert_from_pending_to_resolved_on_mqtt_and_in_the_metrics(
+    daemon: Daemon, peer: Peer
+) -> None:
+    peer.listen("residuald/#")
+    machine = Machine(peer)
+    machine.send(40)
+    wait_until(lambda: (last_state(peer, "north.press") or {}).get("state") == "normal", "a normal state")
+    machine.send(40, amplitude=4.0)
+    wait_until(lambda: len(steps(peer, "north.press")) >= 2, "the alert fires")
+    firing = steps(peer, "north.press")[1]
+    assert firing["phase"] == "firing"
+    assert firing["channel"] == "a"
+    assert firing["score"] > 1
+    wait_until(lambda: daemon.value("residuald_stream_state", stream="north.press", state="firing") == 1, "the metric")
+    assert daemon.value("residuald_alerts_total", phase="firing") == 1
+    machine.send(60)
+    wait_until(lambda: len(steps(peer, "north.press")) == 3, "the alert is resolved")
+    assert [step["phase"] for step in steps(peer, "north.press")] == ["pending", "firing", "resolved"]
+    assert len({step["id"] for step in steps(peer, "north.press")}) == 1
+    wait_until(lambda: (last_state(peer, "north.press") or {}).get("state") == "normal", "normal again")
+
+
+def test_every_sample_published_is_counted_and_every_window_scored(daemon: Daemon, peer: Peer) -> None:
+    machine = Machine(peer)
+    machine.send(100)
+    wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == 1000, "all samples")
+    wanted = (1000 - 64) // 32 + 1
+    wait_until(
+        lambda: daemon.value("residuald_windows_scored_total", stream="north.press", model="hum") == wanted, "windows"
+    )
+    assert daemon.value("residuald_messages_received_total", source="machines") == 100
+
+
+def test_what_cannot_be_used_is_counted_with_its_reason_and_the_rest_goes_on(daemon: Daemon, peer: Peer) -> None:
+    topic = "plant/north/press/hum"
+    bad = {
+        "malformed": b"{not json",
+        "wrong_shape": b'{"ts": 1, "rows": [[1, 2, 3]]}',
+        "missing_field": b'{"rows": [[1, 2]]}',
+        "bad_timestamp": b'{"ts": -5, "rows": [[1, 2]]}',
+        "empty": b"",
+    }
+    for payload in bad.values():
+        peer.publish(topic, payload, qos=1)
+    peer.publish('plant/north/pre"ss\n/hum'.replace("\n", " "), b'{"ts": 1, "rows": [[1, 2]]}', qos=1)
+    for reason in [*bad, "bad_name"]:
+        wait_until(
+            lambda reason=reason: (
+                daemon.value("residuald_messages_discarded_total", source="machines", reason=reason) == 1
+            ),
+            reason,
+        )
+    Machine(peer).send(20)
+    wait_until(
+        lambda: daemon.value("residuald_windows_scored_total", stream="north.press", model="hum") == 5, "good messages"
+    )
+
+
+def test_a_message_of_100_megabytes_is_refused_and_forgotten(daemon: Daemon, peer: Peer) -> None:
+    peer.publish("plant/north/press/hum", bytes(100_000_000), qos=0)
+    wait_until(
+        lambda: daemon.value("residuald_messages_discarded_total", source="machines", reason="too_large") == 1,
+        "refused",
+    )
+    resident = daemon.value("process_resident_memory_bytes")
+    assert resident is not None
+    assert resident < 600e6
+    Machine(peer).send(20)
+    wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == 200, "the next messages")
+
+
+def test_nan_is_withheld_and_never_shown_as_zero(daemon: Daemon, peer: Peer) -> None:
+    began = time.time()
+    for at in range(0, 100, 10):
+        rows = [[None, 1.0]] * 10
+        peer.publish("plant/north/press/hum", json.dumps({"ts": began + at / RATE_HZ, "rows": rows}).encode(), qos=1)
+    wait_until(
+        lambda: daemon.value("residuald_windows_withheld_total", model="hum", reason="non_finite") == 2, "withheld"
+    )
+    assert daemon.value("residuald_stream_quality", stream="north.press", quality="non_finite") == 1
+    assert daemon.value("residuald_stream_state", stream="north.press", state="withheld") == 1
+    assert daemon.value("residuald_window_score", stream="north.press", model="hum") is None
+
+
+def test_streams_beyond_the_limit_are_refused(tmp_path: Path, broker: Broker, peer: Peer, model: Path) -> None:
+    with running_daemon(tmp_path, broker, model, extra="[limits]\nmax_streams = 2") as daemon:
+        for name in ("one", "two", "three"):
+            Machine(peer, name).send(1)
+        wait_until(
+            lambda: daemon.value("residuald_messages_discarded_total", source="machines", reason="stream_limit") == 1,
+            "the third is refused",
+        )
+        assert daemon.value("residuald_streams", model="hum") == 2
+
+
+def test_sigterm_stops_within_five_seconds_with_what_came_scored_and_offline_retained(
+    daemon: Daemon, peer: Peer, broker: Broker
+) -> None:
+    peer.listen("residuald/status")
+    wait_until(lambda: [seen.payload for seen in peer.seen] == [b"online"], "online")
+    Machine(peer).send(30)
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 5
+    wait_until(lambda: peer.seen[-1].payload == b"offline", "offline")
+
+
+def test_the_last_will_says_offline_after_a_kill(daemon: Daemon, peer: Peer) -> None:
+    peer.listen("residuald/status")
+    wait_until(lambda: bool(peer.seen), "online")
+    daemon.stop(signal.SIGKILL)
+    wait_until(lambda: peer.seen[-1].payload == b"offline", "offline")
+
+
+def test_a_reload_takes_a_new_artifact_and_keeps_streams(
+    daemon: Daemon, peer: Peer, model: Path, tmp_path: Path
+) -> None:
+    Machine(peer).send(20)
+    wait_until(lambda: daemon.value("residuald_streams", model="hum") == 1, "a stream")
+    newer = fit_model(tmp_path, "newer")
+    daemon.config.write_text(daemon.config.read_text().replace(f'path = "{model}"', f'path = "{newer}"'))
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: daemon.event("reloaded") is not None, "reloaded")
+    assert daemon.value("residuald_config_last_reload_successful") == 1
+    running, reloaded = daemon.event("running"), daemon.event("reloaded")
+    assert running is not None
+    assert reloaded is not None
+    assert running["models"] != reloaded["models"]
+    assert daemon.value("residuald_streams", model="hum") == 1
+    scored = daemon.value("residuald_windows_scored_total", stream="north.press", model="hum")
+    assert scored == 5
+
+
+def test_a_failed_reload_keeps_the_old_configuration_and_says_so(daemon: Daemon, peer: Peer) -> None:
+    daemon.config.write_text(daemon.config.read_text() + '\n[limits]\nmax_stream = "many"\n')
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: daemon.value("residuald_config_last_reload_successful") == 0, "the gauge")
+    status, text = daemon.get("/readyz")
+    assert status == 503
+    assert "config" in json.loads(text)["reasons"]
+    Machine(peer).send(20)
+    wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == 200, "it goes on")
+
+
+def test_without_a_broker_it_runs_says_so_and_connects_when_there_is_one(
+    tmp_path: Path, broker: Broker, model: Path
+) -> None:
+    broker.stop()
+    config = tmp_path / "monitor.toml"
+    config.write_text(config_text(broker.port, model, mqtt="reconnect_ceiling_seconds = 1"))
+    daemon = Daemon(config).wait_running()
+    try:
+        wait_until(lambda: daemon.get("/readyz")[0] == 503, "not ready")
+        assert daemon.get("/healthz")[0] == 200
+        broker.start()
+        wait_until(lambda: daemon.get("/readyz")[0] == 200, "ready")
+    finally:
+        daemon.stop()
+
+
+def test_a_taken_port_is_exit_code_69(tmp_path: Path, broker: Broker, model: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = tmp_path / "monitor.toml"
+        text = config_text(broker.port, model).replace("port = 0", f"port = {taken.getsockname()[1]}")
+        config.write_text(text)
+        done = subprocess.run(
+            [BIN / "residuald", "run", "--config", config], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 69
+    assert "cannot serve HTTP" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_artifact_is_exit_code_78_and_says_which(tmp_path: Path, broker: Broker, model: Path) -> None:
+    broken = tmp_path / "broken.pt"
+    data = bytearray((model / "current").read_bytes())
+    data[len(data) // 2 :] = os.urandom(len(data) - len(data) // 2)
+    broken.write_bytes(data)
+    config = tmp_path / "monitor.toml"
+    config.write_text(config_text(broker.port, broken))
+    done = subprocess.run([BIN / "residuald", "run", "--config", config], capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert "model[0].path" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_systemd_hears_ready_watchdog_and_stopping(tmp_path: Path, broker: Broker, model: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        config = tmp_path / "monitor.toml"
+        config.write_text(config_text(broker.port, model))
+        daemon = Daemon(config, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="2000000")
+        heard: list[str] = []
+
+        def hears(text: str) -> bool:
+            while True:
+                try:
+                    heard.append(systemd.recv(4096).decode())
+                except BlockingIOError:
+                    return any(text in message for message in heard)
+
+        try:
+            for text in ("READY=1", "WATCHDOG=1", "STATUS=connected"):
+                wait_until(lambda text=text: hears(text), text)
+            daemon.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: hears("STOPPING=1"), "STOPPING=1")
+        finally:
+            daemon.stop()
+
+
+def test_replay_gives_the_scores_of_evaluate(tmp_path: Path, model: Path) -> None:
+    samples = np.concatenate([wave(0, 700), wave(700, 300, 3.0)]).astype(np.float32)
+    data, scores = tmp_path / "mixed.npz", tmp_path / "scores.csv"
+    labels = (np.arange(1000) >= 700).astype(np.int8)
+    np.savez(data, samples=samples, channels=["a", "b"], sample_rate_hz=RATE_HZ, labels=labels)
+    subprocess.run(
+        [BIN / "residuald-trainer", "evaluate", "--model", model, "--data", data, "--scores", scores],
+        check=True,
+        capture_output=True,
+    )
+    replayed = subprocess.run(
+        [BIN / "residuald", "replay", "--model", model, data], check=True, capture_output=True, text=True
+    )
+    windows = [line for line in map(json.loads, replayed.stdout.splitlines()) if line["kind"] == "window"]
+    table = np.genfromtxt(scores, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    assert len(windows) == len(table) > 20
+    np.testing.assert_allclose([w["error"] for w in windows], table["error"], rtol=1e-5)
+    np.testing.assert_allclose([w["time"] for w in windows], table["end_seconds"], atol=1e-6)
