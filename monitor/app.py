@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import structlog
 
@@ -23,6 +24,7 @@ from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.notify import Notifier
 from monitor.adapters.torchscript import Artifact
 from monitor.build import Setup, build_pipeline, load_setup
+from monitor.config import Config
 from monitor.core.discards import Discard
 from monitor.core.judge import Phase
 from monitor.core.topics import TopicPattern
@@ -145,7 +147,7 @@ class App:
     def _swap(self, setup: Setup, now: Moment) -> None:
         before, self._setup = self._setup, setup
         old, new = before.config, setup.config
-        same_walk = all(getattr(old, part) == getattr(new, part) for part in _WALK_SECTIONS)
+        same_walk = _walk_of(old) == _walk_of(new)
         self._publish(self.pipeline.step([], now, everything=True))
         if not (same_walk and self.pipeline.adopt(setup.artifacts)):
             # other sources or windows of another shape: streams start over, and so do their alerts
@@ -218,5 +220,10 @@ class App:
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# a change in any of these changes what the pipeline is made of
-_WALK_SECTIONS = ("source", "model", "scoring", "timing", "limits")
+
+
+def _walk_of(config: Config) -> dict[str, Any]:
+    """The settings that the pipeline is made of; where an artifact lies is not one of them."""
+    return config.model_dump(
+        include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
+    )
