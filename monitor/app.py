@@ -7,6 +7,7 @@
 Everything that judges runs in one thread, `App.run`. It alone feeds the watchdog, so a scorer that hangs is noticed.
 """
 
+import gc
 import signal
 import threading
 import time
@@ -73,6 +74,7 @@ class App:
             self.link.start()
             log.info("running", http=http.address, models=self._versions())
             self._notifier.ready(self._status())
+            gc.freeze()  # torch and pydantic are here to stay: no collection needs to look at them again
             while not self._stopping.is_set():
                 self._turn()
             self._drain()
