@@ -51,8 +51,8 @@ class Placement:
 
     slot: first slot written; skip: rows left out at the block's head; take: rows written (0: none); fill: slots just
     before `slot` that take the lane's last value; discards: refused samples, by reason.
-    deferred: blocks that start a new run of a stream which was just written to; place them again (take is 0 till then)
-    once the windows of the run before are cut.
+    deferred: blocks that start a new run of a stream which was just written to, or go beyond the lane's reach; place
+    them again (take is 0 till then) once the windows before them are cut.
     """
 
     slot: Ints
@@ -75,13 +75,17 @@ class SampleGrid:
 
     A lane's number is `stream * channels + its first channel`, so its stream is `lane // channels`.
 
+    reach: how many slots a lane may go on in one call of `place`, filled ones included; what goes further is deferred.
+    It must be at least the longest block and the longest gap together.
+
     By stream [S]: run_start, first slot after the last gap; clock, time of slot 0 by the lane that wrote last; arrival,
     when its last block came. By lane [S * C]: head, the next slot; the rest is private.
     """
 
-    def __init__(self, channels: int, rules: GridRules) -> None:
+    def __init__(self, channels: int, rules: GridRules, reach: int) -> None:
         self.rules = rules
         self.channels = channels
+        self._reach = reach
         self.restarts = 0
         self.run_start: Ints = np.zeros(0, np.int64)
         self.clock: Floats = np.zeros(0)
@@ -203,11 +207,13 @@ class SampleGrid:
         discards: Counter[Reason] = Counter()
         written = set((lanes[start][fine_lane] // self.channels).tolist())
         deferred = np.zeros(len(lanes), np.bool_)
+        begin = 0
         for at in np.flatnonzero(~fast).tolist():
             block = _Block(float(times[at]), int(lengths[at]), float(arrivals[at]), timed)
+            begin = int(self.head[lanes[at]]) if opens[at] else begin
             # once a lane's block is deferred, so are all after it
             wait = at > 0 and deferred[at - 1] and not opens[at]
-            found = None if wait else self._place_one(int(lanes[at]), block, written, discards)
+            found = None if wait else self._place_one(int(lanes[at]), block, begin, written, discards)
             if found is None:
                 deferred[at] = True
             else:
@@ -245,9 +251,12 @@ class SampleGrid:
         return np.where(watched & (lag > self._tolerance_seconds(lengths)), lost, 0).astype(np.int64)
 
     def _place_one(
-        self, lane: int, block: _Block, written: set[int], discards: Counter[Reason]
+        self, lane: int, block: _Block, begin: int, written: set[int], discards: Counter[Reason]
     ) -> tuple[int, int, int, int] | None:
-        """The rules for one block: (slot, skip, take, fill) as in `Placement`, or None to defer it."""
+        """The rules for one block: (slot, skip, take, fill) as in `Placement`, or None to defer it.
+
+        begin: the lane's head when this call of `place` began.
+        """
         rules, period = self.rules, self.rules.sample_period_seconds
         length = block.length
         if block.timed and block.time + (length - 1) * period > block.arrival + rules.max_ahead_seconds:
@@ -258,12 +267,13 @@ class SampleGrid:
         skip = min(max(head - slot, 0), length)
         set_back = skip == length and block.timed and self._late_run[lane] + length > rules.window_length
         new_run = starts or set_back or slot - head > rules.max_gap_samples
-        if new_run and stream in written:
+        too_far = slot + length > max(begin, int(self.run_start[stream])) + self._reach
+        if (new_run and stream in written) or (too_far and not new_run):
             return None
         if set_back:
             self._start_over(stream)
             self.restarts += 1
-            return self._place_one(lane, block, written, discards)
+            return self._place_one(lane, block, begin, written, discards)
         if skip:
             self._count_past(stream, slot, slot + skip, discards)
             if skip == length:

@@ -87,10 +87,12 @@ class StreamWindows:
 
     def __init__(self, channels: int, spec: WindowSpec, rules: GridRules) -> None:
         self.spec = spec
-        self.grid = SampleGrid(channels, rules)
+        # Blocks are no longer than this, and so is a gap that is filled: a round moves a lane by twice as much at most.
+        self._round_samples = max(spec.length, spec.stride, spec.max_gap_samples, 64)
+        reach = 2 * self._round_samples
+        self.grid = SampleGrid(channels, rules, reach)
         # A ring holds one window, what a lagging lane may lag, and a round of new samples on top.
-        self._round_samples = max(spec.length, spec.stride, 64)
-        self.rings = Rings(channels, spec.length, spec.length + rules.lateness_samples + 2 * self._round_samples)
+        self.rings = Rings(channels, spec.length, spec.length + rules.lateness_samples + reach)
         self._next_end: Ints = np.zeros(0, np.int64)
         self._run: Ints = np.zeros(0, np.int64)  # the run_start that _next_end was counted from
 

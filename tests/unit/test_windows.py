@@ -121,6 +121,16 @@ def test_a_short_gap_is_filled_with_the_last_value_and_lowers_coverage() -> None
     assert not discards
 
 
+def test_many_gaps_in_one_call_overwrite_nothing_that_is_still_to_be_cut() -> None:
+    pieces = [(0, at * 3 * PERIOD, ramp(at * 3, 1)) for at in range(200)]
+    together, _ = run(stream_windows(spec(8, 1)), blocks(*pieces))
+    apart, _ = run(stream_windows(spec(8, 1)), *(blocks(piece) for piece in pieces))
+    assert together is not None
+    assert apart is not None
+    np.testing.assert_array_equal(together.values, apart.values)
+    np.testing.assert_array_equal(together.coverage, apart.coverage)
+
+
 def test_a_long_gap_clears_the_window() -> None:
     batch, _ = run(stream_windows(spec(4, 4)), blocks((0, 0.0, ramp(0, 3)), (0, 6 * PERIOD, ramp(6, 5))))
     assert batch is not None
