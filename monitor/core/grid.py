@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.discards import Reason
+from monitor.core.filled import FilledSlots
 from monitor.core.growing import grown
 
 Ints = NDArray[np.int64]
@@ -87,6 +88,7 @@ class SampleGrid:
         self.channels = channels
         self._reach = reach
         self.restarts = 0
+        self.filled = FilledSlots()
         self.run_start: Ints = np.zeros(0, np.int64)
         self.clock: Floats = np.zeros(0)
         self.arrival: Floats = np.zeros(0)
@@ -96,7 +98,6 @@ class SampleGrid:
         self._late_run: Ints = np.zeros(0, np.int64)
         self._least_lag: Floats = np.zeros(0)
         self._lag_since: Floats = np.zeros(0)
-        self._filled: dict[int, list[tuple[int, int]]] = {}  # stream -> recent filled stretches, [start, end)
 
     def open_stream(self, stream: int, lanes: list[list[int]]) -> None:
         """Make room for stream number `stream`, whose channels arrive in these `lanes`; forget who had the number."""
@@ -128,32 +129,11 @@ class SampleGrid:
         self._late_run[mine] = 0
         self._least_lag[mine] = np.inf
         self._lag_since[mine] = np.nan
-        self._filled.pop(stream, None)
+        self.filled.clear(stream)
 
     def channel_heads(self, streams: Ints) -> Ints:
         """The next slot of each channel: int64 [T, C]. Below the least of them a stream is complete."""
         return self.head[self._lane_of[streams]]
-
-    def filled_between(self, stream: int, start: int, end: int) -> int:
-        """How many slots of [start, end) hold a filled value in some channel."""
-        stretches = self._filled.get(stream)
-        if not stretches:
-            return 0
-        return len({slot for left, right in stretches for slot in range(max(left, start), min(right, end))})
-
-    def has_filled(self, streams: Ints) -> NDArray[np.bool_]:
-        """Whether anything was filled lately: bool [T]."""
-        if not self._filled:
-            return np.zeros(len(streams), np.bool_)
-        return np.isin(streams, np.fromiter(self._filled, np.int64, len(self._filled)))
-
-    def forget_filled(self, stream: int, before: int) -> None:
-        """Let go of filled stretches that no window can reach any more."""
-        left = [stretch for stretch in self._filled.get(stream, ()) if stretch[1] > before]
-        if left:
-            self._filled[stream] = left
-        else:
-            self._filled.pop(stream, None)
 
     def place(  # noqa: PLR0915 - one fast path, easier to follow whole
         self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool
@@ -283,9 +263,9 @@ class SampleGrid:
         fill = 0 if new_run else slot - head
         if new_run:
             self.run_start[stream] = max(self.run_start[stream], slot)
-            self._filled.pop(stream, None)
+            self.filled.clear(stream)
         elif fill:
-            self._filled.setdefault(stream, []).append((slot - fill, slot))
+            self.filled.add(stream, slot - fill, slot)
         self._set_clock(lane, block, slot - skip)
         self.head[lane] = slot + length - skip
         self._late_run[lane] = 0
@@ -319,7 +299,7 @@ class SampleGrid:
 
     def _count_past(self, stream: int, start: int, end: int, discards: Counter[Reason]) -> None:
         reach = int(self.run_start[stream])
-        late = self.filled_between(stream, start, end) + max(min(reach, end) - start, 0)
+        late = self.filled.count(stream, start, end) + max(min(reach, end) - start, 0)
         discards[Reason.LATE] += min(late, end - start)
         discards[Reason.DUPLICATE] += max(end - start - late, 0)
 
@@ -334,3 +314,4 @@ class SampleGrid:
             self.head[lagging] = slot
             self._lane_clock[lagging] = np.nan  # when it comes back it starts a new run
             self.run_start[stream] = max(self.run_start[stream], slot)
+            self.filled.forget(stream, slot)  # no window reaches back there any more

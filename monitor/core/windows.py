@@ -159,10 +159,11 @@ class StreamWindows:
 
     def _coverage(self, owner: Ints, end: Ints) -> NDArray[np.float32]:
         coverage = np.ones(len(owner), np.float32)
-        for at in np.flatnonzero(self.grid.has_filled(owner)).tolist():
+        filled = self.grid.filled
+        for at in np.flatnonzero(filled.any(owner)).tolist():
             stream, start = int(owner[at]), int(end[at]) - self.spec.length
-            coverage[at] -= self.grid.filled_between(stream, start, int(end[at])) / self.spec.length
-            self.grid.forget_filled(stream, start)
+            coverage[at] -= filled.count(stream, start, int(end[at])) / self.spec.length
+            filled.forget(stream, start)
         return coverage
 
     def last_sample_seconds(self, streams: Ints) -> Floats:

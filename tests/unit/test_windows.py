@@ -131,6 +131,13 @@ def test_many_gaps_in_one_call_overwrite_nothing_that_is_still_to_be_cut() -> No
     np.testing.assert_array_equal(together.coverage, apart.coverage)
 
 
+def test_filled_gaps_are_forgotten_even_while_a_dead_channel_keeps_windows_from_being_cut() -> None:
+    windows = stream_windows(spec(8, 8), 2, lanes=[[0], [1]], lateness_samples=20)
+    for at in range(500):
+        run(windows, blocks((0, at * 2 * PERIOD, [[1.0]]), columns=[[0]]))
+    assert windows.grid.filled.count(0, 0, 2000) <= 20
+
+
 def test_a_long_gap_clears_the_window() -> None:
     batch, _ = run(stream_windows(spec(4, 4)), blocks((0, 0.0, ramp(0, 3)), (0, 6 * PERIOD, ramp(6, 5))))
     assert batch is not None
