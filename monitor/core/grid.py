@@ -11,7 +11,8 @@ time becomes slots; `rings.py` stores what lands in them.
   delayed arrivals; when even those lag by a sample for `2 * arrival_jitter_seconds`, samples were lost.
 * Missing samples: up to `max_gap_samples` in a row are filled; a longer gap breaks the run, and windows start anew.
 * What comes for a slot that is already past is refused: `duplicate` if that slot was received, `late` if not.
-* When a lane is late for more than a window's worth in a row, its clock was set back: the stream starts a new run.
+* When all that comes on a lane has been late for longer than a window takes, its clock was set back: the stream starts
+  a new run. That is measured by arrivals, since messages that are delivered again after a reconnect are many at once.
 """
 
 from collections import Counter
@@ -95,7 +96,7 @@ class SampleGrid:
         self.head: Ints = np.zeros(0, np.int64)
         self._lane_of: Ints = np.zeros((0, channels), np.int64)
         self._lane_clock: Floats = np.zeros(0)
-        self._late_run: Ints = np.zeros(0, np.int64)
+        self._late_since: Floats = np.zeros(0)  # arrival of the first of the late blocks in a row
         self._least_lag: Floats = np.zeros(0)
         self._lag_since: Floats = np.zeros(0)
 
@@ -109,7 +110,7 @@ class SampleGrid:
         rows = len(self.run_start) * width
         self.head = grown(self.head, rows, 0)
         self._lane_clock = grown(self._lane_clock, rows, np.nan)
-        self._late_run = grown(self._late_run, rows, 0)
+        self._late_since = grown(self._late_since, rows, np.nan)
         self._least_lag = grown(self._least_lag, rows, np.inf)
         self._lag_since = grown(self._lag_since, rows, np.nan)
         self._lane_of[stream] = stream * width + np.arange(width)
@@ -126,7 +127,7 @@ class SampleGrid:
         self.clock[stream] = np.nan
         self.arrival[stream] = np.nan
         self._lane_clock[mine] = np.nan
-        self._late_run[mine] = 0
+        self._late_since[mine] = np.nan
         self._least_lag[mine] = np.inf
         self._lag_since[mine] = np.nan
         self.filled.clear(stream)
@@ -176,7 +177,7 @@ class SampleGrid:
             last = (np.append(start[1:], len(lanes)) - 1)[fine_lane]
             movers = lanes[last]
             self.head[movers] = expected[last] + lengths[last]
-            self._late_run[movers] = 0
+            self._late_since[movers] = np.nan
             if timed:
                 self._lane_clock[movers] = times[last] - expected[last] * period
             else:
@@ -245,7 +246,8 @@ class SampleGrid:
         stream, starts = lane // self.channels, bool(np.isnan(self._lane_clock[lane]))
         slot, head = self._slot(lane, block), int(self.head[lane])
         skip = min(max(head - slot, 0), length)
-        set_back = skip == length and block.timed and self._late_run[lane] + length > rules.window_length
+        late_for = (block.arrival - self._late_since[lane]) / period  # NaN, and so not set back, for the first late one
+        set_back = skip == length and block.timed and bool(late_for > rules.window_length - 0.5)
         new_run = starts or set_back or slot - head > rules.max_gap_samples
         too_far = slot + length > max(begin, int(self.run_start[stream])) + self._reach
         if (new_run and stream in written) or (too_far and not new_run):
@@ -257,7 +259,7 @@ class SampleGrid:
         if skip:
             self._count_past(stream, slot, slot + skip, discards)
             if skip == length:
-                self._late_run[lane] += length
+                self._late_since[lane] = np.fmin(self._late_since[lane], block.arrival)
                 return 0, 0, 0, 0
         slot += skip
         fill = 0 if new_run else slot - head
@@ -268,7 +270,7 @@ class SampleGrid:
             self.filled.add(stream, slot - fill, slot)
         self._set_clock(lane, block, slot - skip)
         self.head[lane] = slot + length - skip
-        self._late_run[lane] = 0
+        self._late_since[lane] = np.nan
         self._note(np.array([lane]), np.array([block.arrival]))
         written.add(stream)
         return slot, skip, length - skip, fill

@@ -20,6 +20,7 @@ from monitor.core.rings import Rings
 
 # A recording is fed in pieces of about this many samples: large enough for array operations, small enough for memory.
 PIECE_SAMPLES = 16384
+_WARY_BLOCK_SAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,17 +221,20 @@ def segments_of(recording: Recording) -> Iterator[Recording]:
 def recording_blocks(recording: Recording, lane: int = 0, piece_samples: int = PIECE_SAMPLES) -> Iterator[LaneBlocks]:
     """A segment of a recording as blocks of one lane that carries all its channels, in pieces of `piece_samples`.
 
-    Rows that follow one another within half a sample period of the expected time form one block; each piece arrives
-    when its last sample was taken.
+    Rows that follow one another within half a sample period of the expected time form one block, which arrives when its
+    last sample was taken.
     """
     count, width = recording.samples.shape
     period = recording.sample_period_seconds
+    # Where time steps back, whole blocks are refused until the grid takes it for a new run: small ones cost less then.
+    steps_back = bool((np.diff(recording.time_seconds) < 0).any())
+    block_samples = _WARY_BLOCK_SAMPLES if steps_back else piece_samples
     breaks = np.ones(count, np.bool_)
     breaks[1:] = np.abs(np.diff(recording.time_seconds) - period) > period / 2
     for start in range(0, count, piece_samples):
         stop = min(start + piece_samples, count)
         opens = breaks[start:stop].copy()
-        opens[0] = True
+        opens[::block_samples] = True
         first = np.flatnonzero(opens)
         length = np.diff(np.append(first, stop - start))
         times = recording.time_seconds[start:stop]

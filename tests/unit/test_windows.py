@@ -1,6 +1,7 @@
 """Windows come out of live blocks exactly as they would be cut from the whole signal."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,6 +187,20 @@ def test_a_clock_set_back_for_good_starts_a_new_run() -> None:
     assert discards.total() == 4
 
 
+def test_messages_that_are_delivered_again_are_duplicates_however_many_samples_they_hold() -> None:
+    windows = stream_windows(spec(4, 4))
+    messages = [(0, 1000 + at * 20 * PERIOD, ramp(at * 20, 20)) for at in range(6)]
+    first, _ = run(windows, *(blocks(message) for message in messages))
+    arrival = 1000 + 121 * PERIOD  # all at once, after a reconnect
+    again = [replace(blocks(message), arrival_seconds=np.array([arrival])) for message in messages]
+    second, discards = run(windows, *again, blocks((0, 1000 + 120 * PERIOD, ramp(120, 4))))
+    assert first is not None
+    assert second is not None
+    assert second.values[:, 0].tolist() == [[120, 121, 122, 123]]
+    assert discards == Counter({Reason.DUPLICATE: 120})
+    assert windows.grid.restarts == 0
+
+
 def test_one_topic_per_channel_lines_up_by_time() -> None:
     window = spec(4, 4)
     windows = stream_windows(window, 2, lanes=[[0], [1]], lateness_samples=10)
@@ -270,3 +285,14 @@ def test_a_recording_is_cut_as_the_daemon_would_and_labelled_by_time() -> None:
     batch = windows_of(recording, window, 1.0)
     assert batch.end_seconds.tolist() == [7, 11, 15, 19, 107, 111, 115, 119]
     assert window_labels(recording, batch, 8).tolist() == [0, 0, 0, 0, 0, 1, 1, 0]
+
+
+def test_a_recording_whose_time_steps_back_loses_hardly_more_than_a_window() -> None:
+    time = np.concatenate([np.arange(1000.0), np.arange(300.0, 800.0)])
+    count = len(time)
+    recording = Recording(
+        "r", ("a",), np.arange(count, dtype=np.float32)[:, None], time, 1.0, None, np.zeros(count, np.int64)
+    )
+    batch = windows_of(recording, spec(50, 50), 1.0)
+    first_of_second_run = batch.values[batch.values[:, 0, 0] >= 1000, 0, 0].min()
+    assert first_of_second_run <= 1000 + 50 + 2 * 16
