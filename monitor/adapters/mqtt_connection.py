@@ -138,13 +138,16 @@ class Connection:
                 self._receive(client, wire)
             client.loop_misc()
         if traffic.leave_before is None:
-            raise ConnectionOverError(self._over_because or "the broker closed the connection")
+            # Mosquitto 2.0 does not say it when another client takes our place
+            perhaps = f"it stopped, or another client uses client_id {self._config.client_id!r}"
+            raise ConnectionOverError(self._over_because or f"the broker closed the connection ({perhaps})")
 
     def close(self) -> None:
         """Close the socket; what the broker has not confirmed goes back to the outbox."""
         self.online_since = None
         self._traffic.outbox.put_back(self._in_flight.values())
         self._in_flight.clear()
+        self._client = None  # it refers to us: without this, only the garbage collector would end both
         if self._wire is not None:
             self._wire.abort()
 

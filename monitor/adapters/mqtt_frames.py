@@ -143,7 +143,7 @@ class FrameReader:
         if kind & 0xF0 == _PUBREL:
             self._receipts.released(data[start] << 8 | data[start + 1])
             return
-        if kind == _CONNACK:
+        if kind == _CONNACK and data[start + 1] == 0:  # accepted: a refusal says nothing about our session
             self._receipts.resume(session_present=bool(data[start] & 1))
         self.passed += data[position:stop]
 

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from monitor.core.topics import TopicPattern  # noqa: PLC0415
 
     config = load_config(args.config)
-    configure_logs(config.log)
+    configure_logs(config.log.model_copy(update={"level": "warning"}))  # the live line tells the rest
     topics = [(TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source]
     inbox = Inbox(config.limits.max_inbox_messages, config.limits.max_inbox_bytes)
     # a client id of our own: with the daemon's we would take its place at the broker

@@ -120,6 +120,13 @@ def test_a_denied_subscription_is_named_and_the_others_work(broker: Broker, link
     assert tap.link.reconnects == 0
 
 
+def test_losing_the_place_to_another_client_is_told(broker: Broker, links: Links) -> None:
+    first = links.start(broker, ("plant/#", 0)).connected()
+    links.start(broker, ("plant/#", 0)).connected()
+    told = "another client uses client_id 'residuald'"
+    wait_until(lambda: told in str(first.link.last_error), told)
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "authority")

@@ -139,15 +139,23 @@ def test_a_topic_is_decoded_once() -> None:
     assert first.topic is second.topic
 
 
-def test_connack_is_passed_on_and_tells_whether_the_session_is_there() -> None:
+@pytest.mark.parametrize(
+    ("connack", "confirmed"),
+    [
+        (CONNACK, b""),  # the broker has forgotten our session, so there is nothing to confirm
+        (b"\x20\x03\x01\x00\x00", b"\x40\x02\x00\x05"),
+        (b"\x20\x03\x00\x88\x00", b"\x40\x02\x00\x05"),  # refused: it says nothing about the session
+    ],
+)
+def test_connack_is_passed_on_and_tells_whether_the_session_is_there(connack: bytes, confirmed: bytes) -> None:
     receipts = Receipts()
     frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts)
     receipt = receipts.arrived(5, 1, duplicate=False)
-    frames.feed(CONNACK, 7.0)
-    assert bytes(frames.passed) == CONNACK
     assert receipt is not None
+    frames.feed(connack, 7.0)
+    assert bytes(frames.passed) == connack
     receipts.acknowledge(receipt)
-    assert receipts.take_replies() == b""  # the broker has forgotten it
+    assert receipts.take_replies() == confirmed
 
 
 def test_pubrel_is_answered_here_and_not_passed_on() -> None:
