@@ -1,0 +1,152 @@
+"""From a fault in a simulated motor to an alert in the real Prometheus, as shipped: configuration, rules and panels."""
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.broker import PATIENCE_SECONDS, Broker, free_port, wait_until
+from tests.daemon import BIN, Daemon
+
+pytestmark = pytest.mark.integration
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FAULTY, HEALTHY = "site1.motor-1", "site1.motor-2"
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A Prometheus that scrapes one daemon every second, by the shipped rules."""
+
+    url: str
+
+    def get(self, path: str, **query: str) -> Any:
+        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        with contextlib.closing(urllib.request.urlopen(url, timeout=PATIENCE_SECONDS)) as response:
+            return json.load(response)["data"]
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        result: list[dict[str, Any]] = self.get("/api/v1/query", query=expression)["result"]
+        return result
+
+    def alerts(self, name: str) -> list[dict[str, Any]]:
+        return [alert for alert in self.get("/api/v1/alerts")["alerts"] if alert["labels"]["alertname"] == name]
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(OSError), contextlib.closing(urllib.request.urlopen(f"{self.url}/-/ready")):
+            return True
+        return False
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, broker: Broker) -> Iterator[Daemon]:
+    """The daemon with the shipped configuration; only addresses differ."""
+    text = (CONFIGS / "monitor.toml").read_text()
+    text = text.replace("port = 1883", f"port = {broker.port}").replace('"localhost"', f'"{broker.host}"')
+    text = text.replace("port = 9108", "port = 0").replace('"models/', f'"{CONFIGS}/models/')
+    config = tmp_path / "monitor.toml"
+    config.write_text(text + '[log]\nformat = "json"\n')
+    started = Daemon(config)
+    try:
+        yield started.wait_connected()
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, daemon: Daemon) -> Iterator[Prometheus]:
+    config = yaml.safe_load((CONFIGS / "prometheus" / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["rule_files"] = [str(CONFIGS / "prometheus" / pattern) for pattern in config["rule_files"]]
+    (job,) = config["scrape_configs"]
+    running = daemon.event("running")
+    assert running is not None
+    job |= {"scrape_interval": "1s", "static_configs": [{"targets": [running["http"]]}]}
+    del config["alerting"]  # nobody listens here
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump(config))
+    with (tmp_path / "prometheus.log").open("wb") as log:
+        for _ in range(5):  # a free port may be taken before Prometheus gets it
+            address = f"127.0.0.1:{free_port()}"
+            options = [f"--config.file={file}", f"--storage.tsdb.path={tmp_path}/tsdb", "--log.level=warn"]
+            process = subprocess.Popen(["prometheus", *options, f"--web.listen-address={address}"], stderr=log)
+            server = Prometheus(f"http://{address}")
+            try:
+                wait_until(lambda: process.poll() is not None or server.is_ready(), "Prometheus is ready")  # noqa: B023
+                if process.poll() is None:
+                    yield server
+                    return
+            finally:
+                process.kill()
+                process.wait(PATIENCE_SECONDS)
+    raise AssertionError((tmp_path / "prometheus.log").read_text())
+
+
+@pytest.fixture
+def motors(broker: Broker) -> Iterator[None]:
+    """Two motors; after six seconds the bearing of the first begins to fail."""
+    fault = ["--fault", "bearing_outer", "--fault-after", "6"]
+    where = ["--devices", "2", "--broker", f"{broker.host}:{broker.port}"]
+    process = subprocess.Popen([BIN / "residuald", "simulate", "motor", *where, *fault], stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
+
+
+@pytest.mark.usefixtures("motors")
+def test_a_fault_becomes_an_alert_of_that_motor_alone(prometheus: Prometheus) -> None:
+    wait_until(lambda: len(prometheus.query("residuald_window_score")) == 2, "both motors are scored")
+    wait_until(lambda: prometheus.alerts("ResidualdStreamFiring") != [], "the alert fires", timeout_seconds=90)
+    (alert,) = prometheus.alerts("ResidualdStreamFiring")
+    assert alert["state"] == "firing"
+    assert alert["labels"]["stream"] == FAULTY
+    assert alert["annotations"]["summary"] == f"{FAULTY} behaves unlike normal"
+    (score,) = prometheus.query(f'residuald_window_score{{stream="{HEALTHY}"}}')
+    assert 0 < float(score["value"][1]) < 1
+    states = [rule["health"] for group in prometheus.get("/api/v1/rules")["groups"] for rule in group["rules"]]
+    assert len(states) > 10
+    assert set(states) <= {"ok", "unknown"}  # unknown: not evaluated yet
+    assert_panels_show_it(prometheus)
+
+
+def assert_panels_show_it(prometheus: Prometheus) -> None:
+    """Every panel's queries are accepted; those about the faulty motor find it."""
+    values = {"$__rate_interval": "5s", "$__range": "1m", "$instance": ".*", "$model": ".*", "$stream": FAULTY}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted((CONFIGS / "grafana" / "dashboards").glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                expression = re.sub(r"\$\w+", lambda name: values[name[0]], target["expr"])
+                found[f"{path.stem} {panel['title']} {target['refId']}"] = prometheus.query(expression)
+    firing = "4"  # the number of `firing` among the states of the panels
+    assert found["residuald-device State A"][0]["value"][1] == firing
+    assert [row["metric"]["stream"] for row in found["residuald-fleet Streams that fired A"]] == [FAULTY]
+    assert {row["metric"]["stream"] for row in found["residuald-fleet All streams state"]} == {FAULTY, HEALTHY}
+    assert len(found["residuald-device Share of the error A"]) == 5
+    # only a fleet in perfect order leaves these panels empty
+    empty = {name for name, rows in found.items() if not rows}
+    assert empty <= {f"residuald-fleet Discarded by reason {ref}" for ref in "ABC"} | {
+        "residuald-fleet Windows withheld by reason A"
+    }
+
+
+def test_a_daemon_that_is_gone_is_noticed(prometheus: Prometheus, daemon: Daemon) -> None:
+    wait_until(lambda: [row["value"][1] for row in prometheus.query("up")] == ["1"], "the daemon is scraped")
+    assert prometheus.alerts("ResidualdDown") == []
+    daemon.stop(signal.SIGKILL)
+    wait_until(lambda: prometheus.alerts("ResidualdDown") != [], "its absence is noticed")
+    (alert,) = prometheus.alerts("ResidualdDown")
+    assert alert["labels"]["severity"] == "critical"
+    assert alert["state"] == "pending"  # it fires after a minute
