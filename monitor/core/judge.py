@@ -81,10 +81,14 @@ class Judge:
         self._mask = np.uint64((1 << settings.n) - 1)
 
     def open_stream(self, stream: int) -> None:
-        """Make room for stream number `stream` and forget who had the number."""
+        """Make room for stream number `stream`, which starts calm."""
         self.phase = grown(self.phase, stream + 1, 0)
         self._history = grown(self._history, stream + 1, 0)
         self._calm_run = grown(self._calm_run, stream + 1, 0)
+        self.forget(stream)
+
+    def forget(self, stream: int) -> None:
+        """Start over for this stream (it is gone, or its number was given to another)."""
         self.phase[stream] = self._history[stream] = self._calm_run[stream] = 0
 
     def judge(self, stream: Ints, score: NDArray[np.float32], trusted: NDArray[np.bool_]) -> Verdicts:
@@ -95,15 +99,13 @@ class Judge:
         judged = trusted & np.isfinite(score)
         with np.errstate(invalid="ignore"):
             verdict = np.where(judged, score > 1.0, Verdict.WITHHELD).astype(np.int8)
+        # most streams are calm and stay so: only the others are walked through
+        awake = self.phase != Phase.CALM
+        awake[stream[verdict == Verdict.ANOMALOUS]] = True
         turns: list[tuple[int, Phase, Phase]] = []
-        rows = np.flatnonzero(judged)
-        while len(rows):
-            # one window per stream at a time: each depends on the one before
-            _, first = np.unique(stream[rows], return_index=True)
-            turns += self._advance(rows[first], stream, score)
-            rest = np.ones(len(rows), np.bool_)
-            rest[first] = False
-            rows = rows[rest]
+        rows = np.flatnonzero(judged & awake[stream])
+        for part in _one_per_stream(rows, stream) if len(rows) else ():
+            turns += self._advance(part, stream, score)
         return Verdicts(verdict, tuple(sorted(turns)))
 
     def _advance(self, rows: Ints, stream: Ints, score: NDArray[np.float32]) -> list[tuple[int, Phase, Phase]]:
@@ -123,3 +125,12 @@ class Judge:
         return [
             (int(rows[at]), Phase(int(before[at])), Phase(int(after[at]))) for at in np.flatnonzero(before != after)
         ]
+
+
+def _one_per_stream(rows: Ints, stream: Ints) -> list[Ints]:
+    """Split windows into parts of one per stream at most, each stream's in order: each depends on the one before."""
+    rows = rows[np.argsort(stream[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(stream[rows], prepend=-1))
+    nth = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
+    by_nth = np.argsort(nth, kind="stable")
+    return np.split(rows[by_nth], np.flatnonzero(np.diff(nth[by_nth])) + 1)
