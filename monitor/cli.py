@@ -11,6 +11,7 @@ from monitor.errors import ResidualdError
 
 _EPILOG = """\
 start here:
+  residuald demo                                     everything at work, on this machine
   residuald check --config configs/monitor.toml      is everything right?
   residuald run --config configs/monitor.toml        watch
   residuald COMMAND --help                           what a command does, with examples

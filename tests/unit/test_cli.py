@@ -22,7 +22,7 @@ def test_help_names_every_command_and_every_exit_code(capsys: pytest.CaptureFixt
     text = capsys.readouterr().out
     assert exited.value.code == 0
     commands = {path.stem for path in Path(check.__file__).parent.glob("*.py")} & set(text.split())
-    assert {"run", "check", "replay", "record", "simulate"} <= commands
+    assert {"run", "check", "replay", "record", "simulate", "demo"} <= commands
     for kind in kinds_of_error(errors.ResidualdError)[1:]:
         assert f"\n  {kind.exit_code} " in text
 
@@ -33,7 +33,7 @@ def test_no_two_errors_share_an_exit_code() -> None:
 
 
 def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("run", "check", "replay", "record", "simulate"):
+    for command in ("run", "check", "replay", "record", "simulate", "demo"):
         with pytest.raises(SystemExit) as exited:
             cli.main([command, "--help"])
         text = capsys.readouterr().out
