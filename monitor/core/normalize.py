@@ -32,7 +32,7 @@ class Normalizer:
         self._seen = np.zeros(0, np.int64)  # windows learnt from, by stream
         self._centre: Floats32 = np.zeros((0, channels), np.float32)
         self._scale: Floats32 = np.ones((0, channels), np.float32)
-        self._learning: dict[int, list[tuple[Floats32, Floats32]]] = {}  # stream -> (medians [C], MADs [C]) so far
+        self._learning: dict[int, NDArray[np.float64]] = {}  # stream -> medians and MADs so far, [2, warmup, C]
 
     def parameters(
         self, batch: WindowBatch, trusted: NDArray[np.bool_]
@@ -82,16 +82,17 @@ class Normalizer:
 
     def _learn(self, stream: int, window: Floats32) -> None:
         """Take in one window [C, L]; after the last one, settle the stream's numbers."""
-        median = np.median(window, axis=1)
-        mad = np.median(np.abs(window - median[:, None]), axis=1)
-        learnt = self._learning.setdefault(stream, [])
-        learnt.append((median, mad))
+        values = window.astype(np.float64)  # the median of two huge float32 would overflow
+        seen, warmup = int(self._seen[stream]), self.spec.warmup_windows
+        learnt = self._learning.setdefault(stream, np.empty((2, warmup, len(window))))
+        learnt[0, seen] = np.median(values, axis=1)
+        learnt[1, seen] = np.median(np.abs(values - learnt[0, seen][:, None]), axis=1)
         self._seen[stream] += 1
-        if self._seen[stream] < self.spec.warmup_windows:
+        if seen + 1 < warmup:
             return
-        medians, mads = (np.array(column) for column in zip(*self._learning.pop(stream), strict=True))
+        medians, mads = self._learning.pop(stream)
         centre = np.median(medians, axis=0)
         within = MAD_TO_SIGMA * np.median(mads, axis=0)
         between = MAD_TO_SIGMA * np.median(np.abs(medians - centre), axis=0)
         self._centre[stream] = centre
-        self._scale[stream] = np.maximum(np.hypot(within, between), self._floor)
+        self._scale[stream] = np.clip(np.hypot(within, between), self._floor, np.finfo(np.float32).max)
