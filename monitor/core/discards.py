@@ -19,7 +19,6 @@ class Reason(StrEnum):
     BAD_NAME = "bad_name"  # the placeholders do not make a safe stream name
     STREAM_LIMIT = "stream_limit"  # max_streams reached
     STREAM_CONFLICT = "stream_conflict"  # another source already feeds this stream to another model
-    INBOX_FULL = "inbox_full"  # QoS 0, dropped oldest first
     RETAINED = "retained"  # a retained message is of unknown age
     # samples
     DUPLICATE = "duplicate"  # this slot of the sample grid already has a value
