@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.float32 import to_float32
 from monitor.core.manifest import ChannelSpec, WindowSpec
 from monitor.core.windows import WindowBatch
 
@@ -22,7 +23,7 @@ class Quality(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # beyond what the sensor can physically deliver
     LOW_COVERAGE = "low_coverage"  # too many samples missing
     NON_FINITE = "non_finite"  # NaN or infinity among the samples
-    SILENT = "silent"  # nothing came for a while
+    SILENT = "silent"  # nothing came for a while, on one channel at least
 
 
 QUALITIES = tuple(Quality)
@@ -51,8 +52,9 @@ def assess(
     with np.errstate(invalid="ignore"):
         mark(batch.arrival_seconds - batch.end_seconds > max_skew_seconds, Quality.CLOCK_SKEW)
         mark(((low == high) & np.array([not spec.may_rest for spec in channels])).any(axis=1), Quality.STUCK)
-        lowest = np.array([-np.inf if spec.low is None else spec.low for spec in channels])
-        highest = np.array([np.inf if spec.high is None else spec.high for spec in channels])
+        # in float32 as the samples are, or a sensor that reads exactly its limit may seem beyond it
+        lowest = to_float32(np.array([-np.inf if spec.low is None else spec.low for spec in channels]))
+        highest = to_float32(np.array([np.inf if spec.high is None else spec.high for spec in channels]))
         mark(((low < lowest) | (high > highest)).any(axis=1), Quality.OUT_OF_RANGE)
     mark(batch.coverage < window.min_coverage, Quality.LOW_COVERAGE)
     mark(~np.isfinite(low).all(axis=1) | ~np.isfinite(high).all(axis=1), Quality.NON_FINITE)
