@@ -18,12 +18,12 @@ from typing import Any
 
 import structlog
 
+from monitor.adapters.artifact import Artifact
 from monitor.adapters.http import HttpServer
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.metrics import registry_of
 from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.notify import Notifier
-from monitor.adapters.torchscript import Artifact
 from monitor.build import Setup, build_pipeline, load_setup
 from monitor.config import Config
 from monitor.core.discards import Discard

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.adapters.torchscript import Artifact, load_artifact, set_threads
+from monitor.adapters.artifact import Artifact, load_artifact
 from monitor.config import Config, ModelConfig, load_config
 from monitor.config_check import check_sources
 from monitor.core.discards import Discard
 from monitor.core.fleet import Fleet
 from monitor.core.grid import GridRules
-from monitor.core.manifest import Manifest
 from monitor.core.topics import TopicPattern
 from monitor.errors import ArtifactError, ConfigError
 from monitor.pipeline import Pipeline, PipelineSettings, Tally
@@ -33,12 +32,11 @@ def load_setup(path: Path) -> Setup:
 
     """
     config = load_config(path)
-    set_threads(config.scoring.threads)
     artifacts: dict[str, Artifact] = {}
     problems: list[str] = []
     for index, model in enumerate(config.model):
         try:
-            artifacts[model.name] = load_artifact(model.path, config.scoring.device, model.max_batch)
+            artifacts[model.name] = load_artifact(model.path, config.scoring, model.max_batch)
         except ArtifactError as error:
             problems.append(f"model[{index}].path: {error}")
     problems += check_sources(config, {name: artifact.manifest for name, artifact in artifacts.items()})
@@ -54,7 +52,7 @@ def build_pipeline(
     config = setup.config
     return Pipeline(
         config.source,
-        {model.name: build_fleet(config, model, setup.artifacts[model.name].manifest) for model in config.model},
+        {model.name: build_fleet(config, model, setup.artifacts[model.name]) for model in config.model},
         {name: artifact.scorer for name, artifact in setup.artifacts.items()},
         PipelineSettings(
             max_streams=config.limits.max_streams,
@@ -68,9 +66,10 @@ def build_pipeline(
     )
 
 
-def build_fleet(config: Config, model: ModelConfig, manifest: Manifest) -> Fleet:
+def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet:
     """Make the empty fleet of one model."""
-    timing, period = config.timing, manifest.sample_period_seconds
+    timing, manifest = config.timing, artifact.manifest
+    period = manifest.sample_period_seconds
     in_one_piece = all(
         not TopicPattern.parse(source.topic).has_channel
         and len(source.channels or manifest.channel_names) == len(manifest.channel_names)
@@ -86,4 +85,4 @@ def build_fleet(config: Config, model: ModelConfig, manifest: Manifest) -> Fleet
         lateness_samples=0 if in_one_piece else round(timing.lateness_seconds / period),
         max_ahead_seconds=timing.max_ahead_seconds,
     )
-    return Fleet(model.name, manifest, rules, model.judge, model.max_batch, config.scoring.max_delay_seconds)
+    return Fleet(model.name, manifest, rules, model.judge, artifact.max_batch, config.scoring.max_delay_seconds)

@@ -43,6 +43,8 @@ class Fitted(Protocol):
     def manifest(self) -> Manifest: ...  # noqa: D102 - the field says it
     @property
     def scorer(self) -> Scorer: ...  # noqa: D102
+    @property
+    def max_batch(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class Pipeline:
         if not all(self.fleets[name].fits(new.manifest) for name, new in fitted.items()):
             return False
         for name, new in fitted.items():
-            self.fleets[name].adopt(new.manifest)
+            self.fleets[name].adopt(new.manifest, new.max_batch)
             self._scorers[name] = new.scorer
         return True
 

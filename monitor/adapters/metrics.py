@@ -20,9 +20,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from monitor import __version__
+from monitor.adapters.artifact import Artifact
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.mqtt import MqttLink
-from monitor.adapters.torchscript import Artifact
 from monitor.core.fleet import Fleet
 from monitor.core.histogram import Histogram
 from monitor.core.judge import Phase

@@ -69,11 +69,11 @@ def check(path: Path) -> "Setup":
 
 
 def _artifact_problems(path: Path) -> Iterator[str]:
-    from monitor.adapters.torchscript import load_artifact  # noqa: PLC0415 - keeps torch out of --help
-    from monitor.config import sound_models  # noqa: PLC0415 - likewise
+    from monitor.adapters.artifact import load_artifact  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.config import ScoringConfig, sound_models  # noqa: PLC0415 - likewise
 
     for dotted, model in sound_models(path).items():
         try:
-            load_artifact(model.path, "cpu")
+            load_artifact(model.path, ScoringConfig(device="cpu"), max_batch=1)
         except ArtifactError as error:
             yield f"{dotted}.path: {error}"

@@ -27,7 +27,7 @@ from monitor.errors import DataError
 from monitor.pipeline import Moment, Pipeline, PipelineSettings, Step
 
 if TYPE_CHECKING:  # loading it loads torch
-    from monitor.adapters.torchscript import Artifact
+    from monitor.adapters.artifact import Artifact
 
 _EPILOG = """\
 Prints one JSON line per window and one per alert step, in the order of events:
@@ -40,6 +40,7 @@ examples:
   residuald replay --config configs/monitor.toml night.capture              messages kept by `residuald record`
 """
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
+_MAX_BATCH = 256  # fixed, so that the same recording always gives the same figures to the last digit
 
 _Content = TypeVar("_Content")
 
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be used.
 
     """
-    from monitor.adapters.torchscript import load_artifact  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.adapters.artifact import load_artifact  # noqa: PLC0415 - keeps torch out of --help
     from monitor.build import build_pipeline, load_setup  # noqa: PLC0415
 
     printer = _Printer(sys.stdout, alerts_only=args.alerts_only)
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             for step in _replay_capture(pipeline, _read(path, read_capture), pace):
                 printer.show(step, pipeline)
         return 0
-    artifact = load_artifact(args.model)
+    artifact = load_artifact(args.model, max_batch=_MAX_BATCH)
     for path in args.files:
         content = _fitting(path, _read(path, partial(parse_recording, path.name)), artifact)
         pipeline = _pipeline_for(artifact)
@@ -143,7 +144,7 @@ def _replay_capture(pipeline: Pipeline, capture: Capture, pace: Callable[[float]
 def _pipeline_for(artifact: "Artifact") -> Pipeline:
     manifest = artifact.manifest
     rules = GridRules(manifest.sample_period_seconds, manifest.window.length, manifest.window.max_gap_samples)
-    fleet = Fleet(manifest.model, manifest, rules, JudgeSettings(), max_batch=256, max_delay_seconds=0.0)
+    fleet = Fleet(manifest.model, manifest, rules, JudgeSettings(), max_batch=artifact.max_batch, max_delay_seconds=0.0)
     return Pipeline((), {fleet.name: fleet}, {fleet.name: artifact.scorer}, PipelineSettings(), time.monotonic)
 
 

@@ -90,8 +90,9 @@ class Fleet:
         same = same and ours.sample_period_seconds == theirs.sample_period_seconds
         return same and (theirs.normalization.kind != "stream" or ours.normalization == theirs.normalization)
 
-    def adopt(self, manifest: Manifest) -> None:
+    def adopt(self, manifest: Manifest, max_batch: int) -> None:
         """Go on with another artifact that fits; rings, phases and alerts stay."""
+        self.batch.max_windows = max_batch
         if manifest.normalization != self.manifest.normalization:
             self.normalizer = Normalizer(manifest.normalization, len(self.channels))
         self.manifest = manifest

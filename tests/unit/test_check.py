@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from monitor import cli
-from monitor.adapters.torchscript import resolve_artifact
+from monitor.adapters.artifact import resolve_artifact
 from monitor.build import load_setup
 from monitor.commands.check import check
 from monitor.core.manifest import MANIFEST_FILE, Array, Manifest, parse_manifest

@@ -1,0 +1,65 @@
+"""How many windows a model should score in one call: measured on this machine when an artifact is loaded.
+
+Large batches spread the cost of a call, until a layer's activations no longer fit the processor's cache: a convolution
+was seen to take twice as long per window at 256 windows as at 32. Where that happens depends on model and machine.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from monitor.core.scoring import Floats32, Scorer
+
+SIZES = (16, 32, 64, 128, 256, 512, 1024)
+# Small batches are full sooner, so a larger one must be worth the wait.
+WORTH = 1.05
+# The first calls of a TorchScript module are spent on optimizing it; they should not be somebody's first alert.
+_WARM_UP_CALLS = 3
+_SECONDS_PER_SIZE = 0.03
+_LONGEST_CALL_SECONDS = 0.05  # a longer one holds up the windows behind it
+
+
+def fastest_batch(
+    scorer: Scorer,
+    windows: Floats32,
+    centre: Floats32,
+    scale: Floats32,
+    clock: Callable[[], float] = time.perf_counter,
+) -> int:
+    """The smallest of `SIZES` that scores nearly as many windows per second as the best.
+
+    windows [G, C, L], centre [G, C], scale [G, C]: what to measure with, repeated to fill a batch. It takes about
+    0.2 s and leaves the scorer warmed up.
+    """
+    warm_up(scorer, windows, centre, scale, size=SIZES[0])
+    rates: dict[int, float] = {}
+    for size in SIZES:
+        seconds = _call_seconds(scorer, _repeated(windows, centre, scale, size), clock)
+        if rates and seconds > _LONGEST_CALL_SECONDS:
+            break
+        rates[size] = size / seconds
+    return next(size for size, rate in rates.items() if rate * WORTH >= max(rates.values()))
+
+
+def warm_up(scorer: Scorer, windows: Floats32, centre: Floats32, scale: Floats32, size: int) -> None:
+    """Score batches of `size` until a scorer has done all it does only at first."""
+    batch = _repeated(windows, centre, scale, size)
+    for _ in range(_WARM_UP_CALLS):
+        scorer.score(*batch)
+
+
+def _call_seconds(scorer: Scorer, batch: tuple[Floats32, ...], clock: Callable[[], float]) -> float:
+    """The time of the quickest call: what interrupts one says nothing about the model."""
+    scorer.score(*batch)
+    began, quickest = clock(), float("inf")
+    while quickest == float("inf") or clock() - began < _SECONDS_PER_SIZE:
+        start = clock()
+        scorer.score(*batch)
+        quickest = min(quickest, clock() - start)
+    return quickest
+
+
+def _repeated(windows: Floats32, centre: Floats32, scale: Floats32, size: int) -> tuple[Floats32, ...]:
+    rows = np.arange(size) % len(windows)
+    return windows[rows], centre[rows], scale[rows]
