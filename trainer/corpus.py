@@ -91,7 +91,7 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
 
 
 def _with_rest(channels: tuple[ChannelSpec, ...], cuts: list[Cut]) -> tuple[ChannelSpec, ...]:
-    """Learn which channels may stand still for a whole window, where the settings do not say: those that normally did."""
+    """Learn which channels may stand still for a whole window, where the settings do not say: those that did."""
     rested = np.zeros(len(channels), np.bool_)
     for piece in cuts:
         values = piece.batch.values if piece.labels is None else piece.batch.values[piece.labels == 0]

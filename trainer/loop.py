@@ -40,7 +40,7 @@ def descend(
 
     """
     shuffle = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=training.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
     history = History()
     best_loss = patience_loss = math.inf
     best_weights = copy.deepcopy(model.state_dict())

@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     artifact = load_artifact(*read_artifact(args.model))
     manifest = artifact.manifest
     files = read_files(args.data)
-    scored = [score_file(artifact, file) for file in track(files, "scoring", console=notes, transient=True)]
+    steps = track(files, "scoring", console=notes, transient=True, disable=not notes.is_terminal)
+    scored = [score_file(artifact, file) for file in steps]
     if args.scores:
         _write_scores(args.scores, scored)
 

@@ -1,0 +1,76 @@
+"""The trainer as a process of its own: how long it takes, and whether the daemon's replay agrees with it."""
+
+import csv
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sines import sine_recording, write_npz
+
+pytestmark = pytest.mark.integration
+
+BIN = Path(sys.executable).parent
+
+
+def trainer(*arguments: Any) -> str:
+    return run("residuald-trainer", *arguments)
+
+
+def run(program: str, *arguments: Any) -> str:
+    command = [str(BIN / program), *map(str, arguments)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def processor_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+@pytest.mark.parametrize("family", ["dense", "conv"])
+def test_fitting_a_thousand_windows_takes_less_than_half_a_minute(tmp_path: Path, family: str) -> None:
+    data = write_npz(tmp_path / "thousand.npz", sine_recording(140 + 999 * 70, seed=1))
+    # one thread works; its processor time is what the clock would show on a machine that is not busy with other tests
+    before = processor_seconds()
+    trainer("fit", "--data", data, "--out", tmp_path / "m", "--window", 140, "--stride", 70, "--family", family)
+    assert processor_seconds() - before < 30
+    (used,) = json.loads(trainer("inspect", tmp_path / "m", "--json"))["manifest"]["provenance"]["data"]
+    assert used["windows"] == 1000
+
+
+@pytest.mark.parametrize("kind", ["fixed", "window", "stream"])
+def test_the_daemons_replay_gives_the_same_scores_as_evaluate(tmp_path: Path, kind: str) -> None:
+    normal = write_npz(tmp_path / "normal.npz", sine_recording(6000, seed=1))
+    recording = sine_recording(4000, seed=2, anomalies=6)
+    recording.samples[2000, 1] = float("nan")
+    faulty, scores, model = write_npz(tmp_path / "faulty.npz", recording), tmp_path / "scores.csv", tmp_path / "sine"
+    settings = ("--family", "pca", "--window", 50, "--stride", 10, "--normalization", kind)
+    trainer("fit", "--data", normal, "--out", model, *settings)
+    trainer("evaluate", "--model", model, "--data", faulty, "--scores", scores)
+    with scores.open() as file:
+        ours = list(csv.DictReader(file))
+
+    lines = run("residuald", "replay", "--model", model, faulty).splitlines()
+    theirs = [line for line in map(json.loads, lines) if line["kind"] == "window"]
+    assert len(ours) == len(theirs) == 396
+    assert [float(row["end_seconds"]) for row in ours] == pytest.approx([line["time"] for line in theirs])
+    # the daemon freezes the module, which may reorder its arithmetic
+    scored = [float(row["score"]) if row["score"] else None for row in ours]
+    assert [score is None for score in scored] == [line["score"] is None for line in theirs]
+    assert [score for score in scored if score] == pytest.approx([s["score"] for s in theirs if s["score"]], rel=1e-4)
+
+
+def test_help_is_quick_because_it_leaves_torch_alone() -> None:
+    script = (
+        "import sys; from trainer.cli import main\n"
+        "try: main(['fit', '--help'])\n"
+        "except SystemExit as end: print('torch' in sys.modules, end.code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False 0"
+    for word in ("examples:", "data files:", "[calibration]", "exit codes:"):
+        assert word in done.stdout

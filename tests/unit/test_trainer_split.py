@@ -1,0 +1,62 @@
+"""No sample serves two parts, and time only runs forward from training to calibration."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.settings import SplitSettings
+from trainer.split import Part, split_by_time
+
+PERIOD = 0.02
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """First and last sample number of windows of a recording with gaps; which are usable; the length."""
+    length, stride = draw(st.integers(2, 40)), draw(st.integers(1, 60))
+    count = draw(st.integers(1, 200))
+    pauses = draw(st.lists(st.integers(0, 500), min_size=count, max_size=count))
+    has_gap = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    steps = [stride + (pause if gap else 0) for pause, gap in zip(pauses, has_gap, strict=True)]
+    first = np.cumsum(np.array([0, *steps[:-1]], np.int64))
+    usable = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    return first, first + length - 1, usable, length
+
+
+@given(recordings(), st.floats(0.05, 0.4), st.floats(0.05, 0.4), st.floats(0, 1.7e9))
+def test_no_sample_is_shared_between_parts(
+    recording: tuple[np.ndarray, np.ndarray, np.ndarray, int], validation: float, calibration: float, epoch: float
+) -> None:
+    first, last, usable, length = recording
+    settings = SplitSettings(validation=validation, calibration=calibration)
+    gap_seconds = (length + 0.5) * PERIOD
+    starts = (epoch + first * PERIOD).astype(np.float64)
+    ends = (epoch + last * PERIOD).astype(np.float64)
+    parts = split_by_time(starts, ends, usable, gap_seconds, settings)
+
+    samples = {
+        part: {n for a, b in zip(first[parts == part], last[parts == part], strict=True) for n in range(a, b + 1)}
+        for part in (Part.TRAIN, Part.VALIDATION, Part.CALIBRATION)
+    }
+    for earlier, later in (
+        (Part.TRAIN, Part.VALIDATION),
+        (Part.VALIDATION, Part.CALIBRATION),
+        (Part.TRAIN, Part.CALIBRATION),
+    ):
+        if samples[earlier] and samples[later]:
+            # at least one window's length of samples lies between the parts
+            assert min(samples[later]) - max(samples[earlier]) > length
+    assert (parts[~usable] == Part.UNUSED).all()
+    assert (parts[usable] != Part.UNUSED).all()
+
+
+def test_parts_have_about_the_sizes_asked_for() -> None:
+    first = np.arange(1000) * 10.0
+    parts = split_by_time(first, first + 19, np.ones(1000, bool), 20.5, SplitSettings())
+    sizes = [int((parts == part).sum()) for part in Part]
+    assert sizes == [600, 147, 247, 6, 0]
+
+
+def test_nothing_usable_gives_nothing() -> None:
+    parts = split_by_time(np.arange(3.0), np.arange(3.0), np.zeros(3, bool), 1.0, SplitSettings())
+    assert parts.tolist() == [Part.UNUSED] * 3
