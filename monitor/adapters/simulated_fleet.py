@@ -18,16 +18,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 
+from monitor.adapters.plain_client import connect, disconnect, new_client
 from monitor.core.topics import CHANNEL, TopicPattern
-from monitor.errors import UnavailableError
 from monitor.simulators.simulator import SimulatedBlock, Simulator
 
 TRUTH_PREFIX = "truth"
-_CONNECT_SECONDS = 10.0
 _FAREWELL_SECONDS = 2.0
 _MOST_UNSENT = 1000  # messages handed to the client but not yet on the wire: beyond it the fleet waits
 
@@ -142,34 +138,19 @@ class SimulatedFleet:
         self._client = self._make_client()
         self._thread = threading.Thread(target=self._publish_all, name="simulated-fleet", daemon=True)
         self._stopping = threading.Event()
-        self._answer: ReasonCode | None = None
-        self._answered = threading.Event()
         self._in_flight: collections.deque[paho.MQTTMessageInfo] = collections.deque()
         self._shown: dict[str, tuple[str, ...]] = {}
         self._simulated_seconds = self._behind_seconds = 0.0
         self._messages = self._unsent = 0
 
     def _make_client(self) -> paho.Client:
-        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)  # which every broker speaks
-        client.on_connect = self._on_connect
+        client = new_client()
         client.max_queued_messages_set(_MOST_UNSENT)
-        client.reconnect_delay_set(min_delay=1, max_delay=30)
         if self._broker.username is not None:
             client.username_pw_set(self._broker.username, self._broker.password)
         if self._broker.ca_file is not None:
             client.tls_set(ca_certs=str(self._broker.ca_file))
         return client
-
-    def _on_connect(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _flags: paho.ConnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        self._answer = reason
-        self._answered.set()
 
     def start(self) -> None:
         """Connect and begin to publish.
@@ -178,18 +159,7 @@ class SimulatedFleet:
             UnavailableError: the broker does not answer or does not let us in.
 
         """
-        where = f"{self._broker.host}:{self._broker.port}"
-        try:
-            self._client.connect(self._broker.host, self._broker.port, keepalive=30)
-        except OSError as error:
-            raise UnavailableError(f"no MQTT broker at {where} ({error}): start one there or name another") from error
-        self._client.loop_start()
-        self._answered.wait(_CONNECT_SECONDS)
-        if self._answer is None or self._answer.is_failure:
-            self._client.disconnect()
-            self._client.loop_stop()
-            why = f"does not answer within {_CONNECT_SECONDS:g} s" if self._answer is None else f"says: {self._answer}"
-            raise UnavailableError(f"the MQTT broker at {where} {why}")
+        connect(self._client, self._broker.host, self._broker.port)
         self._thread.start()
 
     def stop(self) -> None:
@@ -202,8 +172,7 @@ class SimulatedFleet:
         # MQTT keeps the order: once the broker has the last of these, it has the telemetry before it
         with contextlib.suppress(RuntimeError, ValueError):  # the broker is away
             farewells[-1].wait_for_publish(_FAREWELL_SECONDS)
-        self._client.disconnect()
-        self._client.loop_stop()
+        disconnect(self._client)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Wait for the end of the duration; whether it has come."""

@@ -16,6 +16,7 @@ from rich.console import Console
 from monitor.adapters.child import Child
 from monitor.adapters.embedded_broker import EmbeddedBroker
 from monitor.adapters.observer import Observer
+from monitor.adapters.scrape import is_ready, scrape
 from monitor.adapters.simulated_files import write_files
 from monitor.adapters.simulated_fleet import Broker, SimulatedDevice, SimulatedFleet
 from monitor.commands.demo_screen import Screen
@@ -36,10 +37,11 @@ _SCRAPE_SECONDS = 1.0
 _MOTORS = (1, 2, 3)
 
 # a quarter of an hour of load and warmth in bursts of four windows; the ECG changes less, so a few minutes of it do
-_MOTOR_SECONDS, _MOTOR_BURSTS = 900.0, (1.28, 15.0)
+_MOTOR_SECONDS, _MOTOR_BURSTS = 900.0, (1.28, 12.0)
 _ECG_SECONDS = 240.0
-_MOTOR_WINDOW, _ECG_WINDOW = (512, 256), (256, 64)  # length and stride in samples
-_TRAINING = "[training]\nmax_epochs = 60\npatience_epochs = 10\n"
+_MOTOR_MODEL = "[window]\nlength = 512\nstride = 256\n[model]\nhidden = [96, 16]\n"
+_ECG_MODEL = "[window]\nlength = 256\nstride = 64\n"
+_TRAINING = "[training]\nmax_epochs = 40\npatience_epochs = 10\nlearning_rate = 0.002\n"  # seconds, not the best fit
 
 
 class Demo:
@@ -85,10 +87,13 @@ class Demo:
         except OSError as error:
             raise DataError(f"cannot use the folder {self._folder}: {error.strerror}") from error
         host, port = self._start_broker(stack)
+        observer = Observer(host, port, _BASE_TOPIC)
+        observer.start()
+        stack.callback(observer.stop)
         self._fit_missing()
         if self._stop.is_set():
             return
-        observer, daemon = self._start_daemon(stack, host, port)
+        daemon, url = self._start_daemon(stack, host, port)
         if self._stop.is_set():
             return
         fleet = SimulatedFleet(Broker(host, port), _devices(self._fault_after), duration_seconds=self._duration_seconds)
@@ -96,7 +101,7 @@ class Demo:
         stack.callback(fleet.stop)
         self._screen.tell("devices", f"{len(fleet.devices)} publish in real time, e.g. {fleet.devices[0].topic}")
         with self._screen.table():
-            self._watch(fleet, observer, daemon)
+            self._watch(fleet, observer, daemon, url)
 
     def _start_broker(self, stack: contextlib.ExitStack) -> tuple[str, int]:
         if self._broker is not None:
@@ -127,8 +132,8 @@ class Demo:
         with contextlib.ExitStack() as fits:
             running = {}
             for name in missing:
-                files, kind, window = {"motor": (motors, MOTOR, _MOTOR_WINDOW), "ecg": ([ecg], ECG, _ECG_WINDOW)}[name]
-                running[name] = fits.enter_context(self._fit(name, files, kind, window))
+                files, kind, model = {"motor": (motors, MOTOR, _MOTOR_MODEL), "ecg": ([ecg], ECG, _ECG_MODEL)}[name]
+                running[name] = fits.enter_context(self._fit(name, files, kind, model))
             with self._screen.waiting(f"fitting {' and '.join(missing)} with residuald-trainer"):
                 for child in running.values():
                     child.wait(self._stop)
@@ -136,14 +141,13 @@ class Demo:
             for name in missing:
                 self._screen.tell("model", f"{name}: fitted; its report is in {self._folder / 'models' / name}")
 
-    def _fit(self, name: str, data: list[Path], kind: Kind, window: tuple[int, int]) -> Child:
+    def _fit(self, name: str, data: list[Path], kind: Kind, model: str) -> Child:
         settings = self._folder / f"{name}.fit.toml"
         channels = (
             f'[[channel]]\nname = "{channel}"\nunit = "{unit}"\n'
             for channel, unit in zip(kind.channels, kind.units, strict=True)
         )
-        length, stride = window
-        settings.write_text(f"{''.join(channels)}[window]\nlength = {length}\nstride = {stride}\n{_TRAINING}")
+        settings.write_text("".join((*channels, model, _TRAINING)))
         arguments = ["fit", "--data", *map(str, data), "--out", str(self._folder / "models" / name)]
         log_file = self._folder / f"{name}.fit.log"
         return Child(
@@ -155,30 +159,28 @@ class Demo:
 
     # --- the daemon
 
-    def _start_daemon(self, stack: contextlib.ExitStack, host: str, port: int) -> tuple[Observer, Child]:
+    def _start_daemon(self, stack: contextlib.ExitStack, host: str, port: int) -> tuple[Child, str]:
         http_port = _free_port(_HTTP_PORT)
         config = self._folder / "residuald.toml"
         config.write_text(_config(host, port, http_port, self._folder / "models"))
         log_file = self._folder / "residuald.log"
         daemon = stack.enter_context(Child("residuald", ["run", "--config", str(config)], log_file, threads=1))
-        observer = Observer(host, port, _BASE_TOPIC, f"http://{_LOCALHOST}:{http_port}")
-        observer.start()
-        stack.callback(observer.stop)
+        url = f"http://{_LOCALHOST}:{http_port}"
         deadline = time.monotonic() + _READY_SECONDS
         with self._screen.waiting("starting the daemon"):
-            while not observer.ready() and not self._stop.wait(0.1):
+            while not is_ready(url) and not self._stop.wait(0.1):
                 daemon.check()
                 if time.monotonic() > deadline:
                     raise UnavailableError(f"the daemon is not ready after {_READY_SECONDS:g} s; see {log_file}")
         if not self._stop.is_set():
             self._screen.tell("daemon", f"residuald run --config {config}, log in {log_file.name}")
-            self._screen.tell("look at", f"http://{_LOCALHOST}:{http_port}/metrics")
+            self._screen.tell("look at", f"{url}/metrics")
             self._screen.tell("look at", f"mosquitto_sub -h {host} -p {port} -t '{_BASE_TOPIC}/#' -v")
-        return observer, daemon
+        return daemon, url
 
     # --- the show
 
-    def _watch(self, fleet: SimulatedFleet, observer: Observer, daemon: Child) -> None:
+    def _watch(self, fleet: SimulatedFleet, observer: Observer, daemon: Child, url: str) -> None:
         faults: dict[str, tuple[str, ...]] = {}
         scraped = -math.inf
         while not self._stop.is_set() and not fleet.wait(0.1):
@@ -194,22 +196,28 @@ class Demo:
                     self._screen.tell_alert(observer.alerts.get_nowait())
             if time.monotonic() - scraped >= _SCRAPE_SECONDS:
                 scraped = time.monotonic()
-                self._screen.update(observer.states, observer.scrape(), status)
+                self._screen.update(observer.states, scrape(url), status)
 
 
 def _devices(fault_after: float) -> list[SimulatedDevice]:
     """Return the devices that the models were fitted on, in another run, with faults one after the other."""
     faults = {
-        2: [Fault(name="bearing_outer", onset_seconds=fault_after, end_seconds=fault_after + 30)],
-        3: [Fault(name="looseness", onset_seconds=fault_after + 50, end_seconds=fault_after + 80)],
+        2: [_fault("bearing_outer", fault_after, 35)],
+        3: [_fault("looseness", fault_after + 60, 35)],
     }
-    beats = [Fault(name="pvc", onset_seconds=fault_after + 25, end_seconds=fault_after + 45, severity=0.8)]
+    beats = [_fault("pvc", fault_after + 30, 25)]
     pattern = TopicPattern.parse(MOTOR_TOPIC)
     motors = [
         SimulatedDevice(f"motor-{number}", pattern, Motor(device=number, run=1, faults=faults.get(number, [])))
         for number in _MOTORS
     ]
     return [*motors, SimulatedDevice("bed-1", TopicPattern.parse(ECG_TOPIC), Ecg(run=1, faults=beats))]
+
+
+def _fault(name: str, onset_seconds: float, lasts_seconds: float) -> Fault:
+    """Return a fault that grows, so that the score can be seen to climb."""
+    end_seconds = onset_seconds + lasts_seconds
+    return Fault(name=name, onset_seconds=onset_seconds, ramp_seconds=15.0, severity=0.8, end_seconds=end_seconds)
 
 
 def _free_port(wanted: int) -> int:

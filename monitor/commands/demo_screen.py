@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from monitor.adapters.observer import Alert, Metrics, State
+from monitor.adapters.observer import Alert, State
+from monitor.adapters.scrape import Metrics
 from monitor.adapters.simulated_fleet import FleetStatus
 
 _BAR_CELLS = 24

@@ -119,7 +119,7 @@ def test_no_broker_and_a_broker_that_refuses_are_told_apart(tmp_path: Path) -> N
         SimulatedFleet(nowhere, devices).start()
     with running(Broker(tmp_path, "allow_anonymous false")) as strict:
         fleet = SimulatedFleet(address(strict, username="ann", password="wrong"), devices)
-        with pytest.raises(UnavailableError, match="Not authorized"):
+        with pytest.raises(UnavailableError, match="does not let us in: Not authorized"):
             fleet.start()
 
 
