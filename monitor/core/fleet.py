@@ -4,7 +4,7 @@ The steps are called by `monitor/pipeline.py`, in this order: `ingest`, `ready`,
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,10 +99,11 @@ class Fleet:
 
     def open_stream(self, name: str, labels: dict[str, str], lanes: list[list[int]]) -> int:
         """Start a stream; its channels arrive in these `lanes` (lists of channel numbers). Returns its number."""
-        number = self.streams.open(name, labels)
+        number = self.streams.next_number
         self.windows.open_stream(number, lanes)
         self.normalizer.forget(number)
         self.judge.open_stream(number)
+        self.streams.open(name, labels)  # last: from here on a scrape finds it
         self.changed.add(name)
         return number
 
@@ -110,6 +111,7 @@ class Fleet:
         """Forget a stream. What was open about it is resolved by the step returned."""
         number = self.streams.close(name)
         self.normalizer.forget(number)
+        self.judge.forget(number)
         self.changed.discard(name)
         return self.alerts.close(name)
 
@@ -141,7 +143,14 @@ class Fleet:
         error = np.full(len(windows), np.nan, np.float32)
         channel_error = np.full((len(windows), len(self.channels)), np.nan, np.float32)
         error[judged], channel_error[judged] = scores.error, scores.channel_error
-        score = error / np.float32(self.manifest.threshold)
+        with np.errstate(over="ignore"):
+            score = error / np.float32(self.manifest.threshold)
+        broken = judged & ~np.isfinite(score)  # the model itself came to no number
+        if broken.any():
+            error[broken] = score[broken] = channel_error[broken] = np.nan
+            judged, quality = judged & ~broken, np.where(broken, np.int8(CODES[Quality.NON_FINITE]), prepared.quality)
+            prepared = replace(prepared, judged=judged, quality=quality)
+            self.windows_withheld[Quality.NON_FINITE] += int(broken.sum())
         verdicts = self.judge.judge(windows.stream, score, judged)
         self._remember(prepared, error, score, channel_error, verdicts.verdict)
         steps: list[tuple[int, AlertStep]] = []
@@ -176,7 +185,10 @@ class Fleet:
         touched = np.unique(who)
         quality, state = streams.quality.copy(), streams.state.copy()
         quality[who] = prepared.quality
-        state[who] = np.where(scored, StreamState.NORMAL, StreamState.WITHHELD)
+        learnt_from = is_trusted(prepared.quality) & ~prepared.judged
+        state[who] = np.select(
+            [scored, learnt_from], [StreamState.NORMAL, StreamState.WARMING_UP], StreamState.WITHHELD
+        )
         state[touched[self.normalizer.warmup_progress(touched) < 1]] = StreamState.WARMING_UP
         self._settle(touched, state[touched], quality[touched])
 
@@ -190,14 +202,15 @@ class Fleet:
         self.changed.update(self.streams.name(number) for number in numbers[differs].tolist())
 
     def mark_silent(self, now_seconds: float, silent_after_seconds: float) -> None:
-        """Say of streams that nothing comes any more (wall clock, as block arrivals are)."""
+        """Say of streams that nothing comes any more on some channel (wall clock, as block arrivals are)."""
         numbers = self.streams.numbers()
-        silent = numbers[now_seconds - self.windows.grid.arrival[numbers] > silent_after_seconds]
+        heard = self.windows.grid.heard(numbers, now_seconds).min(axis=1)
+        silent = numbers[now_seconds - heard > silent_after_seconds]
         code = np.full(len(silent), CODES[Quality.SILENT], np.int8)
         self._settle(silent, np.full(len(silent), StreamState.WITHHELD, np.int8), code)
 
     def gone(self, now_seconds: float, expire_after_seconds: float) -> list[str]:
-        """Streams that have been silent for so long that they should be forgotten."""
+        """Streams of which nothing at all came for so long that they should be forgotten."""
         numbers = self.streams.numbers()
-        arrival = self.windows.grid.arrival[numbers]
-        return [self.streams.name(int(n)) for n in numbers[now_seconds - arrival > expire_after_seconds]]
+        heard = self.windows.grid.heard(numbers, now_seconds).max(axis=1)
+        return [self.streams.name(int(n)) for n in numbers[now_seconds - heard > expire_after_seconds]]

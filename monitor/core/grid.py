@@ -94,6 +94,7 @@ class SampleGrid:
         self.clock: Floats = np.zeros(0)
         self.arrival: Floats = np.zeros(0)
         self.head: Ints = np.zeros(0, np.int64)
+        self._heard: Floats = np.zeros(0)  # arrival of the lane's last block
         self._lane_of: Ints = np.zeros((0, channels), np.int64)
         self._lane_clock: Floats = np.zeros(0)
         self._late_since: Floats = np.zeros(0)  # arrival of the first of the late blocks in a row
@@ -109,6 +110,7 @@ class SampleGrid:
         self._lane_of = grown(self._lane_of, stream + 1, 0)
         rows = len(self.run_start) * width
         self.head = grown(self.head, rows, 0)
+        self._heard = grown(self._heard, rows, np.nan)
         self._lane_clock = grown(self._lane_clock, rows, np.nan)
         self._late_since = grown(self._late_since, rows, np.nan)
         self._least_lag = grown(self._least_lag, rows, np.inf)
@@ -117,6 +119,7 @@ class SampleGrid:
         for columns in lanes:
             self._lane_of[stream, columns] = stream * width + columns[0]
         self.head[stream * width : (stream + 1) * width] = 0
+        self._heard[stream * width : (stream + 1) * width] = np.nan
         self._start_over(stream)
 
     def _start_over(self, stream: int) -> None:
@@ -135,6 +138,13 @@ class SampleGrid:
     def channel_heads(self, streams: Ints) -> Ints:
         """The next slot of each channel: int64 [T, C]. Below the least of them a stream is complete."""
         return self.head[self._lane_of[streams]]
+
+    def heard(self, streams: Ints, now_seconds: float) -> Floats:
+        """When each channel's last block came: float64 [T, C]. Where none came yet, this call is what counts."""
+        lanes = self._lane_of[streams]
+        silent_so_far = lanes[np.isnan(self._heard[lanes])]
+        self._heard[silent_so_far] = now_seconds
+        return self._heard[lanes]
 
     def place(  # noqa: PLR0915 - one fast path, easier to follow whole
         self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool
@@ -208,6 +218,7 @@ class SampleGrid:
         streams = lanes // self.channels
         self.clock[streams] = self._lane_clock[lanes]
         self.arrival[streams] = arrivals
+        self._heard[lanes] = arrivals
 
     def _tolerance_seconds(self, lengths: Ints) -> Floats:
         rules = self.rules

@@ -49,20 +49,27 @@ class StreamTable:
         """How many streams there are."""
         return len(self.number)
 
+    @property
+    def next_number(self) -> int:
+        """The number that the next stream gets."""
+        return self._free[-1] if self._free else len(self.names)
+
     def open(self, name: str, labels: dict[str, str]) -> int:
-        """Give a new stream a number and a clean row."""
-        number = self._free.pop() if self._free else len(self.names)
+        """Give a new stream the next number and a clean row."""
+        number = self.next_number
         if number == len(self.names):
             self.names.append(None)
-        self.names[number] = name
-        self.number[name] = number
-        self.labels[name] = labels
+        else:
+            self._free.pop()
         for column in ("windows_scored", "windows_anomalous", "quality", "state"):
             setattr(self, column, grown(getattr(self, column), number + 1, 0))
             getattr(self, column)[number] = 0
         for column in ("error", "score", "channel_error", "end_seconds"):
             setattr(self, column, grown(getattr(self, column), number + 1, np.nan))
             getattr(self, column)[number] = np.nan
+        self.names[number] = name
+        self.labels[name] = labels
+        self.number[name] = number  # last: another thread may read the row as soon as it finds the name
         return number
 
     def close(self, name: str) -> int:
