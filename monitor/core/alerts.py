@@ -54,7 +54,8 @@ class AlertBook:
         steps = []
         if before is Phase.CALM:
             since = evidence.time_seconds
-            name = str(uuid.uuid5(_NAMESPACE, f"{stream} {since!r}"))
+            # to the millisecond: the last bits of event time depend on how samples were grouped into messages
+            name = str(uuid.uuid5(_NAMESPACE, f"{stream} {since:.3f}"))
             steps.append(AlertStep(name, "pending", stream, since, fired=False, evidence=evidence))
         if after is Phase.FIRING:
             steps.append(self._next(steps, stream, "firing", evidence, fired=True))
