@@ -1,4 +1,7 @@
-"""The artifact folder: `models/NAME/VERSION.pt`, its report, and `current`, a link to the version in use."""
+"""The artifact folder: `models/NAME/VERSION.pt`, its report, and `current`, a link to the version in use.
+
+`VERSION.onnx`, where it was asked for, is the same model for ONNX Runtime.
+"""
 
 import os
 import tempfile
@@ -23,8 +26,8 @@ def model_name(folder: Path) -> str:
     return name
 
 
-def publish(folder: Path, version: str, artifact: bytes, report: str) -> Path:
-    """Write report and artifact, then point `current` at the artifact; return the artifact's path.
+def publish(folder: Path, version: str, artifact: bytes, report: str, onnx: bytes | None = None) -> Path:
+    """Write report, ONNX model and artifact, then point `current` at the artifact; return the artifact's path.
 
     Every step is atomic: a reader of `current` sees the old artifact or the new one, whole, also after a power cut.
 
@@ -36,6 +39,8 @@ def publish(folder: Path, version: str, artifact: bytes, report: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_whole(folder / f"{version}.report.html", report.encode())
+        if onnx is not None:
+            _write_whole(path.with_suffix(".onnx"), onnx)
         _write_whole(path, artifact)
         _point(folder / CURRENT, path.name)
     except OSError as error:

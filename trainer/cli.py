@@ -64,6 +64,8 @@ a settings file (every key is optional; these are the defaults unless said other
   [calibration]
   rule = "quantile"                  # quantile (a level), mean_std, mad (how many of them)
   setting = 0.995
+  [export]
+  onnx = false                       # also write VERSION.onnx (needs the extra `onnx`)
 
 {EXIT_CODES}"""
 
@@ -113,6 +115,13 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say")
     fit.add_argument("--normalization", choices=("fixed", "window", "stream"), help="default: fixed")
     fit.add_argument("--seed", type=int, metavar="N", help="decides initial weights and shuffling (default: 0)")
+
+    fit.add_argument(
+        "--onnx",
+        action="store_true",
+        default=None,
+        help='also write VERSION.onnx, for daemons with `scoring.engine = "onnx"` (needs the extra `onnx`)',
+    )
 
     evaluate = _command(commands, "evaluate", "measure a model on data", EVALUATE)
     evaluate.add_argument("--model", type=Path, required=True, metavar="MODEL", help="models/NAME or an artifact file")

@@ -55,7 +55,8 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
 
     withheld = [withheld_reasons(piece.batch, spec, channels) for piece in cuts]
     reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, cuts, strict=True)]
-    gap_seconds = (spec.length + 0.5) * period  # one window; the half sample absorbs rounding
+    # a window may begin with values held over from before it; the half sample absorbs rounding
+    gap_seconds = (spec.max_gap_samples + 0.5) * period
     parts = [
         split_by_time(piece.start_seconds, piece.batch.end_seconds, reason == "", gap_seconds, settings.split)
         for piece, reason in zip(cuts, reasons, strict=True)

@@ -29,10 +29,15 @@ GOLDEN_WINDOWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a fit leaves behind. errors: float32 [N] per part, keyed by the part's name, and for labelled anomalies."""
+    """What a fit leaves behind.
+
+    onnx: the same model for ONNX Runtime, if it was asked for. errors: float32 [N] per part, keyed by the part's name,
+    and for labelled anomalies.
+    """
 
     manifest: Manifest
     artifact: bytes
+    onnx: bytes | None
     scorer: CompiledScorer
     history: History
     errors: dict[str, NDArray[np.float32]]
@@ -76,7 +81,12 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     deviation = golden_deviation(loaded)
     if deviation > manifest.golden.tolerance:
         raise ArtifactError(f"the exported model differs from the fitted one by {deviation:.2g} of the threshold")
-    return Fitted(manifest, artifact, loaded.scorer, history, errors, calibrated)
+    onnx = None
+    if settings.export.onnx:
+        from trainer.export_onnx import to_onnx  # noqa: PLC0415 - an extra
+
+        onnx = to_onnx(model, manifest, artifact)
+    return Fitted(manifest, artifact, onnx, loaded.scorer, history, errors, calibrated)
 
 
 def train_model(corpus: Corpus, settings: FitSettings, on_epoch: OnEpoch) -> tuple[Autoencoder, History]:

@@ -4,6 +4,7 @@ Every setting has a default that suits a first try, so a settings file is option
 """
 
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -127,6 +128,20 @@ class CalibrationSettings(_Section):
         return self.setting if self.setting is not None else {"quantile": 0.995, "mean_std": 4.0, "mad": 6.0}[self.rule]
 
 
+class ExportSettings(_Section):
+    """What is written. onnx: a model for ONNX Runtime beside the artifact."""
+
+    onnx: bool = False
+
+    @field_validator("onnx")
+    @classmethod
+    def _installed(cls, onnx: bool) -> bool:
+        missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if onnx and find_spec(name) is None]
+        if missing:
+            raise ValueError(f"needs {', '.join(missing)}: pip install 'residuald[onnx]'")
+        return onnx
+
+
 class FitSettings(_Section):
     """Everything `fit` can be told.
 
@@ -141,6 +156,7 @@ class FitSettings(_Section):
     training: TrainingSettings = TrainingSettings()
     split: SplitSettings = SplitSettings()
     calibration: CalibrationSettings = CalibrationSettings()
+    export: ExportSettings = ExportSettings()
 
     @model_validator(mode="before")
     @classmethod

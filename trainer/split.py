@@ -1,4 +1,4 @@
-"""Which windows train, validate and calibrate: by time, within each recording, with a gap between the parts.
+"""Which windows train, validate and calibrate: by time, within each recording, without a shared sample.
 
 Shuffling would put overlapping windows on both sides and make every figure too good.
 """
@@ -12,7 +12,7 @@ from trainer.settings import SplitSettings
 
 
 class Part(IntEnum):
-    """What a window serves for. GAP: left out, because it lies within one window's length of a boundary."""
+    """What a window serves for. GAP: left out, because it straddles a boundary or comes too close behind it."""
 
     TRAIN = 0
     VALIDATION = 1

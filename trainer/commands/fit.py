@@ -22,6 +22,7 @@ _OPTIONS = {
     "sample_rate": "window.sample_rate_hz",
     "normalization": "normalization.kind",
     "seed": "seed",
+    "onnx": "export.onnx",
 }
 
 
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         progress.update(bar, total=epochs, description="trained")
     with notes.status("drawing the report"):
         report = render_report(corpus, fitted)
-    path = publish(args.out, fitted.manifest.version, fitted.artifact, report)
+    path = publish(args.out, fitted.manifest.version, fitted.artifact, report, fitted.onnx)
 
     if fitted.calibrated.shortfall:
         notes.print(f"[yellow]note:[/] {fitted.calibrated.shortfall}", highlight=False)
