@@ -15,8 +15,12 @@ from monitor.core.names import is_name
 from monitor.core.source import SourceSpec
 from monitor.core.topics import CHANNEL, TopicPattern, fill_template
 
-# Refused topics are remembered to refuse them quickly; more than this many are forgotten all at once.
-_MAX_REFUSED = 10_000
+# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, long ones are
+# not remembered, and when there are too many all are forgotten at once.
+_MAX_REMEMBERED = 10_000
+_MAX_REMEMBERED_LETTERS = 1024
+# reasons that may no longer hold when the topic comes again
+_PASSING = frozenset({Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
 
 
 class Route(NamedTuple):
@@ -61,6 +65,8 @@ class Router:
         self._inlets = [_Inlet(spec, fleets[spec.model]) for spec in sources]
         self._fleets = fleets
         self._max_streams = max_streams
+        most_channels = max((len(fleet.channels) for fleet in fleets.values()), default=1)
+        self._max_routes = max(_MAX_REMEMBERED, max_streams * most_channels)
         self._routes: dict[str, Route] = {}
         self._refused: dict[str, tuple[int | None, Discard]] = {}
         self._owner: dict[str, str] = {}  # stream -> model
@@ -90,8 +96,7 @@ class Router:
 
     def _admit(self, topic: str) -> Route | tuple[int | None, Discard]:
         known = self._refused.get(topic)
-        # room under the stream limit may have come since
-        if known is not None and known[1].reason is not Reason.STREAM_LIMIT:
+        if known is not None:
             return known
         result: tuple[int | None, Discard] = None, Discard(Reason.UNKNOWN_TOPIC, "no source admits the topic")
         for number, inlet in enumerate(self._inlets):
@@ -103,9 +108,10 @@ class Router:
                 result = number, admitted
                 if admitted.reason is not Reason.UNKNOWN_CHANNEL:
                     break
-        if len(self._refused) >= _MAX_REFUSED:
-            self._refused.clear()
-        self._refused[topic] = result
+        if result[1].reason not in _PASSING and len(topic) <= _MAX_REMEMBERED_LETTERS:
+            if len(self._refused) >= _MAX_REMEMBERED:
+                self._refused.clear()
+            self._refused[topic] = result
         return result
 
     def _admit_to(self, number: int, inlet: _Inlet, topic: str, values: dict[str, str]) -> Route | Discard:
@@ -126,8 +132,12 @@ class Router:
             return Discard(Reason.STREAM_CONFLICT, f"stream {name} is already fed by another source")
         stream = inlet.fleet.streams.number[name]
         route = Route(number, stream * len(inlet.fleet.channels) + lane[0])
-        self._routes[topic] = route
-        self._topics[name].append(topic)
+        if len(topic) <= _MAX_REMEMBERED_LETTERS:
+            if len(self._routes) >= self._max_routes:
+                self._routes.clear()
+                self._topics = {stream: [] for stream in self._topics}
+            self._routes[topic] = route
+            self._topics[name].append(topic)
         return route
 
     def _open(self, name: str, inlet: _Inlet, labels: dict[str, str]) -> None:
