@@ -15,8 +15,8 @@ from monitor.core.names import is_name
 from monitor.core.source import SourceSpec
 from monitor.core.topics import CHANNEL, TopicPattern, fill_template
 
-# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, long ones are
-# not remembered, and when there are too many all are forgotten at once.
+# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, long ones
+# are not remembered, and when there are too many all are forgotten at once.
 _MAX_REMEMBERED = 10_000
 _MAX_REMEMBERED_LETTERS = 1024
 # reasons that may no longer hold when the topic comes again
