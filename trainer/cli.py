@@ -5,6 +5,7 @@ Commands are imported when they run, so that `--help` does not wait for torch.
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -154,9 +155,13 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         code: int = importlib.import_module(f"trainer.commands.{args.command}").run(args)
+        sys.stdout.flush()
     except TrainerError as error:
         print(f"residuald-trainer: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever read our output, e.g. `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail again
+        return 1
     except KeyboardInterrupt:
         print("residuald-trainer: interrupted, nothing was written", file=sys.stderr)
         return 130
