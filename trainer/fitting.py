@@ -79,7 +79,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     artifact = scorer.to_bytes(manifest)
     loaded = load_artifact(manifest.version, artifact)
     deviation = golden_deviation(loaded)
-    if deviation > manifest.golden.tolerance:
+    if not deviation <= manifest.golden.tolerance:  # a NaN must not pass
         raise ArtifactError(f"the exported model differs from the fitted one by {deviation:.2g} of the threshold")
     onnx = None
     if settings.export.onnx:
