@@ -3,15 +3,17 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from trainer.settings import SplitSettings
 from trainer.split import Part, split_by_time
 
 PERIOD = 0.02
+Ints = NDArray[np.int64]
 
 
 @st.composite
-def recordings(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def recordings(draw: st.DrawFn) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """First and last sample number of windows of a recording with gaps, and which are usable."""
     length, stride = draw(st.integers(2, 40)), draw(st.integers(1, 60))
     count = draw(st.integers(1, 200))
@@ -25,7 +27,7 @@ def recordings(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @given(recordings(), st.floats(0.05, 0.4), st.floats(0.05, 0.4), st.floats(0, 1.7e9), st.integers(0, 50))
 def test_no_sample_is_shared_between_parts(
-    recording: tuple[np.ndarray, np.ndarray, np.ndarray],
+    recording: tuple[Ints, Ints, NDArray[np.bool_]],
     validation: float,
     calibration: float,
     epoch: float,
@@ -54,7 +56,7 @@ def test_no_sample_is_shared_between_parts(
 
 
 def test_parts_have_about_the_sizes_asked_for() -> None:
-    first = np.arange(1000) * 10.0
+    first = np.arange(0, 10_000, 10, dtype=np.float64)
     parts = split_by_time(first, first + 19, np.ones(1000, bool), 0.5, SplitSettings())
     sizes = [int((parts == part).sum()) for part in Part]
     assert sizes == [600, 149, 249, 2, 0]
