@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.adapters.artifact import Artifact, load_artifact
+from monitor.adapters.signature import Trust
 from monitor.config import Config, ModelConfig, load_config
 from monitor.config_check import check_sources
 from monitor.core.discards import Discard
@@ -31,12 +32,25 @@ def load_setup(path: Path) -> Setup:
         ConfigError: with every problem of either, by dotted path.
 
     """
-    config = load_config(path)
+    return equip(load_config(path), path)
+
+
+def equip(config: Config, path: Path) -> Setup:
+    """Load the artifacts that a configuration names; `path` is where it came from.
+
+    Raises:
+        ConfigError: with every problem of the artifacts, and of sources that do not fit them.
+
+    """
     artifacts: dict[str, Artifact] = {}
     problems: list[str] = []
+    try:
+        trust = Trust(config.artifacts)
+    except ArtifactError as error:
+        raise ConfigError(str(path), [str(error)]) from None
     for index, model in enumerate(config.model):
         try:
-            artifacts[model.name] = load_artifact(model.path, config.scoring, model.max_batch)
+            artifacts[model.name] = load_artifact(model.path, config.scoring, model.max_batch, trust)
         except ArtifactError as error:
             problems.append(f"model[{index}].path: {error}")
     problems += check_sources(config, {name: artifact.manifest for name, artifact in artifacts.items()})

@@ -133,6 +133,24 @@ class ModelConfig(_Section):
     """When anomalous windows become an alert; see `[model.judge]`."""
 
 
+class ArtifactsConfig(_Section):
+    """Whose artifacts are loaded. Loading a model runs its code: whoever can write to its folder could run any."""
+
+    require_signature: bool = False
+    """Load only artifacts that one of `trusted_keys` has signed (`residuald-trainer sign`)."""
+
+    trusted_keys: tuple[ReadableFile, ...] = ()
+    """Files with Ed25519 public keys (PEM), as `residuald-trainer keygen` writes them. Any one of them is enough, so
+    that keys can be changed without a gap."""
+
+    @model_validator(mode="after")
+    def _keys_where_required(self) -> "ArtifactsConfig":
+        # keys that nothing is checked by would look like a protection
+        if self.require_signature != bool(self.trusted_keys):
+            raise ValueError("`require_signature = true` and `trusted_keys` go together")
+        return self
+
+
 class ScoringConfig(_Section):
     """How windows are scored."""
 
@@ -220,6 +238,7 @@ class Config(_Section):
     mqtt: MqttConfig = MqttConfig()
     source: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
     model: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
+    artifacts: ArtifactsConfig = ArtifactsConfig()
     scoring: ScoringConfig = ScoringConfig()
     timing: TimingConfig = TimingConfig()
     limits: LimitsConfig = LimitsConfig()
@@ -269,6 +288,15 @@ def sound_models(path: Path) -> dict[str, ModelConfig]:
             continue
         sound[f"model[{index}]"] = model
     return sound
+
+
+def sound_artifacts(path: Path) -> ArtifactsConfig | None:
+    """Read the `[artifacts]` section of a file that is wrong elsewhere; None where this section is wrong itself."""
+    try:
+        table = _read_toml(path).get("artifacts", {})
+        return ArtifactsConfig.model_validate(table, context={"folder": path.absolute().parent, "credentials": None})
+    except (ConfigError, ValidationError):
+        return None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from trainer.errors import TrainerError
 
 EXIT_CODES = """\
 exit codes:
-  0 done   2 usage   65 data   66 artifact   70 training diverged   73 cannot write   78 settings   130 interrupted
+  0 done   2 usage   65 data   66 artifact   70 training diverged   73 cannot write   77 key   78 settings
+  130 interrupted
 """
 
 DATA_FILES = """\
@@ -93,6 +94,30 @@ examples:
 {EXIT_CODES}"""
 
 
+KEYGEN = f"""\
+Make a pair of Ed25519 keys: FILE, the private key to sign with, and FILE.pub, the public key that daemons trust.
+Nothing is ever overwritten.
+
+Loading a model runs its code, so whoever can write to a model's folder could run any code as the daemon. A daemon with
+`artifacts.require_signature = true` loads only what the owner of a trusted key has signed.
+
+example:
+  residuald-trainer keygen release.key
+
+{EXIT_CODES}"""
+
+SIGN = f"""\
+Sign an artifact, and the ONNX model beside it where there is one: the signature of VERSION.pt is VERSION.pt.sig, over
+every byte of the file. The daemon needs no word of it: it looks when it loads the artifact.
+
+examples:
+  residuald-trainer sign models/motor --key release.key
+  residuald-trainer fit --data motor.npz --out models/motor --sign-key release.key
+  openssl pkeyutl -verify -rawin -pubin -inkey release.key.pub -in VERSION.pt -sigfile VERSION.pt.sig
+
+{EXIT_CODES}"""
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
@@ -124,6 +149,8 @@ def build_parser() -> argparse.ArgumentParser:
         help='also write VERSION.onnx, for daemons with `scoring.engine = "onnx"` (needs the extra `onnx`)',
     )
 
+    fit.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")
+
     evaluate = _command(commands, "evaluate", "measure a model on data", EVALUATE)
     evaluate.add_argument("--model", type=Path, required=True, metavar="MODEL", help="models/NAME or an artifact file")
     _add_data(evaluate)
@@ -133,6 +160,13 @@ def build_parser() -> argparse.ArgumentParser:
     inspect = _command(commands, "inspect", "show an artifact's manifest and check it", INSPECT)
     inspect.add_argument("model", type=Path, metavar="MODEL", help="models/NAME or an artifact file")
     inspect.add_argument("--json", action="store_true", help="print the manifest and the check as JSON")
+
+    keygen = _command(commands, "keygen", "make keys to sign artifacts with", KEYGEN)
+    keygen.add_argument("key", type=Path, metavar="FILE", help="the private key's file; the public key is FILE.pub")
+
+    sign = _command(commands, "sign", "sign an artifact", SIGN)
+    sign.add_argument("model", type=Path, metavar="MODEL", help="models/NAME or an artifact file")
+    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key, as `keygen` wrote it")
     return parser
 
 

@@ -19,6 +19,12 @@ class ArtifactError(TrainerError):
     exit_code = 66
 
 
+class KeyFileError(TrainerError):
+    """A key to sign with cannot be read or used (EX_NOPERM)."""
+
+    exit_code = 77
+
+
 class TrainingError(TrainerError):
     """The optimization failed: the loss is not a number any more (EX_SOFTWARE)."""
 

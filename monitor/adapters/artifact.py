@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from monitor.adapters.fastest_batch import fastest_batch, warm_up
-from monitor.config import ScoringConfig
+from monitor.adapters.signature import Trust
+from monitor.config import ArtifactsConfig, ScoringConfig
 from monitor.core.manifest import Manifest, ManifestError, parse_manifest
 from monitor.core.scoring import Scorer
 from monitor.errors import ArtifactError
@@ -49,22 +50,30 @@ def resolve_artifact(path: Path) -> Path:
         ) from None
 
 
-def load_artifact(path: Path, scoring: ScoringConfig | None = None, max_batch: int | None = None) -> Artifact:
+def load_artifact(
+    path: Path,
+    scoring: ScoringConfig | None = None,
+    max_batch: int | None = None,
+    trust: Trust | None = None,
+) -> Artifact:
     """Load an artifact file, or the current one of a model's folder, and check its golden windows.
 
     scoring: engine, device and threads (None: the defaults). max_batch: most windows per call (None: measured).
+    trust: whose artifacts are loaded (None: anybody's).
 
     Raises:
-        ArtifactError: missing, damaged, of another schema, without engine or device, or golden windows do not match.
+        ArtifactError: missing, not signed as it must be, damaged, of another schema, without engine or device, or golden
+            windows do not match.
 
     """
     scoring = scoring or ScoringConfig()
+    trust = trust or Trust(ArtifactsConfig())
     file = resolve_artifact(path)
     try:
-        data = file.read_bytes()
+        data = trust.read(file)
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
-    text, scorer = _open(file, data, scoring)
+    text, scorer = _open(file, data, scoring, trust)
     try:
         manifest = parse_manifest(text)
     except ManifestError as error:
@@ -78,12 +87,12 @@ def load_artifact(path: Path, scoring: ScoringConfig | None = None, max_batch: i
     return Artifact(file, hashlib.sha256(data).hexdigest(), manifest, scorer, max_batch)
 
 
-def _open(file: Path, data: bytes, scoring: ScoringConfig) -> tuple[str, Scorer]:
+def _open(file: Path, data: bytes, scoring: ScoringConfig, trust: Trust) -> tuple[str, Scorer]:
     # torch takes a second to import and 200 MB to hold: only for who scores with it
     if scoring.engine == "onnx":
         from monitor.adapters.onnx import open_onnx  # noqa: PLC0415
 
-        return open_onnx(file, data, scoring.threads)
+        return open_onnx(file, data, scoring.threads, trust.read)
     from monitor.adapters.torchscript import open_torchscript  # noqa: PLC0415
 
     return open_torchscript(file, data, scoring.device, scoring.threads)

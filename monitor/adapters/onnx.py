@@ -5,6 +5,7 @@ model and an artifact that do not belong together are refused.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,14 @@ class OnnxScorer:
         return ScoreBatch(*self._session.run(["error", "channel_error"], contiguous))
 
 
-def open_onnx(artifact: Path, data: bytes, threads: int) -> tuple[str, OnnxScorer]:
+def open_onnx(artifact: Path, data: bytes, threads: int, read: Callable[[Path], bytes]) -> tuple[str, OnnxScorer]:
     """Open the ONNX model beside an artifact: its manifest as text, and its scorer.
 
-    data: what `artifact` holds. threads: for one call.
+    data: what `artifact` holds. threads: for one call. read: reads a file that may be trusted.
 
     Raises:
-        ArtifactError: ONNX Runtime or the model is missing, it is damaged, or it belongs to another artifact.
+        ArtifactError: ONNX Runtime or the model is missing, it is not signed as it must be, it is damaged, or it belongs
+            to another artifact.
 
     """
     try:
@@ -52,10 +54,12 @@ def open_onnx(artifact: Path, data: bytes, threads: int) -> tuple[str, OnnxScore
     # threads that wait by spinning would take the core from the network and the pipeline
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+        model = read(file)
     except OSError as error:
         advice = 'fit with `residuald-trainer fit --onnx`, or use scoring.engine = "torchscript"'
         raise ArtifactError(f"{file}: {error.strerror}; {advice}") from error
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many kinds for a damaged model
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ArtifactError(f"{file}: not an ONNX model that can be loaded: {reason}") from error

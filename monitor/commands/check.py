@@ -70,10 +70,19 @@ def check(path: Path) -> "Setup":
 
 def _artifact_problems(path: Path) -> Iterator[str]:
     from monitor.adapters.artifact import load_artifact  # noqa: PLC0415 - keeps torch out of --help
-    from monitor.config import ScoringConfig, sound_models  # noqa: PLC0415 - likewise
+    from monitor.adapters.signature import Trust  # noqa: PLC0415 - likewise
+    from monitor.config import ScoringConfig, sound_artifacts, sound_models  # noqa: PLC0415 - likewise
 
+    artifacts = sound_artifacts(path)
+    if artifacts is None:  # whose artifacts are trusted is not known: loading one runs its code
+        return
+    try:
+        trust = Trust(artifacts)
+    except ArtifactError as error:
+        yield str(error)
+        return
     for dotted, model in sound_models(path).items():
         try:
-            load_artifact(model.path, ScoringConfig(device="cpu"), max_batch=1)
+            load_artifact(model.path, ScoringConfig(device="cpu"), max_batch=1, trust=trust)
         except ArtifactError as error:
             yield f"{dotted}.path: {error}"

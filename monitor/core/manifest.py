@@ -14,6 +14,7 @@ from monitor.core.names import Name
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
+SIGNATURE_SUFFIX = ".sig"  # of the signature beside an artifact
 ARTIFACT_SHA256 = "artifact.sha256"  # in a model beside an artifact: which one it belongs to
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -14,6 +14,7 @@ from trainer.data import read_files
 from trainer.fitting import fit
 from trainer.report import render_report, summary
 from trainer.settings import load_settings
+from trainer.signing import read_key
 
 _OPTIONS = {
     "family": "model.family",
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     notes, out = Console(stderr=True), Console()
     name = model_name(args.out)
     settings = load_settings(args.config, _overrides(args))
+    key = None if args.sign_key is None else read_key(args.sign_key)
     with notes.status("reading and cutting the data"):
         corpus = gather(read_files(args.data), settings)
 
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         progress.update(bar, total=epochs, description="trained")
     with notes.status("drawing the report"):
         report = render_report(corpus, fitted)
-    path = publish(args.out, fitted.manifest.version, fitted.artifact, report, fitted.onnx)
+    path = publish(args.out, fitted.manifest.version, fitted.artifact, report, fitted.onnx, key)
 
     if fitted.calibrated.shortfall:
         notes.print(f"[yellow]note:[/] {fitted.calibrated.shortfall}", highlight=False)
