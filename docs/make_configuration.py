@@ -22,6 +22,7 @@ from monitor.config import (
     TlsConfig,
 )
 from monitor.config_problems import models_in
+from monitor.config_security import ArtifactsConfig, WebConfig, WebTlsConfig
 from monitor.core.formats import BinaryFormat, CsvFormat, JsonFormat, NumberFormat
 from monitor.core.judge import JudgeSettings
 from monitor.core.names import NAME_PATTERN
@@ -69,10 +70,13 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[source.format] of kind `binary`", BinaryFormat),
     ("[[model]]", ModelConfig),
     ("[model.judge]", JudgeSettings),
+    ("[artifacts]", ArtifactsConfig),
     ("[scoring]", ScoringConfig),
     ("[timing]", TimingConfig),
     ("[limits]", LimitsConfig),
     ("[http]", HttpConfig),
+    ("[web]", WebConfig),
+    ("[web.tls_server_config]", WebTlsConfig),
     ("[log]", LogConfig),
 )
 TYPES = {

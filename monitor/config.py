@@ -10,9 +10,11 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from monitor.config_problems import describe, reference_problems
+from monitor.config_security import ArtifactsConfig, WebConfig
+from monitor.config_types import AnyPath, Port, ReadableFile, Seconds, SecretFile, Section
 from monitor.core.judge import JudgeSettings
 from monitor.core.names import Name
 from monitor.core.source import SourceSpec
@@ -21,37 +23,7 @@ from monitor.errors import ConfigError
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"  # set by systemd for a unit with LoadCredential=, see systemd.exec(5)
 
 
-def _absolute(path: Path, info: ValidationInfo) -> Path:
-    return Path(info.context["folder"], path) if info.context else path.absolute()
-
-
-def _credential(path: Path, info: ValidationInfo) -> Path:
-    directory = info.context["credentials"] if info.context else None
-    if directory is not None and not path.is_absolute() and Path(directory, path).exists():
-        return Path(directory, path)
-    return _absolute(path, info)
-
-
-def _readable(path: Path) -> Path:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    return path
-
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-AnyPath = Annotated[Path, AfterValidator(_absolute)]
-ReadableFile = Annotated[AnyPath, AfterValidator(_readable)]
-SecretFile = Annotated[Path, AfterValidator(_credential), AfterValidator(_readable)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class TlsConfig(_Section):
+class TlsConfig(Section):
     """TLS to the broker. An empty `[mqtt.tls]` turns it on and trusts the system's authorities."""
 
     ca_file: ReadableFile | None = None
@@ -70,7 +42,7 @@ class TlsConfig(_Section):
         return self
 
 
-class MqttConfig(_Section):
+class MqttConfig(Section):
     """The broker connection."""
 
     host: Annotated[str, Field(min_length=1)] = "localhost"
@@ -117,7 +89,7 @@ class MqttConfig(_Section):
         return self
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """A model: a folder with artifacts, of which `current` is in use. Repeat `[[model]]` for each."""
 
     name: Name
@@ -133,25 +105,7 @@ class ModelConfig(_Section):
     """When anomalous windows become an alert; see `[model.judge]`."""
 
 
-class ArtifactsConfig(_Section):
-    """Whose artifacts are loaded. Loading a model runs its code: whoever can write to its folder could run any."""
-
-    require_signature: bool = False
-    """Load only artifacts that one of `trusted_keys` has signed (`residuald-trainer sign`)."""
-
-    trusted_keys: tuple[ReadableFile, ...] = ()
-    """Files with Ed25519 public keys (PEM), as `residuald-trainer keygen` writes them. Any one of them is enough, so
-    that keys can be changed without a gap."""
-
-    @model_validator(mode="after")
-    def _keys_where_required(self) -> "ArtifactsConfig":
-        # keys that nothing is checked by would look like a protection
-        if self.require_signature != bool(self.trusted_keys):
-            raise ValueError("`require_signature = true` and `trusted_keys` go together")
-        return self
-
-
-class ScoringConfig(_Section):
+class ScoringConfig(Section):
     """How windows are scored."""
 
     engine: Literal["torchscript", "onnx"] = "torchscript"
@@ -174,7 +128,7 @@ class ScoringConfig(_Section):
         return self
 
 
-class TimingConfig(_Section):
+class TimingConfig(Section):
     """How event time is kept."""
 
     jitter_samples: Annotated[float, Field(ge=0, le=1000)] = 0.75
@@ -193,7 +147,7 @@ class TimingConfig(_Section):
     """A stream silent for so long is forgotten, and its metrics with it."""
 
 
-class LimitsConfig(_Section):
+class LimitsConfig(Section):
     """What keeps the daemon bounded."""
 
     max_streams: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
@@ -212,7 +166,7 @@ class LimitsConfig(_Section):
     """Most series of `residuald_channel_error`."""
 
 
-class HttpConfig(_Section):
+class HttpConfig(Section):
     """Where `/metrics`, `/healthz` and `/readyz` are served."""
 
     host: str = "127.0.0.1"
@@ -222,7 +176,7 @@ class HttpConfig(_Section):
     """TCP port; 0 takes a free one and logs it."""
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """Logs go to standard error."""
 
     format: Literal["auto", "console", "json"] = "auto"
@@ -232,7 +186,7 @@ class LogConfig(_Section):
     """The least severe entries to write."""
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration. All paths are absolute once loaded (relative ones are taken from the file's folder)."""
 
     mqtt: MqttConfig = MqttConfig()
@@ -243,6 +197,7 @@ class Config(_Section):
     timing: TimingConfig = TimingConfig()
     limits: LimitsConfig = LimitsConfig()
     http: HttpConfig = HttpConfig()
+    web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

@@ -12,7 +12,8 @@ import numpy as np
 
 from monitor.adapters.fastest_batch import fastest_batch, warm_up
 from monitor.adapters.signature import Trust
-from monitor.config import ArtifactsConfig, ScoringConfig
+from monitor.config import ScoringConfig
+from monitor.config_security import ArtifactsConfig
 from monitor.core.manifest import Manifest, ManifestError, parse_manifest
 from monitor.core.scoring import Scorer
 from monitor.errors import ArtifactError
@@ -62,8 +63,8 @@ def load_artifact(
     trust: whose artifacts are loaded (None: anybody's).
 
     Raises:
-        ArtifactError: missing, not signed as it must be, damaged, of another schema, without engine or device, or golden
-            windows do not match.
+        ArtifactError: missing, not signed as it must be, damaged, of another schema, without engine or device, or
+            golden windows do not match.
 
     """
     scoring = scoring or ScoringConfig()

@@ -1,7 +1,7 @@
 """What we show over HTTP: metrics, whether we live, whether we do our job.
 
 Reading only, for Prometheus, probes and people in a browser. A thread per request, at most `_MAX_REQUESTS` of them and
-each for `_REQUEST_SECONDS` at most, so that nobody slow can keep the others out for long.
+each for `_REQUEST_SECONDS` at most, TLS handshake included, so that nobody slow can keep the others out for long.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import errno
 import html
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -23,7 +24,9 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from monitor import __version__
+from monitor.adapters.web_access import BasicAuth
 from monitor.config import HttpConfig
+from monitor.config_security import WebConfig
 from monitor.errors import UnavailableError
 
 log = structlog.get_logger()
@@ -33,13 +36,15 @@ _REQUEST_SECONDS = 10.0
 _POLL_SECONDS = 0.25  # how often requests that take too long are looked for, and how long stopping takes
 
 _Response = tuple[HTTPStatus, str, bytes]  # status, content type, body
+_LOOPBACK = ("127.", "::1", "localhost")
 
 
 class HttpServer:
     """Serves `/metrics`, `/healthz`, `/readyz` and a page that links to them.
 
-    healthz: whether the process is alive and moves, and a text. readyz: what keeps it from doing its job, by part;
-    empty when nothing does. Both are called from request threads.
+    web: who may read it; `protect` changes that while it runs. healthz: whether the process is alive and moves, and a
+    text. readyz: what keeps it from doing its job, by part; empty when nothing does. Both are called from request
+    threads.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class HttpServer:
         config: HttpConfig,
         registry: CollectorRegistry,
         *,
+        web: WebConfig | None = None,
         healthz: Callable[[], tuple[bool, str]],
         readyz: Callable[[], Mapping[str, str]],
     ) -> None:
@@ -55,6 +61,8 @@ class HttpServer:
         self._healthz = healthz
         self._readyz = readyz
         self._metrics = make_wsgi_app(registry)
+        self._web = web or WebConfig()
+        self._auth = BasicAuth(self._web.basic_auth_users)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -62,15 +70,23 @@ class HttpServer:
         """Listen and serve.
 
         Raises:
-            UnavailableError: the address cannot be used.
+            UnavailableError: the address or the certificate cannot be used.
 
         """
         host, port = self._config.host, self._config.port
+        tls = self._web.tls_server_config
+        try:
+            context = None if tls is None else tls.context()
+        except OSError as error:  # changed since the configuration was checked
+            raise UnavailableError(f"web.tls_server_config: cannot be used: {error}") from None
         try:
             self._server = _Server(host, port)
         except OSError as error:
             raise UnavailableError(f"cannot serve HTTP on {_join(host, port)}: {_advice(error)}") from None
         self._server.set_app(self._answer)
+        self._server.tls = context
+        if not host.startswith(_LOOPBACK) and not (self._web.tls_server_config and self._web.basic_auth_users):
+            log.warning("HTTP is open to other machines without TLS or without users; see [web]", http=self.address)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
         )
@@ -83,6 +99,26 @@ class HttpServer:
             self._thread.join()
             self._server.server_close()
 
+    def protect(self, web: WebConfig) -> None:
+        """Ask for TLS and users as `web` says, from the next request on; its certificate is read anew."""
+        tls = web.tls_server_config
+        try:
+            context = None if tls is None else tls.context()
+        except OSError as error:
+            # changed since the configuration was checked; a traceback would say no more
+            log.error("HTTP goes on as it was: its certificate cannot be used", error=str(error))  # noqa: TRY400
+            return
+        if web.basic_auth_users != self._web.basic_auth_users:
+            self._auth = BasicAuth(web.basic_auth_users)
+        self._web = web
+        if self._server is not None:
+            self._server.tls = context
+
+    @property
+    def last_progress_monotonic(self) -> float:
+        """When the thread that accepts requests last went round."""
+        return 0.0 if self._server is None else self._server.last_progress
+
     @property
     def address(self) -> str:
         """`host:port`, with the port that was taken where the settings say 0."""
@@ -92,11 +128,17 @@ class HttpServer:
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (the WSGI application)."""
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        extra = []
         try:
-            if path == "/metrics":
+            if not self._auth.admits(environ.get("HTTP_AUTHORIZATION")):
+                log.warning("HTTP access denied", client=environ["REMOTE_ADDR"])
+                extra = [("WWW-Authenticate", 'Basic realm="residuald", charset="UTF-8"')]
+                status, content_type, content = HTTPStatus.UNAUTHORIZED, "text/plain", b"user and password, please\n"
+            elif path == "/metrics":
                 body: Iterable[bytes] = self._metrics(environ, start_response)
                 return body
-            status, content_type, content = self._page(path, method)
+            else:
+                status, content_type, content = self._page(path, method)
         except Exception:
             log.exception("an HTTP request failed", path=path)
             status, content_type, content = HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"failed; see the log\n"
@@ -105,6 +147,7 @@ class HttpServer:
             ("Content-Length", str(len(content))),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
+            *extra,
         ]
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if method == "HEAD" else [content]
@@ -135,6 +178,8 @@ class _Server(ThreadingMixIn, WSGIServer):
     def __init__(self, host: str, port: int) -> None:
         """Bind and listen."""
         self._began: dict[socket.socket, float] = {}  # requests under way, monotonic
+        self.tls: ssl.SSLContext | None = None
+        self.last_progress = time.monotonic()
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -145,10 +190,24 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.server_name, self.server_port = str(host), int(port)
         self.setup_environ()
 
+    def get_request(self) -> tuple[Any, Any]:
+        request, client_address = super().get_request()
+        if self.tls is not None:
+            # the handshake waits for the client: it is the request's own thread that does it
+            request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        return request, client_address
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if isinstance(request, ssl.SSLSocket):
+            request.settimeout(_REQUEST_SECONDS)
+            request.do_handshake()
+        super().finish_request(request, client_address)
+
     def process_request(self, request: Any, client_address: Any) -> None:
         if len(self._began) >= _MAX_REQUESTS:
-            with contextlib.suppress(OSError):
-                request.sendall(b"HTTP/1.0 503 Service Unavailable\r\n\r\ntoo many requests at once\n")
+            if not isinstance(request, ssl.SSLSocket):  # to say it in TLS would take a handshake
+                with contextlib.suppress(OSError):
+                    request.sendall(b"HTTP/1.0 503 Service Unavailable\r\n\r\ntoo many requests at once\n")
             super().shutdown_request(request)
             return
         self._began[request] = time.monotonic()
@@ -160,7 +219,8 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def service_actions(self) -> None:
         """End requests whose client is too slow; called between requests."""
-        limit = time.monotonic() - _REQUEST_SECONDS
+        self.last_progress = time.monotonic()
+        limit = self.last_progress - _REQUEST_SECONDS
         for request, began in tuple(self._began.items()):
             if began < limit:
                 with contextlib.suppress(OSError):  # it ended in this moment

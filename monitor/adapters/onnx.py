@@ -37,8 +37,8 @@ def open_onnx(artifact: Path, data: bytes, threads: int, read: Callable[[Path], 
     data: what `artifact` holds. threads: for one call. read: reads a file that may be trusted.
 
     Raises:
-        ArtifactError: ONNX Runtime or the model is missing, it is not signed as it must be, it is damaged, or it belongs
-            to another artifact.
+        ArtifactError: ONNX Runtime or the model is missing, it is not signed as it must be, it is damaged, or it
+            belongs to another artifact.
 
     """
     try:

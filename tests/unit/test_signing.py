@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from monitor.adapters.artifact import load_artifact
 from monitor.adapters.signature import Trust
 from monitor.commands.check import check
-from monitor.config import ArtifactsConfig, ScoringConfig
+from monitor.config import ScoringConfig
+from monitor.config_security import ArtifactsConfig
 from monitor.errors import ArtifactError, ConfigError
 from tests.sines import sine_recording, write_npz
 from trainer.cli import main
@@ -104,7 +105,7 @@ def test_a_tampered_onnx_model_beside_a_good_artifact_is_refused(folder: Path) -
 class Trap(torch.nn.Module):
     """A model that would tell if it ran."""
 
-    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 - what a model takes
         raise RuntimeError("the code of an untrusted model ran")
 
 
