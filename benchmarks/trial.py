@@ -90,9 +90,17 @@ def _fit(detector: Detector, case: Case, folder: Path) -> None:
 
 
 def watch(
-    detector: Detector, cases: Sequence[Case], folder: Path, broker_port: int, speed: float | None, on_samples: Advance
+    detector: Detector,
+    cases: Sequence[Case],
+    folder: Path,
+    broker_port: int,
+    speed: float | None,
+    on_samples: Advance,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> Trial:
     """Publish the streams of all cases to the daemon, see what it says, and check it against `residuald replay`.
+
+    patience_seconds: how long to wait for what has not come while nothing else does.
 
     Raises:
         LiveError, TimeoutError: a process fails, so that there is nothing to report.
@@ -115,7 +123,7 @@ def watch(
             streams = [messages_of(stream, _topic(case, stream)) for case in cases for stream in case.split.stream]
             publish(broker_port, in_order(streams), speed, on_published)
             expected = {case.model: _expected_windows(case) for case in cases}
-            metrics = _wait_judged(daemon, heard, sum(expected.values()))
+            metrics = _wait_judged(daemon, heard, sum(expected.values()), patience_seconds)
         finally:
             exit_code = daemon.stop()
         _wait_until(lambda: heard.status == "offline")
@@ -184,7 +192,7 @@ format = {{ kind = "json", timestamp = "time", rows = "rows" }}
     return head + "".join(parts)
 
 
-def _wait_judged(daemon: Daemon, heard: Listener, windows: int) -> Metrics:
+def _wait_judged(daemon: Daemon, heard: Listener, windows: int, patience_seconds: float) -> Metrics:
     """Wait until every window has its verdict and every alert step was heard, or nothing moves; the metrics."""
     seen, moved = (-1.0, -1), time.monotonic()
     while True:
@@ -195,7 +203,7 @@ def _wait_judged(daemon: Daemon, heard: Listener, windows: int) -> Metrics:
             return metrics
         if (judged, told) != seen:
             seen, moved = (judged, told), time.monotonic()
-        if time.monotonic() - moved > PATIENCE_SECONDS:
+        if time.monotonic() - moved > patience_seconds:
             return metrics  # what is missing is found by who compares
         time.sleep(_POLL_SECONDS)
 

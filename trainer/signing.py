@@ -1,7 +1,7 @@
 """Ed25519 signatures (RFC 8032) of artifacts: making keys, and signing files for daemons that require it.
 
-Keys are PEM (PKCS 8 and SubjectPublicKeyInfo) and a signature is the bare 64 bytes, so that openssl can do all of it, too.
-The daemon's side is `monitor/adapters/signature.py`.
+Keys are PEM (PKCS 8 and SubjectPublicKeyInfo) and a signature is the bare 64 bytes, so that openssl can do
+all of it, too. The daemon's side is `monitor/adapters/signature.py`.
 """
 
 import os

@@ -7,8 +7,6 @@ window scored yet) is left out, never shown as 0.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -21,8 +19,10 @@ from prometheus_client.registry import Collector
 
 from monitor import __version__
 from monitor.adapters.artifact import Artifact
+from monitor.adapters.exposition import Series, StreamMetric
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.mqtt import MqttLink
+from monitor.adapters.stream_columns import StreamColumns
 from monitor.core.fleet import Fleet
 from monitor.core.histogram import Histogram
 from monitor.core.judge import Phase
@@ -78,8 +78,7 @@ class DaemonCollector(Collector):
         yield from _tally(pipeline.tally, [source.name for source in pipeline.sources])
         fleets = list(pipeline.fleets.values())
         yield from _fleets(fleets)
-        yield from _streams(fleets)
-        yield _channel_errors(fleets, observed.max_channel_series)
+        yield from _streams(fleets, observed.max_channel_series)
 
 
 def _daemon(observed: Observed) -> Iterator[Metric]:
@@ -156,76 +155,78 @@ def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
             discarded.add_metric([fleet.name, reason.value], count)
         for why, count in list(fleet.windows_withheld.items()):
             withheld.add_metric([fleet.name, why], count)
-        phases = fleet.judge.phase[_numbers(fleet)]
         for phase in open_alerts:
-            open_alerts[phase] += int((phases == phase).sum())
+            open_alerts[phase] += int((fleet.judge.phase == phase).sum())
     for phase, count in open_alerts.items():
         active.add_metric([phase.name.lower()], count)
     yield from (streams, received, discarded, withheld, restarts, active)
 
 
-def _streams(fleets: list[Fleet]) -> Iterator[Metric]:
-    by_stream = ["stream", "model"]
-    scored = CounterMetricFamily("residuald_windows_scored", "Windows scored.", labels=by_stream)
-    anomalous = CounterMetricFamily("residuald_windows_anomalous", "Windows above the threshold.", labels=by_stream)
-    error = GaugeMetricFamily(
-        "residuald_reconstruction_error", "Reconstruction error of the last scored window.", labels=by_stream
+def _streams(fleets: list[Fleet], max_channel_series: int) -> Iterator[StreamMetric]:
+    seen = [StreamColumns.of(fleet) for fleet in fleets]
+
+    def by_model(column: str) -> list[Series]:
+        return [Series(each.streams, getattr(each, column), {"model": each.model}) for each in seen]
+
+    yield StreamMetric("residuald_windows_scored", "counter", "Windows scored.", by_model("windows_scored"))
+    yield StreamMetric(
+        "residuald_windows_anomalous", "counter", "Windows above the threshold.", by_model("windows_anomalous")
     )
-    score = GaugeMetricFamily(
-        "residuald_window_score", "The last window's error over the threshold; above 1 is anomalous.", labels=by_stream
+    yield StreamMetric(
+        "residuald_reconstruction_error",
+        "gauge",
+        "Reconstruction error of the last scored window.",
+        by_model("error"),
     )
-    state = GaugeMetricFamily("residuald_stream_state", "1 for the stream's state.", labels=["stream", "state"])
-    quality = GaugeMetricFamily("residuald_stream_quality", "1 for its last quality.", labels=["stream", "quality"])
-    last = GaugeMetricFamily(
-        "residuald_last_sample_timestamp_seconds", "Event time of the newest sample.", labels=["stream"]
+    yield StreamMetric(
+        "residuald_window_score",
+        "gauge",
+        "The last window's error over the threshold; above 1 is anomalous.",
+        by_model("score"),
     )
-    for fleet in fleets:
-        numbers, table = _numbers(fleet), fleet.streams
-        names = [table.names[number] or "" for number in numbers.tolist()]
-        labels = [[name, fleet.name] for name in names]
-        _add_all(scored, labels, table.windows_scored[numbers])
-        _add_all(anomalous, labels, table.windows_anomalous[numbers])
-        _add_all(error, labels, table.error[numbers])
-        _add_all(score, labels, table.score[numbers])
-        _add_all(last, [[name] for name in names], fleet.windows.last_sample_seconds(numbers))
-        for code in StreamState:
-            _add_all(state, [[name, code.label] for name in names], table.state[numbers] == code)
-        for number, kind in enumerate(QUALITIES):
-            _add_all(quality, [[name, kind.value] for name in names], table.quality[numbers] == number)
-    yield from (scored, anomalous, error, score, state, quality, last)
-    # its labels differ from fleet to fleet (the placeholders of their topics), so it is not one table
-    info = InfoMetricFamily("residuald_stream", "What a stream's topic says about it.", labels=["stream", "model"])
-    for fleet in fleets:
-        for name, described in list(fleet.streams.labels.items()):
-            placeholders = {key: value for key, value in described.items() if key not in by_stream}
-            info.add_metric([name, fleet.name], placeholders)
-    yield info
+    yield StreamMetric(
+        "residuald_stream_state",
+        "gauge",
+        "1 for the stream's state.",
+        [Series(each.streams, each.state == code, {"state": code.label}) for each in seen for code in StreamState],
+    )
+    yield StreamMetric(
+        "residuald_stream_quality",
+        "gauge",
+        "1 for its last quality.",
+        [
+            Series(each.streams, each.quality == code, {"quality": quality.value})
+            for each in seen
+            for code, quality in enumerate(QUALITIES)
+        ],
+    )
+    yield StreamMetric(
+        "residuald_last_sample_timestamp_seconds",
+        "gauge",
+        "Event time of the newest sample.",
+        [Series(each.streams, each.last_sample_seconds, {}) for each in seen],
+    )
+    yield StreamMetric(
+        "residuald_stream",
+        "info",
+        "What a stream's topic says about it.",
+        (series for each in seen for series in each.described()),
+    )
+    yield StreamMetric(
+        "residuald_channel_error",
+        "gauge",
+        "Reconstruction error by channel.",
+        _channel_errors(seen, max_channel_series),
+    )
 
 
-def _channel_errors(fleets: list[Fleet], max_series: int) -> Metric:
-    family = GaugeMetricFamily(
-        "residuald_channel_error", "Reconstruction error by channel.", labels=["stream", "channel"]
-    )
+def _channel_errors(seen: list[StreamColumns], max_series: int) -> Iterator[Series]:
     left = max_series
-    for fleet in fleets:
-        numbers = _numbers(fleet)[: left // len(fleet.channels)]
-        left -= len(numbers) * len(fleet.channels)
-        names = [fleet.streams.names[number] or "" for number in numbers.tolist()]
-        errors = fleet.streams.channel_error[numbers]
-        for column, channel in enumerate(fleet.channels):
-            _add_all(family, [[name, channel] for name in names], errors[:, column])
-    return family
-
-
-def _numbers(fleet: Fleet) -> NDArray[np.int64]:
-    # a copy made in one step: the pipeline's thread may open streams meanwhile
-    return np.array(list(fleet.streams.number.values()), np.int64)
-
-
-def _add_all(family: Metric, labels: list[list[str]], values: NDArray[np.generic]) -> None:
-    for label, value in zip(labels, values.tolist(), strict=True):
-        if value == value:  # noqa: PLR0124 - NaN: not known yet
-            family.add_metric(label, value)  # type: ignore[attr-defined]
+    for each in seen:
+        streams = each.streams[: left // len(each.channels)]
+        left -= len(streams) * len(each.channels)
+        for column, channel in enumerate(each.channels):
+            yield Series(streams, each.channel_error[: len(streams), column], {"channel": channel})
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -87,6 +87,18 @@ def test_metrics_are_compressed_for_who_understands_it(server: HttpServer) -> No
     assert b"plant_temperature_celsius 21.5" in gzip.decompress(answer.body)
 
 
+def test_a_scrape_may_ask_for_some_series_only(server: HttpServer) -> None:
+    wanted = ask(server, "/metrics?name[]=plant_temperature_celsius&name[]=other").body
+    assert b"plant_temperature_celsius 21.5" in wanted
+    assert ask(server, "/metrics?name[]=other").body == b""
+
+
+def test_head_of_metrics_says_how_long_they_are(server: HttpServer) -> None:
+    whole, head = ask(server, "/metrics"), ask(server, "/metrics", "HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert int(head.headers["Content-Length"]) == len(whole.body)
+
+
 def test_health_turns_into_a_status(server: HttpServer, state: State) -> None:
     assert (ask(server, "/healthz").status, ask(server, "/healthz").body) == (200, b"ok\n")
     state.healthy = False
