@@ -24,13 +24,14 @@ from monitor.adapters.inbox import Inbox
 from monitor.adapters.metrics import registry_of
 from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.notify import Notifier
-from monitor.build import Setup, build_pipeline, load_setup
+from monitor.build import Setup, build_pipeline, succeed
 from monitor.config import Config
 from monitor.core.discards import Discard
 from monitor.core.judge import Phase
 from monitor.core.topics import TopicPattern
 from monitor.errors import ConfigError
 from monitor.pipeline import Moment, Pipeline, Step
+from monitor.reloader import Reloader
 
 log = structlog.get_logger()
 
@@ -46,16 +47,16 @@ class App:
     pipeline: Pipeline
     inbox: Inbox
     link: MqttLink
+    _http: HttpServer
 
     def __init__(self, config_path: Path, setup: Setup, notifier: Notifier) -> None:
         self.started_seconds = time.time()
         self.reload_succeeded = True
         self.reload_success_seconds = self.started_seconds
-        self._config_path = config_path
         self._setup = setup
+        self._reloader = Reloader(config_path, setup)
         self._notifier = notifier
         self._stopping = threading.Event()
-        self._reload_wanted = threading.Event()
         self._moved_monotonic = time.monotonic()
         self._next_housekeeping = 0.0
 
@@ -67,8 +68,10 @@ class App:
 
         """
         self._start()
-        http = HttpServer(self._setup.config.http, registry_of(self), healthz=self.health, readyz=self.readiness)
+        config, registry = self._setup.config, registry_of(self)
+        http = HttpServer(config.http, registry, web=config.web, healthz=self.health, readyz=self.readiness)
         http.start()
+        self._http = http
         previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
             self.link.start()
@@ -96,9 +99,7 @@ class App:
         if now.monotonic_seconds >= self._next_housekeeping:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
             self._publish(self.pipeline.housekeep(now))
-            if self._reload_wanted.is_set():
-                self._reload_wanted.clear()
-                self._reload(now)
+            self._reload(now)
             self._notifier.status(self._status())
             if self._network_moves():
                 self._notifier.watchdog()
@@ -111,12 +112,15 @@ class App:
     def _drain(self) -> None:
         """Score what came, tell what there is to tell, and leave."""
         self._notifier.stopping()
+        self._take_what_came()
+        self._publish(self.pipeline.step([], Moment(time.time(), time.monotonic()), everything=True))
+        self.link.stop(_STOP_SECONDS)
+
+    def _take_what_came(self) -> None:
         self.link.stop_receiving()
         while messages := self.inbox.take(0.0):
             self._publish(self.pipeline.step(messages, Moment(time.time(), time.monotonic())))
             self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
-        self._publish(self.pipeline.step([], Moment(time.time(), time.monotonic()), everything=True))
-        self.link.stop(_STOP_SECONDS)
 
     # --- set-up and reload
 
@@ -128,38 +132,42 @@ class App:
 
     def _new_link(self) -> MqttLink:
         config = self._setup.config
-        topics = [(TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source]
-        return MqttLink(config.mqtt, topics, self.inbox, max_payload_bytes=config.limits.max_payload_bytes)
+        limit = config.limits.max_payload_bytes
+        return MqttLink(config.mqtt, _subscriptions(config), self.inbox, max_payload_bytes=limit)
 
     def _reload(self, now: Moment) -> None:
-        """Load the configuration and artifacts anew; where anything is wrong, all stays as it is."""
-        self._notifier.reloading()
-        try:
-            setup = load_setup(self._config_path)
-        except ConfigError as error:
+        """Take over what was loaded aside; where anything is wrong with it, all stays as it is."""
+        idle = not self._reloader.loading
+        outcome = self._reloader.poll()
+        if idle and self._reloader.loading:
+            self._notifier.reloading()
+        if outcome is None:
+            return
+        if isinstance(outcome, ConfigError):
             self.reload_succeeded = False
-            log.error(  # noqa: TRY400 - the problems say it all; a traceback would bury them
-                "reload failed; the old configuration stays", path=error.path, problems=error.problems
-            )
+            log.error("reload failed; the old configuration stays", path=outcome.path, problems=outcome.problems)
         else:
-            self._swap(setup, now)
+            self._swap(outcome, now)
             self.reload_succeeded, self.reload_success_seconds = True, now.wall_seconds
             log.info("reloaded", models=self._versions())
         self._notifier.ready(self._status())
 
     def _swap(self, setup: Setup, now: Moment) -> None:
-        before, self._setup = self._setup, setup
-        old, new = before.config, setup.config
+        old, new = self._setup.config, setup.config
         same_walk = _walk_of(old) == _walk_of(new)
+        new_link = (old.mqtt, _subscriptions(old)) != (new.mqtt, _subscriptions(new))
+        if new_link:
+            self._take_what_came()  # confirmed while the connection it came by is there, so that none comes twice
         self._publish(self.pipeline.step([], now, everything=True))
         if not (same_walk and self.pipeline.adopt(setup.artifacts)):
-            # other sources or windows of another shape: streams start over, and so do their alerts
-            self._publish(self.pipeline.retire())
-            self.pipeline = build_pipeline(setup, self._log_discard, self.pipeline.tally)
-        if (old.mqtt, old.source) != (new.mqtt, new.source):
+            self.pipeline, last_words = succeed(self.pipeline, old, setup, self._log_discard)
+            self._publish(last_words)
+        self._setup = setup
+        if new_link:
             self.link.stop(_STOP_SECONDS)
             self.link = self._new_link()
             self.link.start()
+        self._http.protect(new.web)
         later = [part for part in ("http", "log") if getattr(old, part) != getattr(new, part)]
         if later:
             log.warning("some changes take effect at the next start", sections=later)
@@ -217,12 +225,16 @@ class App:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            self._reload_wanted.set()
+            self._reloader.request()
         else:
             self._stopping.set()
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def _subscriptions(config: Config) -> list[tuple[str, int]]:
+    return [(TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source]
 
 
 def _walk_of(config: Config) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from monitor.adapters.artifact import Artifact, load_artifact
 from monitor.adapters.signature import Trust
@@ -14,7 +15,7 @@ from monitor.core.fleet import Fleet
 from monitor.core.grid import GridRules
 from monitor.core.topics import TopicPattern
 from monitor.errors import ArtifactError, ConfigError
-from monitor.pipeline import Pipeline, PipelineSettings, Tally
+from monitor.pipeline import Pipeline, PipelineSettings, Step, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,19 @@ def equip(config: Config, path: Path) -> Setup:
 
 
 def build_pipeline(
-    setup: Setup, on_discard: Callable[[str, str, Discard], None], tally: Tally | None = None
+    setup: Setup,
+    on_discard: Callable[[str, str, Discard], None],
+    tally: Tally | None = None,
+    kept: Mapping[str, Fleet] = MappingProxyType({}),
 ) -> Pipeline:
-    """Make the pipeline of a setup; it goes on counting in `tally` if one is given."""
+    """Make the pipeline of a setup; it goes on counting in `tally` if one is given, and uses the fleets `kept`."""
     config = setup.config
     return Pipeline(
         config.source,
-        {model.name: build_fleet(config, model, setup.artifacts[model.name]) for model in config.model},
+        {
+            model.name: kept.get(model.name) or build_fleet(config, model, setup.artifacts[model.name])
+            for model in config.model
+        },
         {name: artifact.scorer for name, artifact in setup.artifacts.items()},
         PipelineSettings(
             max_streams=config.limits.max_streams,
@@ -78,6 +85,37 @@ def build_pipeline(
         on_discard,
         tally,
     )
+
+
+def succeed(
+    pipeline: Pipeline, before: Config, after: Setup, on_discard: Callable[[str, str, Discard], None]
+) -> tuple[Pipeline, Step]:
+    """Make the pipeline that takes over from another, and the other's last words.
+
+    Fleets whose settings did not change go on as they are, with their rings, phases and alerts; streams of the others
+    start over. Call it with no window waiting: first step with `everything=True`.
+    """
+    kept = {
+        model.name: pipeline.fleets[model.name]
+        for model in after.config.model
+        if model.name in pipeline.fleets
+        and _of_fleet(before, model.name) == _of_fleet(after.config, model.name)
+        and pipeline.fleets[model.name].fits(after.artifacts[model.name].manifest)
+    }
+    last_words = pipeline.retire(pipeline.fleets.keys() - kept.keys())
+    for name, fleet in kept.items():
+        fleet.adopt(after.artifacts[name].manifest, after.artifacts[name].max_batch)
+    successor = build_pipeline(after, on_discard, pipeline.tally, kept)
+    successor.router.inherit(pipeline.router, kept)
+    return successor, last_words
+
+
+def _of_fleet(config: Config, name: str) -> object:
+    """The settings that the fleet of a model is made of; where its artifact lies is not one of them."""
+    (judge,) = [model.judge for model in config.model if model.name == name]
+    sources = [source for source in config.source if source.model == name]
+    timing = config.timing.model_dump(exclude={"silent_after_seconds", "expire_after_seconds"})
+    return judge, sources, timing, config.scoring.max_delay_seconds
 
 
 def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet:

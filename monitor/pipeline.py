@@ -7,7 +7,7 @@ feeds it recordings; both get the same answers.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -167,15 +167,16 @@ class Pipeline:
             self._scorers[name] = new.scorer
         return True
 
-    def retire(self) -> Step:
-        """Resolve every open alert: this pipeline is about to be replaced by another."""
+    def retire(self, models: Collection[str]) -> Step:
+        """Resolve open alerts of these models and say that their streams are gone: another pipeline takes over."""
         reports: list[Report] = []
-        for fleet in self.fleets.values():
+        for fleet in (self.fleets[name] for name in models):
             for name in list(fleet.streams.number):
                 step = fleet.alerts.close(name)
                 if step is not None:
                     self._count_step(step)
                     reports.append(alert_report(step, fleet))
+                reports.append(gone_report(name))
         return Step((), tuple(reports))
 
     def _sorted_by_source(self, messages: list[Message]) -> dict[int, list[tuple[Message, Route]]]:

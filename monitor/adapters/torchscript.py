@@ -18,15 +18,18 @@ from monitor.errors import ArtifactError
 
 
 class TorchScriptScorer:
-    """A frozen module on one device."""
+    """A frozen module on one device, `threads` on the CPU for one call."""
 
-    def __init__(self, module: Any, device: torch.device) -> None:
+    def __init__(self, module: Any, device: torch.device, threads: int) -> None:
         self._module = module
         self._device = device
+        self._threads = threads
         self._staging: list[torch.Tensor] = []
 
     def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
         """Score windows float32 [B, C, L] by centre and scale float32 [B, C]."""
+        if torch.get_num_threads() != self._threads:  # each thread has its own number, and another may have loaded us
+            torch.set_num_threads(self._threads)
         with torch.inference_mode():
             inputs = [_tensor(values) for values in (windows, centre, scale)]
             if self._device.type == "cuda":
@@ -46,14 +49,13 @@ class TorchScriptScorer:
 def open_torchscript(file: Path, data: bytes, device: str, threads: int) -> tuple[str, TorchScriptScorer]:
     """Open an artifact: its manifest as text, and its scorer.
 
-    data: what `file` holds. device: `auto`, `cpu` or `cuda`. threads: CPU threads for one call, of all modules.
+    data: what `file` holds. device: `auto`, `cpu` or `cuda`. threads: CPU threads for one call.
 
     Raises:
         ArtifactError: damaged, without a manifest, or without the device.
 
     """
     target = _device(device)
-    torch.set_num_threads(threads)
     extra: dict[str, str | bytes] = {MANIFEST_FILE: ""}
     try:
         with warnings.catch_warnings():
@@ -67,7 +69,7 @@ def open_torchscript(file: Path, data: bytes, device: str, threads: int) -> tupl
         raise ArtifactError(f"{file}: not a TorchScript archive that can be loaded: {reason}") from error
     if not manifest:
         raise ArtifactError(f"{file}: has no {MANIFEST_FILE}; only files made by residuald-trainer can be used")
-    return manifest, TorchScriptScorer(module, target)
+    return manifest, TorchScriptScorer(module, target, threads)
 
 
 def _tensor(values: Floats32) -> torch.Tensor:

@@ -4,6 +4,7 @@ A stream is laid out when its first message comes: the source that brought it sa
 sources of the same model bring the channels that are still missing.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -152,6 +153,13 @@ class Router:
         self._owner[name] = inlet.fleet.name
         self._layout[name] = lanes
         self._topics[name] = []
+
+    def inherit(self, other: "Router", models: Collection[str]) -> None:
+        """Take over who feeds the streams of these models, whose fleets are `other`'s."""
+        for name, model in other._owner.items():  # noqa: SLF001 - one router to another
+            if model in models:
+                self._owner[name], self._topics[name] = model, []
+                self._layout[name] = other._layout[name]  # noqa: SLF001 - likewise
 
     def forget(self, name: str) -> None:
         """Drop all routes of a stream that was closed."""

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -107,10 +108,15 @@ def test_onnx_needs_no_torch(models: dict[str, Path]) -> None:
     subprocess.run([sys.executable, "-c", program, models["dense"]], check=True)
 
 
-def test_threads_are_set_on_purpose(models: dict[str, Path]) -> None:
+def test_threads_are_set_in_whichever_thread_scores(models: dict[str, Path]) -> None:
     before = torch.get_num_threads()
     try:
-        load_artifact(models["pca"], ScoringConfig(threads=2))
+        loaded: list[Artifact] = []
+        aside = threading.Thread(target=lambda: loaded.append(load_artifact(models["pca"], ScoringConfig(threads=2), 8)))
+        aside.start()
+        aside.join()
+        torch.set_num_threads(1)
+        errors(loaded[0], 4)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
