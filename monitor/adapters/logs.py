@@ -24,7 +24,7 @@ from monitor.config import LogConfig
 _REPEAT_SECONDS = 30.0
 _MAX_REMEMBERED = 1024
 # lines are repeats if these agree; other fields (a topic, a detail) may differ
-_IDENTITY = ("level", "event", "source", "stream", "model", "reason")
+_IDENTITY = ("level", "event", "source", "stream", "model", "models", "reason", "problems")
 
 
 def configure_logs(

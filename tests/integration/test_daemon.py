@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -184,6 +185,54 @@ def test_a_reload_takes_a_new_artifact_and_keeps_streams(
     assert daemon.value("residuald_streams", model="hum") == 1
     scored = daemon.value("residuald_windows_scored_total", stream="north.press", model="hum")
     assert scored == 5
+
+
+def test_a_new_current_artifact_is_taken_by_itself_without_a_signal(
+    tmp_path: Path, broker: Broker, peer: Peer, model: Path
+) -> None:
+    watched = Path(shutil.copytree(model, tmp_path / "watched", symlinks=True))
+    with running_daemon(tmp_path, broker, watched) as daemon:
+        machine = Machine(peer)
+        machine.send(20)
+        newer = (fit_model(tmp_path, "newer") / "current").resolve()
+        shutil.copy(newer, watched / newer.name)
+        (watched / "next").symlink_to(newer.name)
+        (watched / "next").replace(watched / "current")
+        wait_until(lambda: daemon.event("reloaded") is not None, "reloaded")
+        reloaded = daemon.event("reloaded")
+        assert reloaded is not None
+        assert reloaded["models"] == {"hum": newer.stem}
+        machine.send(20)
+        wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == 400, "all samples")
+        assert daemon.value("residuald_streams", model="hum") == 1
+
+
+def test_reloads_under_load_lose_nothing_and_score_nothing_twice(daemon: Daemon, peer: Peer) -> None:
+    peer.listen("residuald/+/alert")
+    machine = Machine(peer)
+    text = daemon.config.read_text()
+    loaded = "residuald_config_last_reload_success_timestamp_seconds"
+    for number in range(6):
+        before = daemon.value(loaded)
+        machine.send(25)
+        # in turn: the same again, another limit (a new pipeline), another keep-alive (a new connection)
+        limit, keepalive = 70 + number % 2, 30 + number // 2
+        changed = text.replace("[mqtt]", f"[mqtt]\nkeepalive_seconds = {keepalive}")
+        daemon.config.write_text(f"{changed}\n[limits]\nmax_streams = {limit}\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        machine.send(25, amplitude=4.0 if number == 3 else 1.0)
+        wait_until(lambda before=before: daemon.value(loaded) != before, "reloaded")
+    machine.send(60)
+    sent = 6 * 500 + 600
+    wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == sent, "all samples")
+    wanted = (sent - 64) // 32 + 1
+    wait_until(
+        lambda: daemon.value("residuald_windows_scored_total", stream="north.press", model="hum") == wanted, "windows"
+    )
+    assert daemon.value("residuald_streams", model="hum") == 1
+    wait_until(lambda: len(steps(peer, "north.press")) == 3, "the alert is resolved")
+    assert [step["phase"] for step in steps(peer, "north.press")] == ["pending", "firing", "resolved"]
+    assert len({step["id"] for step in steps(peer, "north.press")}) == 1
 
 
 def test_a_failed_reload_keeps_the_old_configuration_and_says_so(daemon: Daemon, peer: Peer) -> None:

@@ -112,7 +112,8 @@ def test_threads_are_set_in_whichever_thread_scores(models: dict[str, Path]) -> 
     before = torch.get_num_threads()
     try:
         loaded: list[Artifact] = []
-        aside = threading.Thread(target=lambda: loaded.append(load_artifact(models["pca"], ScoringConfig(threads=2), 8)))
+        two = ScoringConfig(threads=2)
+        aside = threading.Thread(target=lambda: loaded.append(load_artifact(models["pca"], two, 8)))
         aside.start()
         aside.join()
         torch.set_num_threads(1)
