@@ -4,10 +4,12 @@
                                               | read at scrape time
     Prometheus <- HttpServer (threads) <- DaemonCollector
 
-Everything that judges runs in one thread, `App.run`. It alone feeds the watchdog, so a scorer that hangs is noticed.
+Everything that judges runs in one thread, `App.run`. It alone feeds systemd's watchdog; ours (`adapters/watchdog.py`)
+looks at all threads, and when one hangs ends the process with the reason in the log.
 """
 
 import gc
+import os
 import signal
 import threading
 import time
@@ -24,12 +26,13 @@ from monitor.adapters.inbox import Inbox
 from monitor.adapters.metrics import registry_of
 from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.notify import Notifier
+from monitor.adapters.watchdog import Hang, Part, Watchdog
 from monitor.build import Setup, build_pipeline, succeed
 from monitor.config import Config
 from monitor.core.discards import Discard
 from monitor.core.judge import Phase
 from monitor.core.topics import TopicPattern
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, HangError
 from monitor.pipeline import Moment, Pipeline, Step
 from monitor.reloader import Reloader
 
@@ -39,6 +42,8 @@ _IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing w
 _HOUSEKEEPING_SECONDS = 1.0
 _STOP_SECONDS = 4.0  # of the 5 that a stop may take, what the broker may use
 _STALLED_SECONDS = 30.0  # a network thread or a pipeline that has not moved for so long is stuck
+_OF_WATCHDOG = 0.8  # found hanging before systemd's patience ends, so that the log says why
+_CONNECT_SECONDS = 20.0  # what the network thread may take longer: names are resolved, several addresses tried
 
 
 class App:
@@ -78,8 +83,11 @@ class App:
             log.info("running", http=http.address, models=self._versions())
             self._notifier.ready(self._status())
             gc.freeze()  # torch and pydantic are here to stay: no collection needs to look at them again
+            watchdog = self._watchdog(http)
+            watchdog.start()
             while not self._stopping.is_set():
                 self._turn()
+            watchdog.stop()
             self._drain()
         finally:
             http.stop()
@@ -100,6 +108,8 @@ class App:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
             self._publish(self.pipeline.housekeep(now))
             self._reload(now)
+            if not self.link.alive():
+                self._replace_link("the network thread died; another takes over")
             self._notifier.status(self._status())
             if self._network_moves():
                 self._notifier.watchdog()
@@ -121,6 +131,29 @@ class App:
         while messages := self.inbox.take(0.0):
             self._publish(self.pipeline.step(messages, Moment(time.time(), time.monotonic())))
             self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
+
+    def _replace_link(self, why: str) -> None:
+        log.error("the broker connection starts over", reason=why)
+        self._take_what_came()
+        self.link.stop(0.0)
+        self.link = self._new_link()
+        self.link.start()
+
+    def _watchdog(self, http: HttpServer) -> Watchdog:
+        armed = self._notifier.watchdog_seconds
+        limit = _STALLED_SECONDS if armed is None else _OF_WATCHDOG * armed
+        parts = (
+            Part("pipeline", "MainThread", lambda: self._moved_monotonic, limit),
+            Part("network thread", "mqtt", lambda: self.link.last_progress_monotonic, limit + _CONNECT_SECONDS),
+            Part("HTTP server", "http", lambda: http.last_progress_monotonic, limit),
+        )
+        return Watchdog(parts, self._end_hanging)
+
+    def _end_hanging(self, hang: Hang) -> None:
+        """End the process at once, to be started anew: a thread that hangs can be neither stopped nor waited for."""
+        log.critical("a part hangs; ending, to be started anew", reason=hang.reason, stack=hang.stack)
+        self._notifier.status(hang.reason)
+        os._exit(HangError.exit_code)
 
     # --- set-up and reload
 

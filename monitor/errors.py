@@ -28,6 +28,12 @@ class UnavailableError(ResidualdError):
     exit_code = 69
 
 
+class HangError(ResidualdError):
+    """A thread of the daemon hangs: it ends at once, to be started anew (EX_SOFTWARE)."""
+
+    exit_code = 70
+
+
 class OutputError(ResidualdError):
     """A file cannot be written (EX_CANTCREAT)."""
 

@@ -1,19 +1,21 @@
 """`residuald run`: the daemon."""
 
 import argparse
+import faulthandler
 import os
 from pathlib import Path
 
 _EPILOG = """\
 The configuration is checked first, with its artifacts, exactly as `residuald check` does. Then the daemon subscribes,
 scores and reports until it gets SIGTERM or SIGINT; it stops within 5 seconds. SIGHUP loads the configuration and the
-artifacts again, and keeps the old ones if anything is wrong with the new.
+artifacts again, and keeps the old ones if anything is wrong with the new. A new `current` artifact is taken by itself.
 
 example:
   residuald run --config configs/monitor.toml
 
 exit codes:
-  0 stopped as asked   69 the HTTP port is taken   78 the configuration or an artifact cannot be used
+  0 stopped as asked   69 the HTTP port is taken   70 a thread hung (the log says which; systemd starts it anew)
+  78 the configuration or an artifact cannot be used
 A broker that cannot be reached does not end it: it keeps trying, and /readyz, the metric residuald_mqtt_connected and
 the log say so.
 """
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     """
     # torch takes a second to import: not for --help
+    faulthandler.enable()  # on SIGABRT, which systemd's watchdog sends, the log gets every thread's stack
     from monitor.adapters.logs import configure_logs  # noqa: PLC0415
     from monitor.adapters.notify import Notifier  # noqa: PLC0415
     from monitor.app import App  # noqa: PLC0415
