@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 
 from monitor.adapters.artifact import Artifact
+from monitor.adapters.clock import ArrivalClock
 from monitor.adapters.http import HttpServer
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.metrics import registry_of
@@ -55,7 +56,8 @@ class App:
     _http: HttpServer
 
     def __init__(self, config_path: Path, setup: Setup, notifier: Notifier) -> None:
-        self.started_seconds = time.time()
+        self._clock = ArrivalClock()
+        self.started_seconds = self._clock()
         self.reload_succeeded = True
         self.reload_success_seconds = self.started_seconds
         self._setup = setup
@@ -100,7 +102,7 @@ class App:
     def _turn(self) -> None:
         waited = self.pipeline.deadline_seconds - time.monotonic()
         messages = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
-        now = Moment(time.time(), time.monotonic())
+        now = self._now()
         self._publish(self.pipeline.step(messages, now))
         self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
         self._moved_monotonic = now.monotonic_seconds
@@ -114,6 +116,9 @@ class App:
             if self._network_moves():
                 self._notifier.watchdog()
 
+    def _now(self) -> Moment:
+        return Moment(self._clock(), time.monotonic())
+
     def _publish(self, step: Step) -> None:
         base = self._setup.config.mqtt.base_topic
         for report in step.reports:
@@ -123,13 +128,13 @@ class App:
         """Score what came, tell what there is to tell, and leave."""
         self._notifier.stopping()
         self._take_what_came()
-        self._publish(self.pipeline.step([], Moment(time.time(), time.monotonic()), everything=True))
+        self._publish(self.pipeline.step([], self._now(), everything=True))
         self.link.stop(_STOP_SECONDS)
 
     def _take_what_came(self) -> None:
         self.link.stop_receiving()
         while messages := self.inbox.take(0.0):
-            self._publish(self.pipeline.step(messages, Moment(time.time(), time.monotonic())))
+            self._publish(self.pipeline.step(messages, self._now()))
             self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
 
     def _replace_link(self, why: str) -> None:
@@ -166,7 +171,8 @@ class App:
     def _new_link(self) -> MqttLink:
         config = self._setup.config
         limit = config.limits.max_payload_bytes
-        return MqttLink(config.mqtt, _subscriptions(config), self.inbox, max_payload_bytes=limit)
+        topics = _subscriptions(config)
+        return MqttLink(config.mqtt, topics, self.inbox, max_payload_bytes=limit, clock=self._clock)
 
     def _reload(self, now: Moment) -> None:
         """Take over what was loaded aside; where anything is wrong with it, all stays as it is."""

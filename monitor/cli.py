@@ -22,6 +22,7 @@ exit codes:
   65   a data file cannot be used
   66   a model artifact cannot be used
   69   something outside is not there (a broker, a port)
+  70   a thread of the daemon hung; it ended to be started anew
   73   a file cannot be written
   78   the configuration or its artifacts cannot be used
   130  interrupted

@@ -30,6 +30,7 @@ from monitor.core.windows import LaneBlocks, WindowBatch
 
 UNROUTED = "none"  # the source of messages that no source admits
 
+_LEAP_SECONDS = 1.0  # what the two clocks may differ by without one of them having been set
 
 _INFERENCE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 _BATCH_WINDOWS = (1, 4, 16, 64, 256, 1024, 4096)
@@ -110,6 +111,7 @@ class Pipeline:
         self._scorers = dict(scorers)
         self._clock = clock
         self._on_discard = on_discard
+        self._last_look: Moment | None = None
         self._decoders: list[Decoder] = [
             decoder_for(spec.format, self.router.width(number), settings.max_payload_bytes)
             for number, spec in enumerate(sources)
@@ -142,6 +144,7 @@ class Pipeline:
 
     def housekeep(self, now: Moment) -> Step:
         """Find silent streams and forget the long gone ones. Call it about once a second."""
+        self._excuse_leap(now)
         reports: list[Report] = []
         for fleet in self.fleets.values():
             fleet.mark_silent(now.wall_seconds, self.settings.silent_after_seconds)
@@ -178,6 +181,17 @@ class Pipeline:
                     reports.append(alert_report(step, fleet))
                 reports.append(gone_report(name))
         return Step((), tuple(reports))
+
+    def _excuse_leap(self, now: Moment) -> None:
+        """Notice a leap of the wall clock: silence is a length of time, and only the monotonic clock knows lengths."""
+        before, self._last_look = self._last_look, now
+        if before is None:
+            return
+        passed = now.monotonic_seconds - before.monotonic_seconds
+        leap = now.wall_seconds - before.wall_seconds - passed
+        if abs(leap) > _LEAP_SECONDS:
+            for fleet in self.fleets.values():
+                fleet.windows.grid.excuse_leap(leap, now.wall_seconds)
 
     def _sorted_by_source(self, messages: list[Message]) -> dict[int, list[tuple[Message, Route]]]:
         sorted_: dict[int, list[tuple[Message, Route]]] = {}

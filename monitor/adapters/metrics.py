@@ -207,6 +207,12 @@ def _streams(fleets: list[Fleet], max_channel_series: int) -> Iterator[StreamMet
         [Series(each.streams, each.last_sample_seconds, {}) for each in seen],
     )
     yield StreamMetric(
+        "residuald_stream_clock_offset_seconds",
+        "gauge",
+        "How far the device's clock is ahead of ours, less the least delay of its messages.",
+        [Series(each.streams, each.clock_offset_seconds, {}) for each in seen],
+    )
+    yield StreamMetric(
         "residuald_stream",
         "info",
         "What a stream's topic says about it.",

@@ -11,7 +11,7 @@ next attempt, after a jittered delay.
 import random
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import structlog
@@ -38,7 +38,7 @@ class MqttLink:
     `subscriptions` are pairs of topic filter and QoS. Messages go to `inbox`; those with a receipt (QoS 1 and 2) must
     be handed to `acknowledge` once they are safe. While the inbox has no room, nothing is read. A payload longer than
     `max_payload_bytes` arrives cut to one byte more than that. A guest only listens in: it has no status, no last
-    will, and no session that the broker keeps.
+    will, and no session that the broker keeps. `clock` tells when messages arrive, in epoch seconds.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class MqttLink:
         *,
         max_payload_bytes: int,
         guest: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._subscriptions = tuple(subscriptions)
         self._guest = guest
-        self._traffic = Traffic(inbox, max_payload_bytes)
+        self._traffic = Traffic(inbox, max_payload_bytes, clock)
         self._connection: Connection | None = None
         self._failure: str | None = None
         self._last_progress = time.monotonic()

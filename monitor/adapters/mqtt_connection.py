@@ -7,7 +7,7 @@ online once the broker has confirmed the subscriptions; then it says so on the s
 import select
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,7 @@ class Traffic:
 
     inbox: Inbox
     max_payload_bytes: int
+    clock: Callable[[], float]
     outbox: Outbox = field(default_factory=lambda: Outbox(_MAX_OUTGOING_MESSAGES))
     acknowledged: deque[Receipt] = field(default_factory=deque)
     receipts: Receipts = field(default_factory=Receipts)  # the network thread's own
@@ -153,7 +154,7 @@ class Connection:
 
     def _receive(self, client: FramingClient, wire: FrameSocket) -> None:
         for _ in range(_READS_PER_TURN):
-            messages = wire.receive(time.time())
+            messages = wire.receive(self._traffic.clock())
             if messages:
                 self.last_received = time.monotonic()
                 if self._traffic.receiving:

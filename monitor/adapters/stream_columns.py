@@ -31,6 +31,7 @@ class StreamColumns:
     state: NDArray[np.int8]
     quality: NDArray[np.int8]
     last_sample_seconds: NDArray[np.float64]
+    clock_offset_seconds: NDArray[np.float64]
 
     @classmethod
     def of(cls, fleet: Fleet) -> "StreamColumns":
@@ -52,6 +53,7 @@ class StreamColumns:
             state=table.state[numbers],
             quality=table.quality[numbers],
             last_sample_seconds=fleet.windows.last_sample_seconds(numbers),
+            clock_offset_seconds=fleet.clocks.seconds(numbers),
         )
 
     def described(self) -> Iterator[Series]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.alerts import AlertBook, AlertStep, Evidence
+from monitor.core.clock_offset import ClockOffsets
 from monitor.core.discards import Reason
 from monitor.core.grid import GridRules
 from monitor.core.judge import Judge, JudgeSettings, Phase, Verdict
@@ -75,6 +76,7 @@ class Fleet:
         self.streams = StreamTable(len(self.channels))
         self.windows = StreamWindows(len(self.channels), manifest.window, rules)
         self.normalizer = Normalizer(manifest.normalization, len(self.channels))
+        self.clocks = ClockOffsets()
         self.judge = Judge(judge)
         self.alerts = AlertBook()
         self.batch = MicroBatch(max_batch, max_delay_seconds)
@@ -102,6 +104,7 @@ class Fleet:
         number = self.streams.next_number
         self.windows.open_stream(number, lanes)
         self.normalizer.forget(number)
+        self.clocks.forget(number)
         self.judge.open_stream(number)
         self.streams.open(name, labels)  # last: from here on a scrape finds it
         self.changed.add(name)
@@ -118,6 +121,11 @@ class Fleet:
     def ingest(self, blocks: LaneBlocks, monotonic_seconds: float) -> None:
         """Write decoded blocks into the rings; windows that became complete wait for the scorer."""
         self.samples_received += len(blocks.values)
+        if blocks.timed:
+            ends = blocks.first_time_seconds + (blocks.length - 1) * self.manifest.sample_period_seconds
+            self.clocks.observe(
+                blocks.lane // len(self.channels), ends - blocks.arrival_seconds, blocks.arrival_seconds
+            )
         for windows in self.windows.feed(blocks, self.samples_discarded):
             self.batch.add(windows, monotonic_seconds)
 

@@ -146,6 +146,11 @@ class SampleGrid:
         self._heard[silent_so_far] = now_seconds
         return self._heard[lanes]
 
+    def excuse_leap(self, seconds: float, now_seconds: float) -> None:
+        """Our clock leapt by so much: what is remembered of arrivals leaps along, so that no stream seems silent."""
+        for arrivals in (self._heard, self._late_since, self._lag_since):
+            np.minimum(arrivals + seconds, now_seconds, out=arrivals)  # NaN stays NaN
+
     def place(  # noqa: PLR0915 - one fast path, easier to follow whole
         self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool
     ) -> Placement:

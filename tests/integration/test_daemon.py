@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.broker import Broker, Peer, wait_until
+from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
 from tests.daemon import BIN, RATE_HZ, Daemon, config_text, fit_model, running_daemon, wave
 
 pytestmark = pytest.mark.integration
@@ -136,6 +136,16 @@ def test_nan_is_withheld_and_never_shown_as_zero(daemon: Daemon, peer: Peer) -> 
     assert daemon.value("residuald_stream_quality", stream="north.press", quality="non_finite") == 1
     assert daemon.value("residuald_stream_state", stream="north.press", state="withheld") == 1
     assert daemon.value("residuald_window_score", stream="north.press", model="hum") is None
+
+
+def test_the_offset_of_a_devices_clock_is_shown(daemon: Daemon, peer: Peer) -> None:
+    payload = {"ts": time.time() - 20, "rows": wave(0, 10).tolist()}
+    peer.publish("plant/north/slow/hum", json.dumps(payload).encode(), qos=1)
+    name = "residuald_stream_clock_offset_seconds"
+    wait_until(lambda: daemon.value(name, stream="north.slow") is not None, "the offset")
+    offset = daemon.value(name, stream="north.slow")
+    assert offset is not None
+    assert -20 - PATIENCE_SECONDS < offset < -19
 
 
 def test_streams_beyond_the_limit_are_refused(tmp_path: Path, broker: Broker, peer: Peer, model: Path) -> None:
