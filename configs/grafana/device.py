@@ -78,13 +78,6 @@ def _numbers(board: build.Dashboard) -> None:
         ).unit("s")
     ).with_panel(
         number(
-            "Clock",
-            "How far the device's clock is ahead of ours, less the least delay of its messages.",
-            query(f"residuald_stream_clock_offset_seconds{{{HERE}}}"),
-            [(None, "orange"), (-60.0, "green"), (60.0, "orange")],
-        ).unit("s")
-    ).with_panel(
-        number(
             "Windows scored",
             "In the shown time range.",
             query(f"increase(residuald_windows_scored_total{{{HERE}}}[$__range])").instant(),
