@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help setup demo test check format bench models tools clean
+.PHONY: help setup demo test fuzz check format bench models tools clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,13 @@ tools:  ## the real peers of the tests, from Debian packages, when missing
 
 test: setup tools  ## all tests (ARGS="-k name" for some)
 	$(BIN)/pytest $(ARGS)
+
+fuzz: setup  ## every parser against a fuzzer (SECONDS=600 each; findings and what was learnt go to out/fuzz)
+	@for harness in $(basename $(notdir $(wildcard tests/fuzz/harness/*.py))); do \
+		mkdir -p out/fuzz/$$harness; \
+		$(BIN)/python -m tests.fuzz.fuzz $$harness -max_total_time=$(or $(SECONDS),600) \
+			-artifact_prefix=out/fuzz/$$harness- out/fuzz/$$harness || exit 1; \
+	done
 
 check: setup  ## lint, types, import rules
 	$(BIN)/ruff check .

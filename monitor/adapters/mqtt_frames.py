@@ -140,6 +140,8 @@ class FrameReader:
 
     def _pass(self, kind: int, data: bytes, position: int, start: int, stop: int) -> None:
         """Handle a packet that is no telemetry: PUBREL here, the others through `passed`."""
+        if kind & 0xF0 in {_PUBREL, _CONNACK} and stop - start < 2:  # else the next packet's bytes would count as its
+            raise FrameError("a packet is shorter than its fields")
         if kind & 0xF0 == _PUBREL:
             self._receipts.released(data[start] << 8 | data[start + 1])
             return

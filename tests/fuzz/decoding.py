@@ -1,0 +1,46 @@
+"""What holds for every decoder, checked on bytes of a fuzzer."""
+
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from monitor.core.blocks import Decoded
+from monitor.core.decode import decoder_for
+from monitor.core.formats import Format
+
+_SEPARATOR = b"\x00\xff\x00"  # between the payloads of one run
+_MAX_PAYLOAD_BYTES = 1000
+
+
+def check_decoder(settings: list[dict[str, Any]], data: bytes) -> None:
+    """Let the first byte choose settings and width, and decode the rest as payloads, together and alone."""
+    if not data:
+        return
+    chosen, channels = settings[data[0] % len(settings)], 1 + data[0] // 64
+    if chosen["kind"] == "number":
+        channels = 1
+    if "fields" in chosen:
+        channels = len(chosen["fields"])
+    decode = decoder_for(TypeAdapter[Any](Format).validate_python(chosen), channels, _MAX_PAYLOAD_BYTES).decode
+    payloads = data[1:].split(_SEPARATOR)
+    together = decode(payloads)
+    _check(together, len(payloads), channels)
+    alone = [decode([payload]) for payload in payloads]
+    assert together.refused == tuple((at, one.refused[0][1]) for at, one in enumerate(alone) if one.refused)
+    np.testing.assert_array_equal(together.values, np.concatenate([one.values for one in alone]))
+
+
+def _check(decoded: Decoded, payloads: int, channels: int) -> None:
+    refused = [index for index, _ in decoded.refused]
+    assert refused == sorted(set(refused))
+    assert sorted({*decoded.payload.tolist(), *refused}) == list(range(payloads))
+    assert not set(decoded.payload.tolist()) & set(refused)
+    assert decoded.values.shape == (decoded.length.sum(), channels)
+    assert decoded.values.dtype == np.float32
+    assert (decoded.length > 0).all()
+    # NaN: the payload carries no time; a time is one that can be computed with
+    assert not np.isinf(decoded.first_time_seconds).any()
+    for _, discard in decoded.refused:
+        assert len(discard.detail) <= 200
+        assert discard.detail.isprintable()

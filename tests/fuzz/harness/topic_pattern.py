@@ -1,0 +1,38 @@
+# A pattern is refused with ValueError or makes a filter whose topics match; no topic makes an unsafe stream name.
+"""Topic patterns, stream templates and the topics that they are matched with; a line each."""
+
+from monitor.core.discards import Discard
+from monitor.core.names import is_name
+from monitor.core.router import Route, Router
+from monitor.core.source import SourceSpec
+from monitor.core.topics import TopicPattern
+from tests.manifests import fleet_of, manifest_of
+
+
+def one(data: bytes) -> None:
+    text, template, *topics = (*data.decode("utf-8", "replace").split("\n", 12), "", "")
+    try:
+        pattern = TopicPattern.parse(text)
+        spec = SourceSpec(name="s", topic=text, stream=template or None, model="m", format={"kind": "csv"})
+    except ValueError:
+        return
+    assert len(pattern.levels) == len(pattern.subscription.split("/"))
+    fleet = fleet_of(manifest_of(("a", "b")))
+    router = Router((spec,), {"m": fleet}, max_streams=3)
+    filled = "/".join("a" if level is None else level for level in pattern.levels)
+    assert pattern.match(filled) is not None
+    for topic in (*topics, filled):
+        found = router.route(topic)
+        if isinstance(found, Route):
+            assert pattern.match(topic) is not None
+        else:
+            assert isinstance(found[1], Discard)
+            assert found[1].detail.isprintable()
+        assert router.route(topic) == found
+    assert len(fleet.streams) <= 3
+    for name in fleet.streams.number:
+        assert is_name(name)
+        # safe as a topic level, a label, a file name and in a line of a log
+        assert name.isprintable()
+        assert not set(name) & set('/+#\\"\0 {}')
+        assert name not in {".", ".."}
