@@ -168,7 +168,9 @@ def test_blocks_fed_in_one_call_give_the_windows_of_blocks_fed_one_by_one(calls:
         at_once = together.take(call)
         one_by_one = [batch for block in call for batch in apart.take([block])]
         assert by_stream(at_once) == by_stream(one_by_one)
-    assert together.discards == apart.discards
+    # how far back `late` is told from `duplicate` depends on what was cut meanwhile
+    assert together.discards[Reason.FUTURE] == apart.discards[Reason.FUTURE]
+    assert together.discards.total() == apart.discards.total()
     assert together.grid.restarts == apart.grid.restarts
 
 
