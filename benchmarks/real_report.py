@@ -117,7 +117,10 @@ def plot(data_set: DataSet, judged: Judged, detector: str, path: Path) -> None:
         at, 0, 1, where=judged.labels[shown] == 1, transform=axes.get_xaxis_transform(), color="tab:orange", alpha=0.25,
         step="mid", linewidth=0, label="labelled anomalous",
     )  # fmt: skip
-    axes.plot(at, judged.score[shown], linewidth=0.8, color="tab:blue", label="score")
+    # no line where the recording has a gap
+    gaps = np.flatnonzero(np.diff(at) > 1.5 * judged.window.stride * judged.sample_period_seconds) + 1
+    score = np.insert(judged.score[shown], gaps, np.nan)
+    axes.plot(np.insert(at, gaps, np.nan), score, linewidth=0.8, color="tab:blue", label="score")
     axes.axhline(1.0, color="black", linewidth=0.8, linestyle="--", label="threshold")
     for number, firing in enumerate(judged.firings):
         span = np.clip([firing.from_seconds - start, firing.until_seconds - start], at[0], at[-1])
@@ -125,6 +128,6 @@ def plot(data_set: DataSet, judged: Judged, detector: str, path: Path) -> None:
             axes.plot(span, [0.02, 0.02], transform=axes.get_xaxis_transform(), color="tab:red", linewidth=4,
                       label=None if number else "alert firing")  # fmt: skip
     axes.set(yscale="log", xlabel="seconds", ylabel="score", title=f"{data_set.title}: {judged.stream}, {detector}")
-    axes.legend(loc="upper right", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
