@@ -15,8 +15,8 @@ from monitor.core.names import is_name
 from monitor.core.source import SourceSpec
 from monitor.core.topics import CHANNEL, TopicPattern, fill_template
 
-# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, too many are
-# forgotten all at once, and long ones that are refused are not remembered at all.
+# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, too many
+# are forgotten all at once, and long ones that are refused are not remembered at all.
 _MAX_REMEMBERED = 10_000
 _MAX_REFUSED_LETTERS = 1024
 _MAX_LABEL_LETTERS = 128  # of a placeholder that is not part of the name; as many as a name may have
