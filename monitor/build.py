@@ -81,8 +81,9 @@ def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet
         window_length=manifest.window.length,
         max_gap_samples=manifest.window.max_gap_samples,
         jitter_samples=timing.jitter_samples,
-        # channels that come together cannot lag behind one another, and rings stay small
-        lateness_samples=0 if in_one_piece else round(timing.lateness_seconds / period),
+        # Channels that come together cannot lag behind one another, and rings stay small. Others lag by a message at
+        # times, however short the lateness and slow the sensor.
+        lateness_samples=0 if in_one_piece else max(round(timing.lateness_seconds / period), manifest.window.length),
         max_ahead_seconds=timing.max_ahead_seconds,
     )
     return Fleet(model.name, manifest, rules, model.judge, artifact.max_batch, config.scoring.max_delay_seconds)
