@@ -170,7 +170,8 @@ class TimingConfig(_Section):
     """A timestamp further ahead of its arrival than this is refused."""
 
     silent_after_seconds: Seconds = 30.0
-    """A stream that sends nothing for so long is silent."""
+    """A stream that sends nothing for so long, and for three sample periods, is silent. It must be longer than the time
+    between two messages."""
 
     expire_after_seconds: Seconds = 3600.0
     """A stream silent for so long is forgotten, and its metrics with it."""
