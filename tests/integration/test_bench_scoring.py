@@ -13,7 +13,7 @@ from benchmarks.workloads import W1
 
 pytestmark = pytest.mark.integration
 
-SMALL = replace(W1.parts[0], name="lab", window=40, stride=40, fit='family = "pca"\ncomponents = 8\n')
+SMALL = replace(W1.parts[0], name="lab", window=40, stride=40, fit='family = "dense"\nhidden = [16, 4]\n')
 
 
 @pytest.fixture(scope="module")
