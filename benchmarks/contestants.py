@@ -5,7 +5,6 @@ counted: a run in which anything is missing, refused or withheld is void.
 """
 
 import contextlib
-import math
 import os
 import selectors
 import subprocess
@@ -31,6 +30,7 @@ FEEDING_CORE, MEASURED_CORE = CORES[0], CORES[-1]
 DRAIN, COUNT, OBVIOUS, DAEMON = "D (wire)", "R (paho)", "obvious script", "residuald"
 
 READY_SECONDS = 60.0
+FINISH_SECONDS = 300.0  # what a reader may take for everything
 STALLED_SECONDS = 15.0  # nothing more was counted for so long: it will never come
 _LOOK_SECONDS = 0.02
 
@@ -147,7 +147,7 @@ class Reader(Contestant):
 
     def finish(self, expected: Expected) -> Finish:
         """Wait for its word."""
-        word = self._line(READY_SECONDS)
+        word = self._line(FINISH_SECONDS)
         if word is None or not word.startswith("done "):
             return Finish(time.monotonic(), 0, 0, (f"{self.name}: not everything came",))
         return Finish(float(word.removeprefix("done ")), expected.messages, 0)
@@ -265,14 +265,20 @@ def daemon_config(port: int, http_port: int, workload: Workload, max_inbox_messa
 
 
 def scrape(url: str, names: tuple[str, ...]) -> dict[str, float]:
-    """The sum over all series of each metric; 0 where there is none."""
-    totals = dict.fromkeys(names, 0.0)
+    """Ask for metrics; see `totals`."""
     with urllib.request.urlopen(url, timeout=READY_SECONDS) as response:
-        for line in response.read().decode().splitlines():
-            name = line[: min(at for at in (line.find("{"), line.find(" "), math.inf) if at >= 0)] if line else ""
-            if name in totals:
-                totals[name] += float(line.rsplit(" ", 1)[1])
-    return totals
+        return totals(response.read().decode(), names)
+
+
+def totals(exposition: str, names: tuple[str, ...]) -> dict[str, float]:
+    """The sum over all series of each metric in Prometheus' text format; 0 where there is none."""
+    sums = dict.fromkeys(names, 0.0)
+    for line in exposition.splitlines():
+        series, _, value = line.rpartition(" ")
+        name = series.partition("{")[0]
+        if name in sums:
+            sums[name] += float(value)
+    return sums
 
 
 @contextlib.contextmanager

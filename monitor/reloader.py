@@ -42,7 +42,7 @@ class Reloader:
 
     def __init__(self, path: Path, setup: Setup, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._path = path
-        self._config = setup.config
+        self._setup = setup
         self._monotonic = monotonic
         self._requested = False
         self._attempt: _Attempt | None = None
@@ -80,7 +80,10 @@ class Reloader:
 
     def _load(self, attempt: _Attempt) -> None:
         try:
-            attempt.outcome = load_setup(self._path) if attempt.everything else equip(self._config, self._path)
+            if attempt.everything:
+                attempt.outcome = load_setup(self._path, self._setup)
+            else:
+                attempt.outcome = equip(self._setup.config, self._path, self._setup)
         except ConfigError as error:
             attempt.outcome = error
         except Exception as error:
@@ -100,8 +103,8 @@ class Reloader:
         self._attempt = None
         self._tried = attempt.read
         if isinstance(outcome, Setup):
-            self._config, self._watches_config = outcome.config, False
-            watched = {str(file) for file in _files(model.path for model in self._config.model)}
+            self._setup, self._watches_config = outcome, False
+            watched = {str(file) for file in _files(model.path for model in self._setup.config.model)}
             self._tried = frozenset(entry for entry in attempt.read if entry[0] in watched)
         elif attempt.everything:
             self._watches_config = True
@@ -109,7 +112,7 @@ class Reloader:
         return outcome
 
     def _look(self, *, everything: bool) -> _Fingerprint:
-        folders = [model.path for model in self._config.model]
+        folders = [model.path for model in self._setup.config.model]
         if everything:
             folders += [model.path for model in sound_models(self._path).values()]
         return _fingerprint([*([self._path] if everything else []), *_files(folders)])

@@ -51,6 +51,17 @@ def resolve_artifact(path: Path) -> Path:
         ) from None
 
 
+def is_current(artifact: Artifact, path: Path, trust: Trust) -> bool:
+    """Whether an artifact is still what lies at `path`, a file or a model's folder, and still trusted.
+
+    Raises:
+        ArtifactError: there is nothing, or it is not signed as it must be.
+
+    """
+    file = resolve_artifact(path)
+    return file == artifact.path and hashlib.sha256(_read(file, trust)).hexdigest() == artifact.sha256
+
+
 def load_artifact(
     path: Path,
     scoring: ScoringConfig | None = None,
@@ -70,10 +81,7 @@ def load_artifact(
     scoring = scoring or ScoringConfig()
     trust = trust or Trust(ArtifactsConfig())
     file = resolve_artifact(path)
-    try:
-        data = trust.read(file)
-    except OSError as error:
-        raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
+    data = _read(file, trust)
     text, scorer = _open(file, data, scoring, trust)
     try:
         manifest = parse_manifest(text)
@@ -86,6 +94,13 @@ def load_artifact(
     else:
         warm_up(scorer, *golden, size=max_batch)
     return Artifact(file, hashlib.sha256(data).hexdigest(), manifest, scorer, max_batch)
+
+
+def _read(file: Path, trust: Trust) -> bytes:
+    try:
+        return trust.read(file)
+    except OSError as error:
+        raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _open(file: Path, data: bytes, scoring: ScoringConfig, trust: Trust) -> tuple[str, Scorer]:

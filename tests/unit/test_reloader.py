@@ -159,8 +159,8 @@ def test_what_changes_while_it_loads_is_loaded_afterwards(
 ) -> None:
     loaded, go_on = threading.Event(), threading.Event()
 
-    def slowly(path: Path) -> Setup:
-        setup = load_setup(path)
+    def slowly(path: Path, before: Setup) -> Setup:
+        setup = load_setup(path, before)
         loaded.set()
         go_on.wait()
         return setup
@@ -185,7 +185,7 @@ def test_a_model_that_hangs_while_it_loads_is_given_up_and_the_next_one_taken(
     clock = [0.0]
     hung = threading.Event()
     reloader = Reloader(folder / "monitor.toml", load_setup(folder / "monitor.toml"), lambda: clock[0])
-    monkeypatch.setattr(reloader_module, "load_setup", lambda _path: hung.wait())
+    monkeypatch.setattr(reloader_module, "load_setup", lambda _path, _before: hung.wait())
     reloader.request()
     assert reloader.poll() is None
     clock[0] = 119.0
@@ -204,7 +204,7 @@ def test_a_model_that_hangs_while_it_loads_is_given_up_and_the_next_one_taken(
 def test_an_unexpected_error_while_loading_is_an_outcome_too(
     reloader: Reloader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_path: Path) -> Setup:
+    def fail(_path: Path, _before: Setup) -> Setup:
         raise ZeroDivisionError("odd")
 
     monkeypatch.setattr(reloader_module, "load_setup", fail)

@@ -1,5 +1,6 @@
 """The models that ship beside the configurations: whole, small, and able to tell what the simulators do to a device."""
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,3 +86,10 @@ def test_most_windows_with_a_fault_do(kind: str, fault: str, artifacts: dict[str
     before, after = anomalous(artifacts[kind], simulator(KINDS[kind], 1, [suffered]))
     assert before < 0.05
     assert after > 0.5
+
+
+def test_it_names_no_folder_of_the_machine_that_made_it(name: str) -> None:
+    with zipfile.ZipFile(MODELS / name / "current") as archive:
+        text = b"".join(archive.read(record) for record in archive.namelist())
+    assert b"site-packages" not in text
+    assert str(MODELS.parents[1]).encode() not in text
