@@ -154,7 +154,7 @@ def test_every_page_asks_for_a_user(serve: Serve, path: str) -> None:
         {"Authorization": f"Bearer {HASH}"},
         {"Authorization": "Basic " + base64.b64encode(f"prometheus:{HASH}".encode()).decode()},
     ],
-    ids=lambda headers: headers["Authorization"][:20],
+    ids=range(12),
 )
 def test_anything_but_the_right_password_is_refused(serve: Serve, headers: dict[str, str]) -> None:
     server = serve(basic_auth_users={"prometheus": HASH})
