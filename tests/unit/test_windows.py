@@ -140,6 +140,13 @@ def test_filled_gaps_are_forgotten_even_while_a_dead_channel_keeps_windows_from_
     assert windows.grid.filled.count(0, 0, 2000) <= 20
 
 
+def test_filled_gaps_are_forgotten_even_while_long_ones_keep_windows_from_being_cut() -> None:
+    windows = stream_windows(spec(8, 8))
+    for at in range(0, 5000, 10):  # two samples with a short gap between them, then a long one
+        run(windows, blocks((0, at * PERIOD, ramp(0, 1)), (0, (at + 2) * PERIOD, ramp(0, 1))))
+    assert windows.grid.filled.count(0, 0, 10_000) <= 1
+
+
 def test_a_long_gap_clears_the_window() -> None:
     batch, _ = run(stream_windows(spec(4, 4)), blocks((0, 0.0, ramp(0, 3)), (0, 6 * PERIOD, ramp(6, 5))))
     assert batch is not None
