@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from monitor.config import (
     Config,
     HttpConfig,
+    JournalConfig,
     LimitsConfig,
     LogConfig,
     ModelConfig,
@@ -72,6 +73,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[scoring]", ScoringConfig),
     ("[timing]", TimingConfig),
     ("[limits]", LimitsConfig),
+    ("[journal]", JournalConfig),
     ("[http]", HttpConfig),
     ("[log]", LogConfig),
 )

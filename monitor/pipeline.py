@@ -198,7 +198,7 @@ class Pipeline:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from what another pipeline of the same settings gave; streams report their states anew.
+        """Go on from what another pipeline of the same settings gave.
 
         Raises:
             StateError: an artifact cuts other windows; nothing was changed.
@@ -213,10 +213,10 @@ class Pipeline:
         self.router.restore(state["router"])
         self.tally.restore(state["tally"])
 
-    def excuse_silence(self, until_seconds: float) -> None:
-        """Nobody listened till then (wall clock): no stream counts as silent for what was not heard before."""
+    def resume(self, now_seconds: float) -> None:
+        """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
         for fleet in self.fleets.values():
-            fleet.windows.grid.excuse_silence(until_seconds)
+            fleet.resume(now_seconds)
 
     @property
     def open_alerts(self) -> set[str]:

@@ -124,6 +124,10 @@ class Fleet:
         self.samples_discarded = Counter({Reason(name): count for name, count in state["samples_discarded"].items()})
         self.windows_withheld = Counter(state["windows_withheld"])
         self.streams.restore(state["streams"])
+
+    def resume(self, now_seconds: float) -> None:
+        """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
+        self.windows.grid.excuse_silence(now_seconds)
         self.changed = set(self.streams.number)
 
     def fits(self, manifest: Manifest) -> bool:

@@ -104,10 +104,11 @@ def test_a_walk_interrupted_anywhere_comes_to_the_same_windows_alerts_and_counts
 SENT = [("a/one", 9, 3.0, 0)] * 6
 
 
-def test_a_restored_pipeline_reports_the_state_of_every_stream_anew() -> None:
+def test_a_pipeline_that_goes_on_reports_the_state_of_every_stream_anew() -> None:
     _, before = walk(pipeline_of(), SENT, None, "fixed")
     after = pipeline_of()
     after.restore(before.snapshot())
+    after.resume(START)
     step = after.step([], Moment(START, 0.0))
     assert [report.topic for report in step.reports] == ["one/state"]
 
@@ -116,9 +117,9 @@ def test_who_was_away_does_not_take_a_stream_for_silent_or_gone() -> None:
     _, before = walk(pipeline_of(), SENT, None, "fixed")
     after = pipeline_of()
     after.restore(before.snapshot())
-    after.step([], Moment(START, 0.0))
     back = START + 1000
-    after.excuse_silence(back)
+    after.resume(back)
+    after.step([], Moment(START, 0.0))
     assert after.housekeep(Moment(back + 4, 0.0)).reports == ()
     assert [r.topic for r in after.housekeep(Moment(back + 6, 0.0)).reports] == ["one/state"]
     assert len(after.fleets["m"].streams) == 1
