@@ -24,6 +24,8 @@ sample_rate_hz = {rate!r}
 [model]
 {fit}[training]
 max_epochs = 60
+[export]
+onnx = true
 """
 
 

@@ -5,7 +5,6 @@ counted: a run in which anything is missing, refused or withheld is void.
 """
 
 import contextlib
-import math
 import os
 import selectors
 import subprocess
@@ -162,7 +161,7 @@ class Counting(Contestant):
 
     def __init__(self, name: str, command: list[str | Path], log: Path, http_port: int) -> None:
         super().__init__(name, command, log)
-        self._metrics_url = f"http://127.0.0.1:{http_port}/metrics"
+        self.metrics_url = f"http://127.0.0.1:{http_port}/metrics"
 
     def finish(self, expected: Expected) -> Finish:
         """Ask until all is counted, or nothing more comes."""
@@ -188,7 +187,7 @@ class Counting(Contestant):
         began = moved = time.monotonic()
         before = -1.0
         while True:
-            seen = scrape(self._metrics_url, (self.messages_metric, self.windows_metric, *self.losses))
+            seen = scrape(self.metrics_url, (self.messages_metric, self.windows_metric, *self.losses))
             now = time.monotonic()
             come, scored = seen[self.messages_metric], seen[self.windows_metric]
             if come >= messages and scored >= windows:
@@ -218,17 +217,20 @@ class ObviousScript(Counting):
 
 
 class Daemon(Counting):
-    """`residuald run`. max_inbox_messages: room for everything, or a flood at QoS 0 would be thinned out."""
+    """`residuald run`. max_inbox_messages: room for everything, or a flood at QoS 0 would be thinned out.
+
+    more: what is added to its configuration; it stands below the last `[[model]]`.
+    """
 
     mqtt5 = True
     messages_metric = "residuald_messages_received_total"
     windows_metric = "residuald_windows_scored_total"
     losses = _DAEMON_LOSSES
 
-    def __init__(self, port: int, workload: Workload, max_inbox_messages: int, folder: Path) -> None:
+    def __init__(self, port: int, workload: Workload, max_inbox_messages: int, folder: Path, more: str = "") -> None:
         http_port = free_port()
         config = folder / "residuald.toml"
-        config.write_text(daemon_config(port, http_port, workload, max_inbox_messages))
+        config.write_text(daemon_config(port, http_port, workload, max_inbox_messages) + more)
         self._ready_url = f"http://127.0.0.1:{http_port}/readyz"
         command: list[str | Path] = [Path(sys.executable).with_name("residuald"), "run", "--config", config]
         super().__init__(DAEMON, command, folder / "residuald.log", http_port)
@@ -262,14 +264,20 @@ def daemon_config(port: int, http_port: int, workload: Workload, max_inbox_messa
 
 
 def scrape(url: str, names: tuple[str, ...]) -> dict[str, float]:
-    """The sum over all series of each metric; 0 where there is none."""
-    totals = dict.fromkeys(names, 0.0)
+    """Ask for metrics; see `totals`."""
     with urllib.request.urlopen(url, timeout=READY_SECONDS) as response:
-        for line in response.read().decode().splitlines():
-            name = line[: min(at for at in (line.find("{"), line.find(" "), math.inf) if at >= 0)] if line else ""
-            if name in totals:
-                totals[name] += float(line.rsplit(" ", 1)[1])
-    return totals
+        return totals(response.read().decode(), names)
+
+
+def totals(exposition: str, names: tuple[str, ...]) -> dict[str, float]:
+    """The sum over all series of each metric in Prometheus' text format; 0 where there is none."""
+    sums = dict.fromkeys(names, 0.0)
+    for line in exposition.splitlines():
+        series, _, value = line.rpartition(" ")
+        name = series.partition("{")[0]
+        if name in sums:
+            sums[name] += float(value)
+    return sums
 
 
 @contextlib.contextmanager

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 Payload = Literal["json", "binary", "number"]
 
 HARMONICS = 4
-CYCLES_PER_WINDOW = 1.5
+# No simple fraction: windows that follow one another must begin in ever other phases, or a model learns but a few. After
+# `CYCLE_WINDOWS` it starts over.
+CYCLES_PER_WINDOW = 1.62
+CYCLE_WINDOWS = 50
 NOISE = 0.05  # standard deviation; the harmonics have amplitudes around 1
 JSON_DECIMALS = 4
 
@@ -71,8 +74,8 @@ class Telemetry:
         return tuple(f"c{channel:02}" for channel in range(self.channels))
 
     def topics(self) -> list[str]:
-        """The topic of each lane, stream by stream."""
-        devices = [f"{self.name}/d{stream:04}" for stream in range(self.streams)]
+        """The topic of each lane, stream by stream. Devices of two kinds are named apart: they share no stream."""
+        devices = [f"{self.name}/{self.name[0]}{stream:04}" for stream in range(self.streams)]
         if self.payload == "number":
             return [f"{device}/{channel}" for device in devices for channel in self.channel_names]
         return devices
@@ -81,7 +84,7 @@ class Telemetry:
         """How many windows a gapless stream of so many samples gives."""
         return max(0, (samples - self.window) // self.stride + 1)
 
-    def signals(self, streams: int, samples: int, seed: int) -> NDArray[np.float32]:
+    def signals(self, streams: int, samples: int, seed: int, noise: float = NOISE) -> NDArray[np.float32]:
         """Telemetry of so many devices: float32 [S, n, C]. What channels have in common does not depend on `seed`."""
         physics = np.random.default_rng([self.channels, self.window])
         amplitude = physics.normal(1.0, 0.3, (self.channels, HARMONICS)) / np.arange(1, HARMONICS + 1)
@@ -89,7 +92,7 @@ class Telemetry:
         rng = np.random.default_rng([self.channels, self.window, seed])
         begins = rng.uniform(0.0, 2 * np.pi, (streams, 1))
         angle = begins + np.arange(samples) * (2 * np.pi * CYCLES_PER_WINDOW / self.window)  # [S, n]
-        values = rng.normal(0.0, NOISE, (streams, samples, self.channels)).astype(np.float32)
+        values = rng.normal(0.0, noise, (streams, samples, self.channels)).astype(np.float32)
         for channel in range(self.channels):
             for harmonic in range(HARMONICS):
                 wave = np.sin((harmonic + 1) * angle + phase[channel, harmonic])

@@ -112,9 +112,10 @@ class App:
         """Score what came, tell what there is to tell, and leave."""
         self._notifier.stopping()
         self.link.stop_receiving()
-        messages = self.inbox.take(0.0)
-        self._publish(self.pipeline.step(messages, Moment(time.time(), time.monotonic()), everything=True))
-        self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
+        while messages := self.inbox.take(0.0):
+            self._publish(self.pipeline.step(messages, Moment(time.time(), time.monotonic())))
+            self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
+        self._publish(self.pipeline.step([], Moment(time.time(), time.monotonic()), everything=True))
         self.link.stop(_STOP_SECONDS)
 
     # --- set-up and reload

@@ -7,7 +7,7 @@ feeds it recordings; both get the same answers.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from monitor.core.alerts import AlertStep
 from monitor.core.blocks import Decoder, Message
 from monitor.core.decode import decoder_for
 from monitor.core.discards import Discard, Reason
-from monitor.core.fleet import Concluded, Fleet
+from monitor.core.fleet import Concluded, Fleet, Prepared
 from monitor.core.formats import CsvFormat, JsonFormat
 from monitor.core.histogram import Histogram
 from monitor.core.manifest import Manifest
@@ -164,17 +164,16 @@ class Pipeline:
 
     def housekeep(self, now: Moment) -> Step:
         """Find silent streams and forget the long gone ones. Call it about once a second."""
-        reports: list[Report] = []
-        for fleet in self.fleets.values():
-            fleet.mark_silent(now.wall_seconds, self.settings.silent_after_seconds)
-            for name in fleet.gone(now.wall_seconds, self.settings.expire_after_seconds):
-                step = fleet.close_stream(name)
-                self.router.forget(name)
-                if step is not None:
-                    self._count_step(step)
-                    reports.append(alert_report(step, fleet))
-                reports.append(gone_report(name))
-        return Step((), (*reports, *self._state_reports()))
+        settings, wall = self.settings, now.wall_seconds
+        gone = [(fleet, fleet.gone(wall, settings.expire_after_seconds)) for fleet in self.fleets.values()]
+        # a window of a stream that is forgotten would have nobody to belong to
+        last = self.score(now, everything=True) if any(names for _, names in gone) else Step((), ())
+        reports = list(last.reports)
+        for fleet, names in gone:
+            for name in names:
+                reports += self._forget(fleet, name)
+            fleet.mark_silent(wall, settings.silent_after_seconds)
+        return Step(last.concluded, (*reports, *self._state_reports()))
 
     def adopt(self, fitted: Mapping[str, Fitted]) -> bool:
         """Score with other artifacts from now on, keeping rings and alerts.
@@ -224,15 +223,18 @@ class Pipeline:
         return set().union(*(fleet.alerts.open_ids for fleet in self.fleets.values()))
 
     def retire(self) -> Step:
-        """Resolve every open alert: this pipeline is about to be replaced by another."""
-        reports: list[Report] = []
-        for fleet in self.fleets.values():
-            for name in list(fleet.streams.number):
-                step = fleet.alerts.close(name)
-                if step is not None:
-                    self._count_step(step)
-                    reports.append(alert_report(step, fleet))
-        return Step((), tuple(reports))
+        """Forget every stream: this pipeline is about to be replaced by another."""
+        streams = [(fleet, name) for fleet in self.fleets.values() for name in fleet.streams.number]
+        return Step((), tuple(report for fleet, name in streams for report in self._forget(fleet, name)))
+
+    def _forget(self, fleet: Fleet, name: str) -> Iterator[Report]:
+        """Forget a stream: its alert is resolved, and its retained state cleared."""
+        step = fleet.close_stream(name)
+        self.router.forget(name)
+        if step is not None:
+            self._count_step(step)
+            yield alert_report(step, fleet)
+        yield gone_report(name)
 
     def _sorted_by_source(self, messages: list[Message]) -> dict[int, list[tuple[Message, Route]]]:
         sorted_: dict[int, list[tuple[Message, Route]]] = {}
@@ -280,23 +282,23 @@ class Pipeline:
 
     def _score_batch(self, name: str, fleet: Fleet, windows: WindowBatch, now: Moment) -> Concluded:
         prepared = fleet.prepare(windows)
-        judged = prepared.judged
-        started = self._clock()
-        if judged.all():
-            scores = self._scorers[name].score(windows.values, prepared.centre, prepared.scale)
-        elif judged.any():
-            scores = self._scorers[name].score(windows.values[judged], prepared.centre[judged], prepared.scale[judged])
-        else:
-            scores = _nothing(len(fleet.channels))
-        ended = self._clock()
-        self.tally.inference_seconds[name].observe(np.array([ended - started]))
-        self.tally.batch_windows[name].observe(np.array([float(len(windows))]))
+        scores = self._scores(name, prepared) if prepared.judged.any() else _nothing(len(fleet.channels))
         done = fleet.conclude(prepared, scores)
-        waited = now.wall_seconds + (ended - now.monotonic_seconds) - windows.arrival_seconds
+        waited = now.wall_seconds + (self._clock() - now.monotonic_seconds) - windows.arrival_seconds
         self.tally.end_to_end_seconds.observe(np.maximum(waited, 0.0))
         for _, step in done.steps:
             self._count_step(step)
         return done
+
+    def _scores(self, name: str, prepared: Prepared) -> ScoreBatch:
+        windows, centre, scale, judged = prepared.windows.values, prepared.centre, prepared.scale, prepared.judged
+        if not judged.all():
+            windows, centre, scale = windows[judged], centre[judged], scale[judged]
+        started = self._clock()
+        scores = self._scorers[name].score(windows, centre, scale)
+        self.tally.inference_seconds[name].observe(np.array([self._clock() - started]))
+        self.tally.batch_windows[name].observe(np.array([float(len(windows))]))
+        return scores
 
     def _count_step(self, step: AlertStep) -> None:
         self.tally.alert_steps[step.phase] += 1

@@ -149,7 +149,7 @@ def _record(
                 broker = "" if link.connected else f"; no broker: {link.last_error}"
                 line.update(f"recording: {recorder.messages} messages, {recorder.bytes / 1e6:.1f} MB{broker}")
         link.stop_receiving()
-        if not recorder.full:
+        while inbox.messages and not recorder.full:
             _move(recorder, link, inbox, 0.0)
     finally:
         link.stop(_STOP_SECONDS)

@@ -298,7 +298,7 @@ class SampleGrid:
         fill = 0 if new_run else slot - head
         if new_run:
             self.run_start[stream] = max(self.run_start[stream], slot)
-            self.filled.clear(stream)
+            self.filled.forget(stream, int(self.run_start[stream]))
         elif fill:
             self.filled.add(stream, slot - fill, slot)
         self._set_clock(lane, block, slot - skip)

@@ -72,7 +72,8 @@ class NormalizationSpec(_Part):
 
     @model_validator(mode="after")
     def _fixed_has_numbers(self) -> "NormalizationSpec":
-        if (self.kind == "fixed") != (self.centre is not None and self.scale is not None):
+        fixed = self.kind == "fixed"
+        if any((numbers is not None) != fixed for numbers in (self.centre, self.scale)):
             raise ValueError("`centre` and `scale` belong to kind `fixed`, and only to it")
         return self
 

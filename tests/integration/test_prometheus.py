@@ -118,28 +118,34 @@ def test_a_fault_becomes_an_alert_of_that_motor_alone(prometheus: Prometheus) ->
     states = [rule["health"] for group in prometheus.get("/api/v1/rules")["groups"] for rule in group["rules"]]
     assert len(states) > 10
     assert set(states) <= {"ok", "unknown"}  # unknown: not evaluated yet
-    assert_panels_show_it(prometheus)
+    # rates need a few scrapes
+    wait_until(lambda: empty_panels(panels(prometheus)) <= EMPTY_IN_PERFECT_ORDER, "every panel shows something")
+    found = panels(prometheus)
+    assert found["residuald-device State A"][0]["value"][1] == "4"  # `firing` among the states of the panels
+    assert [row["metric"]["stream"] for row in found["residuald-fleet Streams that fired A"]] == [FAULTY]
+    assert {row["metric"]["stream"] for row in found["residuald-fleet All streams state"]} == {FAULTY, HEALTHY}
+    assert len(found["residuald-device Share of the error A"]) == 5
 
 
-def assert_panels_show_it(prometheus: Prometheus) -> None:
-    """Every panel's queries are accepted; those about the faulty motor find it."""
-    values = {"$__rate_interval": "5s", "$__range": "1m", "$instance": ".*", "$model": ".*", "$stream": FAULTY}
+EMPTY_IN_PERFECT_ORDER = {f"residuald-fleet Discarded by reason {ref}" for ref in "ABC"} | {
+    "residuald-fleet Windows withheld by reason A"
+}
+
+
+def panels(prometheus: Prometheus) -> dict[str, list[dict[str, Any]]]:
+    """What the queries of every panel find about the faulty motor."""
+    values = {"$__rate_interval": "10s", "$__range": "1m", "$instance": ".*", "$model": ".*", "$stream": FAULTY}
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((CONFIGS / "grafana" / "dashboards").glob("*.json")):
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel.get("targets", ()):
                 expression = re.sub(r"\$\w+", lambda name: values[name[0]], target["expr"])
                 found[f"{path.stem} {panel['title']} {target['refId']}"] = prometheus.query(expression)
-    firing = "4"  # the number of `firing` among the states of the panels
-    assert found["residuald-device State A"][0]["value"][1] == firing
-    assert [row["metric"]["stream"] for row in found["residuald-fleet Streams that fired A"]] == [FAULTY]
-    assert {row["metric"]["stream"] for row in found["residuald-fleet All streams state"]} == {FAULTY, HEALTHY}
-    assert len(found["residuald-device Share of the error A"]) == 5
-    # only a fleet in perfect order leaves these panels empty
-    empty = {name for name, rows in found.items() if not rows}
-    assert empty <= {f"residuald-fleet Discarded by reason {ref}" for ref in "ABC"} | {
-        "residuald-fleet Windows withheld by reason A"
-    }
+    return found
+
+
+def empty_panels(found: dict[str, list[dict[str, Any]]]) -> set[str]:
+    return {name for name, rows in found.items() if not rows}
 
 
 def test_a_daemon_that_is_gone_is_noticed(prometheus: Prometheus, daemon: Daemon) -> None:

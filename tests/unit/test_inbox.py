@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.adapters.inbox import Inbox
+from monitor.adapters.inbox import TAKE_BYTES, TAKE_MESSAGES, Inbox
 from monitor.core.blocks import Message
 
 
@@ -28,6 +28,34 @@ def test_everything_that_waits_is_taken_in_order() -> None:
     assert (inbox.messages, inbox.bytes) == (3, 6)
     assert payloads(inbox.take(0.0)) == [b"1", b"22", b"333"]
     assert (inbox.messages, inbox.bytes) == (0, 0)
+
+
+def test_a_backlog_is_taken_in_pieces_and_in_order() -> None:
+    inbox = Inbox(10 * TAKE_MESSAGES, 10 * TAKE_BYTES)
+    sent = [unconfirmed(b"%d" % number) for number in range(2 * TAKE_MESSAGES + 1)]
+    inbox.extend(sent)
+    pieces = [inbox.take(0.0) for _ in range(4)]
+    assert [len(piece) for piece in pieces] == [TAKE_MESSAGES, TAKE_MESSAGES, 1, 0]
+    assert [message for piece in pieces for message in piece] == sent
+    assert (inbox.messages, inbox.bytes) == (0, 0)
+
+
+def test_a_piece_ends_with_the_message_that_makes_it_large() -> None:
+    inbox = Inbox(10, 10 * TAKE_BYTES)
+    inbox.extend([unconfirmed(bytes(TAKE_BYTES - 1)), unconfirmed(bytes(TAKE_BYTES)), unconfirmed(b"x")])
+    assert [len(inbox.take(0.0)) for _ in range(3)] == [2, 1, 0]
+
+
+def test_room_is_announced_only_once_enough_was_taken() -> None:
+    inbox = Inbox(2 * TAKE_MESSAGES, 10 * TAKE_BYTES)
+    announced: list[int] = []
+    inbox.call_on_room(lambda: announced.append(inbox.messages))
+    inbox.extend([confirmed(b"x")] * (3 * TAKE_MESSAGES))
+    assert not inbox.has_room()
+    inbox.take(0.0)
+    assert announced == []
+    inbox.take(0.0)
+    assert announced == [TAKE_MESSAGES]
 
 
 def test_an_empty_inbox_gives_nothing_after_the_timeout() -> None:

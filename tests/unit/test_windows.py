@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def spec(length: int = 8, stride: int = 4, max_gap_samples: int = 2) -> WindowSp
 
 
 def stream_windows(
-    window: WindowSpec, channels: int = 1, lanes: list[list[int]] | None = None, **rules: float
+    window: WindowSpec, channels: int = 1, lanes: list[list[int]] | None = None, **rules: Any
 ) -> StreamWindows:
     made = StreamWindows(channels, window, GridRules(PERIOD, window.length, window.max_gap_samples, **rules))
     made.open_stream(0, lanes or [list(range(channels))])
