@@ -8,10 +8,13 @@ Everything that judges runs in one thread, `App.run`. It alone feeds the watchdo
 """
 
 import gc
+import hashlib
+import json
+import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,19 +24,24 @@ import structlog
 from monitor.adapters.artifact import Artifact
 from monitor.adapters.http import HttpServer
 from monitor.adapters.inbox import Inbox
+from monitor.adapters.journal import AlertKey
 from monitor.adapters.metrics import registry_of
 from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.notify import Notifier
 from monitor.build import Setup, build_pipeline, load_setup
-from monitor.config import Config
+from monitor.config import STATE_DIRECTORY, Config
+from monitor.core.blocks import Message
 from monitor.core.discards import Discard
 from monitor.core.judge import Phase
+from monitor.core.reports import Report, journal_report
 from monitor.core.topics import TopicPattern
 from monitor.errors import ConfigError
+from monitor.keeper import Keeper
 from monitor.pipeline import Moment, Pipeline, Step
 
 log = structlog.get_logger()
 
+_CONFIRMATION_SECONDS = 0.02  # likewise while the broker owes us the confirmation of an alert
 _IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing waits
 _HOUSEKEEPING_SECONDS = 1.0
 _STOP_SECONDS = 4.0  # of the 5 that a stop may take, what the broker may use
@@ -46,6 +54,7 @@ class App:
     pipeline: Pipeline
     inbox: Inbox
     link: MqttLink
+    keeper: Keeper | None
 
     def __init__(self, config_path: Path, setup: Setup, notifier: Notifier) -> None:
         self.started_seconds = time.time()
@@ -58,6 +67,7 @@ class App:
         self._reload_wanted = threading.Event()
         self._moved_monotonic = time.monotonic()
         self._next_housekeeping = 0.0
+        self._journal_told: bytes | None = None
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT.
@@ -88,14 +98,14 @@ class App:
 
     def _turn(self) -> None:
         waited = self.pipeline.deadline_seconds - time.monotonic()
-        messages = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
+        confirming = self.keeper is not None and self.keeper.waits_for_confirmation and self.link.connected
+        messages = self.inbox.take(min(max(waited, 0.0), _CONFIRMATION_SECONDS if confirming else _IDLE_SECONDS))
         now = Moment(time.time(), time.monotonic())
-        self._publish(self.pipeline.step(messages, now))
-        self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
+        self._walk(messages, now)
         self._moved_monotonic = now.monotonic_seconds
         if now.monotonic_seconds >= self._next_housekeeping:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
-            self._publish(self.pipeline.housekeep(now))
+            self._keep_house(now)
             if self._reload_wanted.is_set():
                 self._reload_wanted.clear()
                 self._reload(now)
@@ -103,20 +113,56 @@ class App:
             if self._network_moves():
                 self._notifier.watchdog()
 
-    def _publish(self, step: Step) -> None:
+    def _walk(self, messages: list[Message], now: Moment, *, everything: bool = False) -> None:
+        """One step, in this order: score, keep, publish, acknowledge. What dies in between is done again."""
+        step = self.pipeline.step(messages, now, everything=everything)
+        owed = [message for message in messages if message.receipt is not None]
+        self._publish(step.reports, self._keep(owed, step, now))
+        self.link.acknowledge(message.receipt for message in owed if message.receipt is not None)
+
+    def _keep(self, owed: list[Message], step: Step, now: Moment) -> Collection[AlertKey]:
+        """Make a step safe; the alert steps in it that need not be said again."""
+        if self.keeper is None:
+            return ()
+        self.keeper.confirm(self.link.take_confirmed())
+        return self.keeper.keep(owed, step, now)
+
+    def _publish(self, reports: Iterable[Report], said: Collection[AlertKey] = ()) -> None:
         base = self._setup.config.mqtt.base_topic
-        for report in step.reports:
-            self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain)
+        for report in reports:
+            if report.alert not in said:
+                self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain, report.alert)
+
+    def _keep_house(self, now: Moment) -> None:
+        step, keeper = self.pipeline.housekeep(now), self.keeper
+        if keeper is None:
+            self._publish(step.reports)
+            return
+        self._publish(step.reports, keeper.keep_housekeeping(step, now))
+        keeper.settle_writing(self.pipeline)
+        if keeper.is_due(now.monotonic_seconds):
+            self._walk([], now, everything=True)
+            keeper.checkpoint(self.pipeline, now)
+        told = journal_report(keeper.trouble, keeper.moved_aside)
+        if told.payload != self._journal_told:
+            self._journal_told = told.payload
+            self._publish([told])
 
     def _drain(self) -> None:
         """Score what came, tell what there is to tell, and leave."""
         self._notifier.stopping()
         self.link.stop_receiving()
-        while messages := self.inbox.take(0.0):
-            self._publish(self.pipeline.step(messages, Moment(time.time(), time.monotonic())))
-            self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
-        self._publish(self.pipeline.step([], Moment(time.time(), time.monotonic()), everything=True))
+        self._empty_inbox()
         self.link.stop(_STOP_SECONDS)
+        if self.keeper is not None:
+            now = Moment(time.time(), time.monotonic())
+            self._keep([], Step((), ()), now)
+            self.keeper.close(self.pipeline, now)
+
+    def _empty_inbox(self) -> None:
+        while messages := self.inbox.take(0.0):
+            self._walk(messages, Moment(time.time(), time.monotonic()))
+        self._walk([], Moment(time.time(), time.monotonic()), everything=True)
 
     # --- set-up and reload
 
@@ -125,6 +171,12 @@ class App:
         self.pipeline = build_pipeline(setup, self._log_discard)
         self.inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
         self.link = self._new_link()
+        folder = _journal_folder(setup.config)
+        self.keeper = None if folder is None else Keeper(setup.config.journal, folder, _digest_of(setup.config))
+        if self.keeper is not None:
+            recovered = self.keeper.recover(self.pipeline, Moment(time.time(), time.monotonic()))
+            self.link.remember(recovered.safe)
+            self._publish(recovered.reports)
 
     def _new_link(self) -> MqttLink:
         config = self._setup.config
@@ -151,18 +203,35 @@ class App:
         before, self._setup = self._setup, setup
         old, new = before.config, setup.config
         same_walk = _walk_of(old) == _walk_of(new)
-        self._publish(self.pipeline.step([], now, everything=True))
-        if not (same_walk and self.pipeline.adopt(setup.artifacts)):
+        same_link = (old.mqtt, old.source) == (new.mqtt, new.source)
+        if not same_link:
+            self.link.stop_receiving()
+            self._empty_inbox()  # receipts are of use only to the link that gave them
+        self._walk([], now, everything=True)
+        if same_walk and self.pipeline.adopt(setup.artifacts):
+            if self.keeper is not None:
+                self.keeper.checkpoint_soon()
+        else:
             # other sources or windows of another shape: streams start over, and so do their alerts
-            self._publish(self.pipeline.retire())
+            last = self.pipeline.retire()
+            self._publish(last.reports, self._keep([], last, now))
             self.pipeline = build_pipeline(setup, self._log_discard, self.pipeline.tally)
-        if (old.mqtt, old.source) != (new.mqtt, new.source):
-            self.link.stop(_STOP_SECONDS)
-            self.link = self._new_link()
-            self.link.start()
-        later = [part for part in ("http", "log") if getattr(old, part) != getattr(new, part)]
+            if self.keeper is not None:
+                self.keeper.start_over(_digest_of(new))
+        if not same_link:
+            self._renew_link(now)
+        later = [part for part in ("http", "log", "journal") if getattr(old, part) != getattr(new, part)]
         if later:
             log.warning("some changes take effect at the next start", sections=later)
+
+    def _renew_link(self, now: Moment) -> None:
+        self.link.stop(_STOP_SECONDS)
+        self._keep([], Step((), ()), now)
+        self.link = self._new_link()
+        if self.keeper is not None:
+            self.link.remember(self.keeper.safe)
+            self._publish(self.keeper.unconfirmed())
+        self.link.start()
 
     # --- what others ask
 
@@ -194,6 +263,8 @@ class App:
             reasons["mqtt"] = f"the broker denies subscriptions: {', '.join(self.link.denied_topics)}"
         if not self.reload_succeeded:
             reasons["config"] = "the last reload failed; the configuration before it is in use"
+        if self.keeper is not None and self.keeper.trouble is not None:
+            reasons["journal"] = f"a crash would lose data: {self.keeper.trouble}"
         healthy, why = self.health()
         if not healthy:
             reasons["pipeline"] = why
@@ -230,3 +301,20 @@ def _walk_of(config: Config) -> dict[str, Any]:
     return config.model_dump(
         include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
     )
+
+
+def _digest_of(config: Config) -> str:
+    """Stands for the settings that the state of the streams depends on."""
+    walk = _walk_of(config)
+    del walk["scoring"]
+    for model in walk["model"]:
+        del model["max_batch"]
+    return hashlib.sha256(json.dumps(walk, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _journal_folder(config: Config) -> Path | None:
+    """Where journal and checkpoint lie; None where there is no place for them."""
+    if config.journal.path is not None:
+        return config.journal.path
+    given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
+    return Path(given.split(":")[0], "journal") if given else None

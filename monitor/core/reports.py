@@ -98,6 +98,13 @@ def resolved_report(report: Report) -> Report:
     )
 
 
+def journal_report(trouble: str | None, moved_aside: int) -> Report:
+    """Whether a crash would lose data, on `status/journal`, retained. moved_aside: damaged databases so far."""
+    state = "ok" if trouble is None else "trouble"
+    fields = {"schema": SCHEMA, "state": state, "reason": trouble, "moved_aside": moved_aside}
+    return Report("status/journal", msgspec.json.encode(fields), retain=True)
+
+
 def gone_report(name: str) -> Report:
     """Clears the retained state of a stream that was forgotten."""
     return Report(f"{name}/state", b"", retain=True)

@@ -89,6 +89,7 @@ def exported() -> Exported:
         reload_succeeded=True,
         reload_success_seconds=now,
         max_channel_series=100,
+        keeper=None,
     )
     found: Exported = {"up": set(TARGET_LABELS)}
     for family in registry_of(daemon).collect():
