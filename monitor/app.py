@@ -41,7 +41,6 @@ from monitor.pipeline import Moment, Pipeline, Step
 
 log = structlog.get_logger()
 
-_CONFIRMATION_SECONDS = 0.02  # likewise while the broker owes us the confirmation of an alert
 _IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing waits
 _HOUSEKEEPING_SECONDS = 1.0
 _STOP_SECONDS = 4.0  # of the 5 that a stop may take, what the broker may use
@@ -98,8 +97,7 @@ class App:
 
     def _turn(self) -> None:
         waited = self.pipeline.deadline_seconds - time.monotonic()
-        confirming = self.keeper is not None and self.keeper.waits_for_confirmation and self.link.connected
-        messages = self.inbox.take(min(max(waited, 0.0), _CONFIRMATION_SECONDS if confirming else _IDLE_SECONDS))
+        messages = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
         now = Moment(time.time(), time.monotonic())
         self._walk(messages, now)
         self._moved_monotonic = now.monotonic_seconds

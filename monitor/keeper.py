@@ -70,7 +70,6 @@ class Keeper:
         self._journal = Journal(folder / "journal.sqlite")
         self._file = folder / "checkpoint"
         self._safe: dict[int, int] = {}
-        self._said: set[AlertKey] = set()  # and not confirmed yet
         self._confirmed: list[AlertKey] = []  # and not committed yet
         self._active = False  # whether anything came that has to be kept
         self._broken: str | None = None  # why the journal lacks a step
@@ -98,11 +97,6 @@ class Keeper:
         return self._journal.nbytes
 
     @property
-    def waits_for_confirmation(self) -> bool:
-        """Whether an alert step is out that the broker has not confirmed."""
-        return bool(self._said)
-
-    @property
     def safe(self) -> dict[int, int]:
         """What was made safe last under each packet identifier: the checksum of its content."""
         return self._safe
@@ -121,7 +115,6 @@ class Keeper:
             self._break("disk", str(error), 0)
             state, reports = None, []
         pipeline.resume(now.wall_seconds)
-        self._said = {report.alert for report in reports if report.alert}
         self._active = bool(state) or self._journal.nbytes > 0
         if self._active:
             streams = sum(len(fleet.streams) for fleet in pipeline.fleets.values())
@@ -162,6 +155,8 @@ class Keeper:
         except StateError as error:
             return self._discard("damaged" if not self._safe else "settings", str(error))
         self.checkpoint_seconds = state["wall_seconds"]
+        self.messages_kept = state["kept"]
+        self.dropped.update(state["dropped"])
         return state
 
     def _discard(self, reason: str, why: str) -> State | None:
@@ -184,6 +179,7 @@ class Keeper:
                 said += [report for report in step.reports if report.alert]
                 self._remember(messages)
                 self.messages_replayed += len(messages)
+                self.messages_kept += len(messages)
         except (DamagedError, RecordError) as error:
             self._move_aside(str(error))
         step = pipeline.step([], Moment(now.wall_seconds, time.monotonic()), everything=True)
@@ -215,9 +211,7 @@ class Keeper:
 
     def confirm(self, alerts: Iterable[AlertKey]) -> None:
         """The broker has these alert steps: they need not be said again. Committed with the next `keep`."""
-        for alert in alerts:
-            self._said.discard(alert)
-            self._confirmed.append(alert)
+        self._confirmed += alerts
 
     def _append(
         self, record: bytes | None, messages: list[Message], said: list[Report]
@@ -239,7 +233,6 @@ class Keeper:
         if took > _SLOW_COMMIT_SECONDS:
             self._slow = (began, took)
         self._confirmed.clear()
-        self._said.update(report.alert for report in said if report.alert and report.alert not in known)
         self._remember(messages)
         self.messages_kept += len(messages)
         self._active |= bool(messages)
@@ -282,6 +275,8 @@ class Keeper:
             "settings": self._digest,
             "wall_seconds": now.wall_seconds,
             "safe": dict(self._safe),
+            "kept": self.messages_kept,
+            "dropped": dict(self.dropped),
             "pipeline": pipeline.snapshot(),
         }
         self._writing = self._writer.submit(self._write, state), self._journal.last

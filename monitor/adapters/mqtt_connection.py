@@ -245,6 +245,7 @@ class Connection:
         message = self._in_flight.pop(mid, None)
         if message is not None and message.alert is not None:
             self._traffic.confirmed.append(message.alert)
+            self._traffic.inbox.wake()  # at once: till it is committed, a crash would have it said again
         if message is not None and reason.is_failure:
             log.error("broker refuses what we publish", topic=message.topic, reason=str(reason))
 
