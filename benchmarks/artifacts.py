@@ -44,6 +44,7 @@ def artifact_folder(telemetry: Telemetry) -> Path:
         window=telemetry.window, stride=telemetry.stride, rate=telemetry.sample_rate_hz, fit=telemetry.fit
     )
     digest = hashlib.sha256(repr((settings, telemetry.channels, _RECORDINGS, _WINDOWS_PER_RECORDING)).encode())
+    digest.update(telemetry.signals(1, telemetry.window, _SEED).tobytes())  # another formula is other data
     work = FOLDER / digest.hexdigest()[:12]
     model = work / telemetry.name
     if not (model / "current").exists():

@@ -35,8 +35,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def mosquitto() -> Iterator[int]:
-    """Run a Mosquitto; its port on the loopback.
+def mosquitto(more: str = "") -> Iterator[int]:
+    """Run a Mosquitto; its port on the loopback. more: lines for its configuration.
 
     Raises:
         MissingError: Mosquitto is not installed, or does not start.
@@ -49,7 +49,7 @@ def mosquitto() -> Iterator[int]:
         port = free_port()
         config, log = Path(folder, "mosquitto.conf"), Path(folder, "mosquitto.log")
         # `user root` only matters to root: else Mosquitto drops to a user that may not exist
-        config.write_text(_SETTINGS.format(port=port))
+        config.write_text(_SETTINGS.format(port=port) + more)
         with log.open("wb") as sink:
             process = subprocess.Popen([program, "-c", str(config)], stdout=sink, stderr=sink)
         try:

@@ -65,6 +65,12 @@ def publish_packets(messages: Messages, qos: Literal[0, 1], *, mqtt5: bool) -> P
     return Packets(b"".join(frames), np.cumsum(lengths, dtype=np.int64), messages.due_seconds)
 
 
+def publish_head(topic: bytes, payload_bytes: int) -> bytes:
+    """What comes before a payload in a PUBLISH packet at QoS 0 of MQTT 3.1.1."""
+    header = _text(topic)
+    return bytes([PUBLISH]) + _variable_integer(len(header) + payload_bytes) + header
+
+
 def connect_packet(client_id: str, keepalive_seconds: int = 600) -> bytes:
     """CONNECT of MQTT 3.1.1 with a clean session."""
     return _packet(CONNECT, _text(b"MQTT") + b"\4\2" + keepalive_seconds.to_bytes(2, "big") + _text(client_id.encode()))

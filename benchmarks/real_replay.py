@@ -73,13 +73,13 @@ def main() -> int:
     except (ConversionError, MissingError, LiveError, TimeoutError) as error:
         console.print(f"[bold red]void:[/] {error}", highlight=False)
         return 1
-    rows, streams = rows_by_data_set(cases, trials), rows_by_stream(cases, trials)
-    show(console, "by stream", streams)
-    show(console, "by data set", rows)
-    report = f"## By data set\n\n{markdown(rows)}\n## By stream\n\n{markdown(streams)}"
+    rows, stream_rows = rows_by_data_set(cases, trials), rows_by_stream(cases, trials)
+    show(console, rows)
+    report = f"## By data set\n\n{markdown(rows)}\n## By stream\n\n{markdown(stream_rows)}"
     (args.out / "figures.md").write_text(report, encoding="utf-8")
     for case in {case.data_set: case for case in reversed(cases)}.values():
-        plot(case.data_set, trials[0].judged[case.model][0], trials[0].detector.name, args.out / f"{case.model}.png")
+        streams = trials[0].judged[case.model]
+        plot(case.data_set, streams[len(streams) // 2], trials[0].detector.name, args.out / f"{case.model}.png")
     void = [reason for trial in trials for reason in trial.void]
     targets = targets_of(rows, trials)
     if args.json:
@@ -91,9 +91,9 @@ def main() -> int:
             seconds=round(time.monotonic() - began, 1),
             versions={"residuald": __version__, "python": platform.python_version()},
             data_sets=[_plain(row) for row in rows],
-            streams=[_plain(row) for row in streams],
+            streams=[_plain(row) for row in stream_rows],
         )
-    console.print(f"report, plots, models and logs: {args.out}", highlight=False)
+    console.print(f"by stream: {args.out}/figures.md; plots, models and logs beside it", highlight=False)
     return conclude(console, targets, void)
 
 

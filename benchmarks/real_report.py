@@ -16,9 +16,9 @@ from benchmarks.trial import Trial
 mpl.use("Agg")  # no display is needed
 from matplotlib import pyplot as plt
 
-FAMILIES = {"dense": "dense autoencoder", "conv": "convolutional autoencoder", "pca": "PCA"}
+FAMILIES = {"dense": "dense AE", "conv": "conv AE", "pca": "PCA"}
 COLUMNS = ("windows", "anomalous", "AUC-ROC", "AUC-PR", "F1", "F1 always", "false alarms/h", "anomalies hit", "delay s")
-_PLOT_WINDOWS = 1000  # of a stream at most: beyond that, nothing can be seen
+_PLOT_WINDOWS = 1000  # of a stream at most, around its first anomaly: in more nothing can be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Row:
         return [
             str(first.windows),
             f"{first.anomalous:.1%}",
-            self._spread(lambda figures: figures.auc_roc, "{:.3f}"),
-            self._spread(lambda figures: figures.auc_pr, "{:.3f}"),
-            self._spread(lambda figures: figures.f1, "{:.3f}"),
-            self._spread(lambda figures: figures.f1_always, "{:.3f}"),
-            self._spread(lambda figures: figures.false_alarms_per_hour, "{:.1f}"),
-            f"{self._spread(lambda figures: figures.hit, '{:.0f}')} of {first.events}",
-            self._spread(lambda figures: figures.delay_seconds, "{:.2f}"),
+            self._spread(lambda figures: figures.auc_roc, "{:.3f}".format),
+            self._spread(lambda figures: figures.auc_pr, "{:.3f}".format),
+            self._spread(lambda figures: figures.f1, "{:.3f}".format),
+            self._spread(lambda figures: figures.f1_always, "{:.3f}".format),
+            self._spread(lambda figures: figures.false_alarms_per_hour, _three_digits),
+            f"{self._spread(lambda figures: figures.hit, '{:.0f}'.format)} of {first.events}",
+            self._spread(lambda figures: figures.delay_seconds, _three_digits),
         ]
 
     def mean(self, figure: Callable[[Figures], float | None]) -> float | None:
@@ -49,13 +49,18 @@ class Row:
         values = [value for figures in self.by_seed if (value := figure(figures)) is not None]
         return float(np.mean(values)) if len(values) == len(self.by_seed) else None
 
-    def _spread(self, figure: Callable[[Figures], float | None], style: str) -> str:
+    def _spread(self, figure: Callable[[Figures], float | None], style: Callable[[float], str]) -> str:
         mean = self.mean(figure)
         if mean is None:
             return "-"
-        values = [style.format(figure(figures)) for figures in self.by_seed]
+        values = [style(value) for figures in self.by_seed if (value := figure(figures)) is not None]
         low, high = min(values, key=float), max(values, key=float)
-        return low if low == high else f"{style.format(mean)} ({low}…{high})"
+        return low if low == high else f"{style(mean)} ({low}…{high})"
+
+
+def _three_digits(value: float) -> str:
+    """About three digits, and never an exponent."""
+    return f"{value:.{0 if value >= 99.5 else 1 if value >= 9.95 else 2}f}"
 
 
 def rows_by_data_set(cases: Sequence[Case], trials: Sequence[Trial]) -> list[Row]:
@@ -85,9 +90,9 @@ def _rows(title: str, trials: Sequence[Trial], judged: Sequence[Sequence[Judged]
         yield Row(title, family, tuple(seeds))
 
 
-def show(console: Console, title: str, rows: Sequence[Row]) -> None:
+def show(console: Console, rows: Sequence[Row]) -> None:
     """Print a table."""
-    table = Table("data", "model", *COLUMNS, title=title)
+    table = Table("data", "model", *COLUMNS)
     for row in rows:
         table.add_row(row.title, FAMILIES[row.family], *row.cells())
     console.print(table)
@@ -103,7 +108,8 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def plot(data_set: DataSet, judged: Judged, detector: str, path: Path) -> None:
     """Draw the score of one stream over time, with its anomalies and alerts."""
-    shown = slice(_PLOT_WINDOWS)
+    begin = max(0, int(np.argmax(judged.labels)) - _PLOT_WINDOWS // 2)
+    shown = slice(begin, begin + _PLOT_WINDOWS)
     start = judged.end_seconds[0]
     at = judged.end_seconds[shown] - start
     figure, axes = plt.subplots(figsize=(10, 3.5), layout="constrained")
@@ -111,7 +117,10 @@ def plot(data_set: DataSet, judged: Judged, detector: str, path: Path) -> None:
         at, 0, 1, where=judged.labels[shown] == 1, transform=axes.get_xaxis_transform(), color="tab:orange", alpha=0.25,
         step="mid", linewidth=0, label="labelled anomalous",
     )  # fmt: skip
-    axes.plot(at, judged.score[shown], linewidth=0.8, color="tab:blue", label="score")
+    # no line where the recording has a gap
+    gaps = np.flatnonzero(np.diff(at) > 1.5 * judged.window.stride * judged.sample_period_seconds) + 1
+    score = np.insert(judged.score[shown], gaps, np.nan)
+    axes.plot(np.insert(at, gaps, np.nan), score, linewidth=0.8, color="tab:blue", label="score")
     axes.axhline(1.0, color="black", linewidth=0.8, linestyle="--", label="threshold")
     for number, firing in enumerate(judged.firings):
         span = np.clip([firing.from_seconds - start, firing.until_seconds - start], at[0], at[-1])
@@ -119,6 +128,6 @@ def plot(data_set: DataSet, judged: Judged, detector: str, path: Path) -> None:
             axes.plot(span, [0.02, 0.02], transform=axes.get_xaxis_transform(), color="tab:red", linewidth=4,
                       label=None if number else "alert firing")  # fmt: skip
     axes.set(yscale="log", xlabel="seconds", ylabel="score", title=f"{data_set.title}: {judged.stream}, {detector}")
-    axes.legend(loc="upper right", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)

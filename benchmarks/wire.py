@@ -67,6 +67,8 @@ class Publisher:
     def __init__(self, port: int) -> None:
         self.confirmed = 0
         self._stream = socket.create_connection(("127.0.0.1", port))
+        # else a small packet waits until the broker has confirmed the one before, which it may put off for 40 ms
+        self._stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream.sendall(connect_packet("publisher"))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._accepted = threading.Event()

@@ -5,6 +5,7 @@ The module takes raw windows; normalization and the error's definition are insid
 
 import io
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +79,20 @@ class CompiledScorer:
         buffer = io.BytesIO()
         with _deprecation_accepted():
             torch.jit.save(self._module, buffer, _extra_files={MANIFEST_FILE: manifest.model_dump_json(indent=1)})
-        return buffer.getvalue()
+        return _without_debug_records(buffer)
+
+
+def _without_debug_records(archive: io.BytesIO) -> bytes:
+    """Leave out which source line each operation came from.
+
+    torch needs that only to explain its errors, and it names folders of the machine that fitted the model.
+    """
+    slim = io.BytesIO()
+    with zipfile.ZipFile(archive) as full, zipfile.ZipFile(slim, "w") as kept:
+        for record in full.infolist():
+            if not record.filename.endswith(".debug_pkl"):
+                kept.writestr(record, full.read(record))
+    return slim.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

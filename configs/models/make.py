@@ -8,7 +8,6 @@ of the simulators, the settings beside it or the artifact's format, and commit w
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -38,20 +37,6 @@ def main() -> None:
         current = (out / "current").resolve()
         for old in {*out.glob("*.pt"), *out.glob("*.report.html")} - {current}:
             old.unlink()
-        drop_debug_records(current)
-
-
-def drop_debug_records(artifact: Path) -> None:
-    """Leave out which source line each operation came from.
-
-    torch needs that only to explain its errors, and it names folders of the machine that fitted the model.
-    """
-    slim = artifact.with_suffix(".slim")
-    with zipfile.ZipFile(artifact) as full, zipfile.ZipFile(slim, "w") as kept:
-        for record in full.infolist():
-            if not record.filename.endswith(".debug_pkl"):
-                kept.writestr(record, full.read(record))
-    slim.replace(artifact)
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -260,7 +260,7 @@ class SampleGrid:
     def _lost_samples(self, lanes: Ints, lengths: Ints) -> Ints:
         """Samples that the steady lag of arrivals shows to be missing: int64, 0 where none or not known yet."""
         lag = np.where(np.isfinite(self._least_lag[lanes]), self._least_lag[lanes], 0.0)
-        watched = self.arrival[lanes // self.channels] - self._lag_since[lanes] > 2 * self.rules.arrival_jitter_seconds
+        watched = self._heard[lanes] - self._lag_since[lanes] > 2 * self.rules.arrival_jitter_seconds
         lost = np.rint(lag / self.rules.sample_period_seconds)
         return np.where(watched & (lag > self._tolerance_seconds(lengths)), lost, 0).astype(np.int64)
 

@@ -10,6 +10,8 @@ def grown(array: NDArray[Any], rows: int, fill: Any) -> NDArray[Any]:
     """`array` itself if it has `rows` rows, otherwise a copy with room to spare, new rows set to `fill`."""
     if rows <= len(array):
         return array
-    larger = np.full((max(rows, 2 * len(array), 16), *array.shape[1:]), fill, array.dtype)
+    shape = (max(rows, 2 * len(array), 16), *array.shape[1:])
+    # the system hands out zeroed memory only when it is used, so that room to spare in large arrays costs nothing
+    larger = np.zeros(shape, array.dtype) if fill == 0 else np.full(shape, fill, array.dtype)
     larger[: len(array)] = array
     return larger

@@ -16,10 +16,11 @@ from monitor.core.source import SourceSpec
 from monitor.core.state import State
 from monitor.core.topics import CHANNEL, TopicPattern, fill_template
 
-# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, long ones
-# are not remembered, and when there are too many all are forgotten at once.
+# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, too many
+# are forgotten all at once, and long ones that are refused are not remembered at all.
 _MAX_REMEMBERED = 10_000
-_MAX_REMEMBERED_LETTERS = 1024
+_MAX_REFUSED_LETTERS = 1024
+_MAX_LABEL_LETTERS = 128  # of a placeholder that is not part of the name; as many as a name may have
 # reasons that may no longer hold when the topic comes again
 _PASSING = frozenset({Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
 
@@ -109,7 +110,7 @@ class Router:
                 result = number, admitted
                 if admitted.reason is not Reason.UNKNOWN_CHANNEL:
                     break
-        if result[1].reason not in _PASSING and len(topic) <= _MAX_REMEMBERED_LETTERS:
+        if result[1].reason not in _PASSING and len(topic) <= _MAX_REFUSED_LETTERS:
             if len(self._refused) >= _MAX_REMEMBERED:
                 self._refused.clear()
             self._refused[topic] = result
@@ -122,6 +123,8 @@ class Router:
         name = fill_template(inlet.template, values)
         if not is_name(name):
             return Discard(Reason.BAD_NAME, "stream names are made of letters, digits and _ . : -")
+        if max(map(len, values.values()), default=0) > _MAX_LABEL_LETTERS:
+            return Discard(Reason.BAD_NAME, f"a level of the topic is longer than {_MAX_LABEL_LETTERS} letters")
         lane = list(inlet.columns.values()) if channel is None else [inlet.columns[channel]]
         if name not in self._owner:
             if len(self._owner) >= self._max_streams:
@@ -133,12 +136,11 @@ class Router:
             return Discard(Reason.STREAM_CONFLICT, f"stream {name} is already fed by another source")
         stream = inlet.fleet.streams.number[name]
         route = Route(number, stream * len(inlet.fleet.channels) + lane[0])
-        if len(topic) <= _MAX_REMEMBERED_LETTERS:
-            if len(self._routes) >= self._max_routes:
-                self._routes.clear()
-                self._topics = {stream: [] for stream in self._topics}
-            self._routes[topic] = route
-            self._topics[name].append(topic)
+        if len(self._routes) >= self._max_routes:
+            self._routes.clear()
+            self._topics = {stream: [] for stream in self._topics}
+        self._routes[topic] = route
+        self._topics[name].append(topic)
         return route
 
     def _open(self, name: str, inlet: _Inlet, labels: dict[str, str]) -> None:

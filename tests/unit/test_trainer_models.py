@@ -2,12 +2,15 @@
 
 import io
 import warnings
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.manifests import manifest_of
 from trainer.export import CompiledScorer, WindowScorer
 from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
@@ -159,3 +162,10 @@ def test_pca_keeps_as_many_components_as_the_variance_asks_for() -> None:
         counts[wanted] = model.describe()["components"]
     # never all of them: without a residual there is nothing to alarm on
     assert counts == {0.5: 1, 0.98: 2, 0.999: 3, 3: 3, 50: 4}
+
+
+def test_an_artifact_names_no_folder_of_the_machine_that_made_it() -> None:
+    artifact = CompiledScorer.compile(fitted("dense")).to_bytes(manifest_of())
+    folder = str(Path(__file__).parents[2]).encode()
+    with zipfile.ZipFile(io.BytesIO(artifact)) as archive:
+        assert not [name for name in archive.namelist() if folder in archive.read(name)]

@@ -1,0 +1,316 @@
+"""One run of a fleet against the daemon: when windows were complete, and when alerts and metrics told of them."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from benchmarks.artifacts import artifact_folder
+from benchmarks.broker import mosquitto
+from benchmarks.contestants import FEEDING_CORE, ROOT, Daemon, Expected, pinned
+from benchmarks.fleet_publisher import Plan, Sent, group_count, load, save
+from benchmarks.workloads import CYCLE_WINDOWS, Telemetry, Workload
+from monitor.adapters.artifact import load_artifact
+
+# every anomalous window is an alert of its own, resolved by the normal one that follows
+_JUDGE = "[model.judge]\nk = 1\nn = 1\nrelease_windows = 1\n"
+# else Mosquitto puts off a small packet until the one before is confirmed, for 40 ms: its latency, not ours
+_BROKER = "set_tcp_nodelay true\n"
+_NOISE = 0.03  # less than the models were fitted with, so that normal windows are normal beyond doubt
+_AMPLIFIED = 5.0
+_QUIET, _LOUD = 0.85, 1.5  # scores that normal windows stay below, and anomalous ones are above
+_CANDIDATES = 4  # per group, of which those are taken that nothing is wrong with
+_POLL_SECONDS = 0.01
+_SETTLING_SECONDS = 2.0  # at its start a fleet opens its streams, which happens once
+_ALERTS_SECONDS = 10.0
+_READY_SECONDS = 10.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """One scrape of everything, compressed, as Prometheus does it. Monotonic."""
+
+    began_seconds: float
+    ended_seconds: float
+    compressed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRun:
+    """What a run showed.
+
+    sent_seconds, alert_seconds: float64 [A], when the last message of each anomalous window left (monotonic), and how
+    long after that its alert came; metric_seconds: float64 [M], likewise until /metrics counted a window.
+    daemon_seconds: processor time, over wall_seconds. void: why it proves nothing.
+    """
+
+    streams: int
+    messages: int
+    wall_seconds: float
+    daemon_seconds: float
+    lag_seconds: float
+    sent_seconds: Floats
+    alert_seconds: Floats
+    metric_seconds: Floats
+    scrapes: tuple[Scrape, ...]
+    void: tuple[str, ...]
+
+    @property
+    def messages_per_second(self) -> float:
+        """Rate over the whole run."""
+        return self.messages / self.wall_seconds
+
+
+class PlanError(Exception):
+    """The model does not tell normal telemetry from anomalous."""
+
+
+def make_plan(telemetry: Telemetry, every: int) -> Plan:
+    """Plan a fleet: values that the model finds normal for sure, and anomalous ones that it finds anomalous for sure.
+
+    Raises:
+        PlanError: there are none.
+        FitError: the model could not be fitted.
+
+    """
+    artifact = load_artifact(artifact_folder(telemetry), max_batch=1)
+    groups, length = group_count(telemetry), telemetry.window
+    signals = telemetry.signals(_CANDIDATES * groups, CYCLE_WINDOWS * length, seed=1, noise=_NOISE)[:, :, 0].astype(
+        np.float64
+    )
+    spec, threshold = artifact.manifest.normalization, artifact.manifest.threshold
+
+    def scores(values: Floats) -> Floats:
+        windows = values.reshape(-1, 1, length).astype(np.float32)
+        centre, scale = (np.full((len(windows), 1), numbers, np.float32) for numbers in (spec.centre, spec.scale))
+        errors = artifact.scorer.score(windows, centre, scale).error.astype(np.float64)
+        return errors.reshape(len(values), -1) / threshold
+
+    quiet = np.flatnonzero((scores(signals) < _QUIET).all(axis=1) & (scores(signals * _AMPLIFIED) > _LOUD).all(axis=1))
+    if len(quiet) < groups:
+        raise PlanError(f"only {len(quiet)} of {len(signals)} devices are normal beyond doubt; {groups} are needed")
+    normal = signals[quiet[:groups]].reshape(groups, -1, telemetry.samples_per_message)
+    return Plan(
+        topics=np.array(telemetry.topics()),
+        normal=normal,
+        anomalous=normal * _AMPLIFIED,
+        messages_per_window=length // telemetry.samples_per_message,
+        message_period_seconds=telemetry.message_period_seconds,
+        every=every,
+    )
+
+
+def run_fleet(
+    telemetry: Telemetry,
+    every: int,
+    seconds: float,
+    folder: Path,
+    *,
+    flood: bool = False,
+    poll: bool = False,
+    scrape_every_seconds: float | None = None,
+) -> FleetRun:
+    """Let a fleet publish for so many seconds (flood: so much, at once) and look at what the daemon makes of it.
+
+    poll: look at the windows counted all the time. scrape_every_seconds: scrape everything so often.
+
+    Raises:
+        RuntimeError: the daemon did not start, or the publisher failed.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = make_plan(telemetry, every)
+    save(plan, folder / "plan.npz")
+    workload = Workload("fleet", "", (telemetry,))
+    room = 2 * int(telemetry.messages_per_second * seconds) + 1
+    with pinned(FEEDING_CORE), mosquitto(_BROKER) as port:
+        daemon = Daemon(port, workload, room, folder, _JUDGE)
+        try:
+            daemon.wait_ready()
+            daemon.settle()
+            with _listening(port) as heard, _looking(daemon.metrics_url, poll, scrape_every_seconds) as looks:
+                before, began = daemon.cpu_seconds, time.monotonic()
+                sent = _publish(port, seconds, folder, flood=flood)
+                completed = int(sum(len(plan.members(group)) for group in sent.group.tolist()))
+                finish = daemon.finish(Expected(sent.messages, completed, 0))
+                wall, used = finish.monotonic_seconds - began, daemon.cpu_seconds - before
+                due = _anomalous(plan, sent)
+                _wait_for(heard, len(due))
+        finally:
+            daemon.stop()
+    after = sent.monotonic_seconds[0] + _SETTLING_SECONDS if len(sent.group) else 0.0
+    came = heard.firing(telemetry, sent)
+    pairs = np.array([(due[key], came[key] - due[key]) for key in due if key in came and due[key] > after]).reshape(
+        -1, 2
+    )
+    void = [*finish.void]
+    if missing := len(due.keys() - came.keys()):
+        void.append(f"{missing} of {len(due)} alerts did not come")
+    if extra := len(came.keys() - due.keys()):
+        void.append(f"{extra} alerts came that nobody caused")
+    return FleetRun(
+        streams=telemetry.streams,
+        messages=sent.messages,
+        wall_seconds=wall,
+        daemon_seconds=used,
+        lag_seconds=sent.lag_seconds,
+        sent_seconds=pairs[:, 0],
+        alert_seconds=pairs[:, 1],
+        metric_seconds=_metric_latencies(plan, sent, looks.counted, after),
+        scrapes=tuple(looks.scrapes),
+        void=tuple(f"{telemetry.streams} streams: {reason}" for reason in void),
+    )
+
+
+def _publish(port: int, seconds: float, folder: Path, *, flood: bool) -> Sent:
+    command = [sys.executable, "-m", "benchmarks.fleet_publisher", "--port", str(port), "--seconds", str(seconds)]
+    command += ["--plan", str(folder / "plan.npz"), "--sent", str(folder / "sent.npz"), *(["--flood"] if flood else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the publisher failed: {done.stderr.strip()}")
+    return load(Sent, folder / "sent.npz")
+
+
+def _anomalous(plan: Plan, sent: Sent) -> dict[tuple[int, int], float]:
+    """When each anomalous window was complete, by device and window."""
+    due = {}
+    for group, window, when in zip(
+        sent.group.tolist(), sent.window.tolist(), sent.monotonic_seconds.tolist(), strict=True
+    ):
+        for device in plan.members(group)[plan.is_anomalous(group, window)].tolist():
+            due[device, window] = when
+    return due
+
+
+class _Heard:
+    """Alerts as they come, with the monotonic time of each."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[float, bytes]] = []
+
+    def firing(self, telemetry: Telemetry, sent: Sent) -> dict[tuple[int, int], float]:
+        """When alerts fired, by device and window; the window's number follows from its time."""
+        came = {}
+        names = {topic.rpartition("/")[2]: number for number, topic in enumerate(telemetry.topics())}
+        for when, payload in self.messages:
+            alert = json.loads(payload)
+            if alert["phase"] == "firing":
+                device = names[alert["stream"]]
+                since = alert["time"] - sent.first_seconds[device % len(sent.first_seconds)]
+                came[device, round((since * telemetry.sample_rate_hz + 1) / telemetry.window) - 1] = when
+        return came
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[_Heard]:
+    """Somebody who subscribes to all alerts."""
+    heard, ready = _Heard(), threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda _client, _data, message: heard.messages.append(
+        (time.monotonic(), bytes(message.payload))
+    )
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        client.subscribe("residuald/+/alert", qos=0)
+        if not ready.wait(_READY_SECONDS):
+            raise RuntimeError("the broker does not let anybody listen")
+        yield heard
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _wait_for(heard: _Heard, firings: int) -> None:
+    deadline = time.monotonic() + _ALERTS_SECONDS
+    while time.monotonic() < deadline:
+        if sum(b'"phase":"firing"' in payload for _, payload in tuple(heard.messages)) >= firings:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+class _Looks:
+    """Looks at /metrics. counted: monotonic time, and the windows of each stream counted so far."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[float, dict[str, int]]] = []
+        self.scrapes: list[Scrape] = []
+
+
+@contextmanager
+def _looking(url: str, poll: bool, scrape_every_seconds: float | None) -> Iterator[_Looks]:
+    looks, over = _Looks(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(_POLL_SECONDS):
+            with urllib.request.urlopen(f"{url}?name[]=residuald_windows_scored_total") as response:
+                text = response.read().decode()
+            looks.counted.append((time.monotonic(), _counts(text)))
+
+    def scrape(every_seconds: float) -> None:
+        request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
+        while not over.wait(every_seconds):
+            began = time.monotonic()
+            with urllib.request.urlopen(request) as response:
+                size = len(response.read())
+            looks.scrapes.append(Scrape(began, time.monotonic(), size))
+
+    threads = [threading.Thread(target=look)] if poll else []
+    if scrape_every_seconds is not None:
+        threads.append(threading.Thread(target=scrape, args=(scrape_every_seconds,)))
+    for thread in threads:
+        thread.start()
+    try:
+        yield looks
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _counts(text: str) -> dict[str, int]:
+    rows = (line.split('"', 2) for line in text.splitlines() if line.startswith("residuald_"))
+    return {stream: int(float(rest.rpartition(" ")[2])) for _, stream, rest in rows}
+
+
+def _metric_latencies(
+    plan: Plan, sent: Sent, counted: list[tuple[float, dict[str, int]]], after_seconds: float
+) -> Floats:
+    """For the first device of each group, how long after a window was complete it was seen to be counted."""
+    names = [str(plan.topics[group]).rpartition("/")[2] for group in range(plan.groups)]
+    when_sent = {
+        (group, window): when
+        for group, window, when in zip(
+            sent.group.tolist(), sent.window.tolist(), sent.monotonic_seconds.tolist(), strict=True
+        )
+    }
+    seen = dict.fromkeys(range(plan.groups), 0)
+    found: list[float] = []
+    for looked, counts in counted:
+        for group, name in enumerate(names):
+            count = counts.get(name, 0)
+            for window in range(seen[group], count):
+                when = when_sent.get((group, window))
+                if when is not None and when > after_seconds:
+                    found.append(looked - when)
+            seen[group] = max(seen[group], count)
+    return np.array(found)
+
+
+def fleet_of(telemetry: Telemetry, streams: int) -> Telemetry:
+    """The same devices, so many of them."""
+    return replace(telemetry, streams=streams)
