@@ -155,6 +155,7 @@ FOR_EXPLORERS = {
     "residuald_checkpoints_discarded_total",
     "residuald_inbox_bytes",
     "residuald_journal_bytes",
+    "residuald_journal_dropped_total",
     "residuald_journal_messages_total",
     "residuald_journal_replayed_messages",
     "residuald_mqtt_publish_dropped_total",
