@@ -30,6 +30,7 @@ FEEDING_CORE, MEASURED_CORE = CORES[0], CORES[-1]
 DRAIN, COUNT, OBVIOUS, DAEMON = "D (wire)", "R (paho)", "obvious script", "residuald"
 
 READY_SECONDS = 60.0
+FINISH_SECONDS = 300.0  # what a reader may take for everything
 STALLED_SECONDS = 15.0  # nothing more was counted for so long: it will never come
 _LOOK_SECONDS = 0.02
 
@@ -146,7 +147,7 @@ class Reader(Contestant):
 
     def finish(self, expected: Expected) -> Finish:
         """Wait for its word."""
-        word = self._line(READY_SECONDS)
+        word = self._line(FINISH_SECONDS)
         if word is None or not word.startswith("done "):
             return Finish(time.monotonic(), 0, 0, (f"{self.name}: not everything came",))
         return Finish(float(word.removeprefix("done ")), expected.messages, 0)

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.packets import publish_head
-from benchmarks.wire import Publisher
+from benchmarks.wire import Publisher, Wire
 from benchmarks.workloads import Telemetry
 
 Record = TypeVar("Record")
 
 _TICK_SECONDS = 0.002  # a group's turn comes about so often
-_NUMBER = b"%8.4f"  # blanks are no harm in JSON, and all packets of a group are equally long
+_LIMIT = 1000.0
+_NUMBER = b"%9.4f"  # blanks are no harm in JSON, and all packets of a group are equally long
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class _Turn:
     anomalous: list[bytes]
 
 
-def publish(plan: Plan, wire: Publisher, seconds: float, *, flood: bool) -> Sent:
+def publish(plan: Plan, wire: Wire, seconds: float, *, flood: bool) -> Sent:
     """Send so many seconds of a fleet when it is due, or (flood) as fast as it is taken."""
     packets = FleetPackets(plan, time.time())
     groups, last = plan.groups, plan.messages_per_window - 1
@@ -166,6 +167,8 @@ def publish(plan: Plan, wire: Publisher, seconds: float, *, flood: bool) -> Sent
 
 
 def _texts(values: NDArray[np.float64]) -> list[list[bytes]]:
+    if (np.abs(values) >= _LIMIT).any():
+        raise ValueError(f"values must lie within {_LIMIT:g}, or packets would not be equally long")
     return [[b",".join(_NUMBER % number for number in message) for message in group] for group in values.tolist()]
 
 

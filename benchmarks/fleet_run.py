@@ -27,8 +27,8 @@ from monitor.adapters.artifact import load_artifact
 _JUDGE = "[model.judge]\nk = 1\nn = 1\nrelease_windows = 1\n"
 # else Mosquitto puts off a small packet until the one before is confirmed, for 40 ms: its latency, not ours
 _BROKER = "set_tcp_nodelay true\n"
-_NOISE = 0.03  # less than the models were fitted with, so that normal windows are normal beyond doubt
-_AMPLIFIED = 5.0
+_NOISE = 0.02  # less than the models were fitted with, so that normal windows are normal beyond doubt
+_RATTLE = 0.5  # ten times the noise that the models know: what makes a window anomalous, for any model
 _QUIET, _LOUD = 0.85, 1.5  # scores that normal windows stay below, and anomalous ones are above
 _CANDIDATES = 4  # per group, of which those are taken that nothing is wrong with
 _POLL_SECONDS = 0.01
@@ -88,9 +88,8 @@ def make_plan(telemetry: Telemetry, every: int) -> Plan:
     """
     artifact = load_artifact(artifact_folder(telemetry), max_batch=1)
     groups, length = group_count(telemetry), telemetry.window
-    signals = telemetry.signals(_CANDIDATES * groups, CYCLE_WINDOWS * length, seed=1, noise=_NOISE)[:, :, 0].astype(
-        np.float64
-    )
+    candidates = telemetry.signals(_CANDIDATES * groups, CYCLE_WINDOWS * length, seed=1, noise=_NOISE)
+    signals = candidates[:, :, 0].astype(np.float64)
     spec, threshold = artifact.manifest.normalization, artifact.manifest.threshold
 
     def scores(values: Floats) -> Floats:
@@ -99,14 +98,17 @@ def make_plan(telemetry: Telemetry, every: int) -> Plan:
         errors = artifact.scorer.score(windows, centre, scale).error.astype(np.float64)
         return errors.reshape(len(values), -1) / threshold
 
-    quiet = np.flatnonzero((scores(signals) < _QUIET).all(axis=1) & (scores(signals * _AMPLIFIED) > _LOUD).all(axis=1))
+    rattling = signals + np.random.default_rng(0).normal(0.0, _RATTLE, signals.shape)
+    quiet = np.flatnonzero((scores(signals) < _QUIET).all(axis=1) & (scores(rattling) > _LOUD).all(axis=1))
     if len(quiet) < groups:
         raise PlanError(f"only {len(quiet)} of {len(signals)} devices are normal beyond doubt; {groups} are needed")
-    normal = signals[quiet[:groups]].reshape(groups, -1, telemetry.samples_per_message)
+    normal, anomalous = (
+        values[quiet[:groups]].reshape(groups, -1, telemetry.samples_per_message) for values in (signals, rattling)
+    )
     return Plan(
         topics=np.array(telemetry.topics()),
         normal=normal,
-        anomalous=normal * _AMPLIFIED,
+        anomalous=anomalous,
         messages_per_window=length // telemetry.samples_per_message,
         message_period_seconds=telemetry.message_period_seconds,
         every=every,

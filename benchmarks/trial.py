@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -145,8 +146,9 @@ def _model(folder: Path, detector: Detector, case: Case) -> Path:
     return folder / detector.name / "models" / case.model
 
 
-def _files(folder: Path, case: Case, part: str) -> list[Path]:
-    return sorted((folder / "data" / case.model / part).glob("*.npz"))
+def _files(folder: Path, case: Case, part: Literal["train", "stream"]) -> list[Path]:
+    recordings = case.split.train if part == "train" else case.split.stream
+    return sorted(folder / "data" / case.model / part / f"{recording.name}.npz" for recording in recordings)
 
 
 def _topic(case: Case, stream: Recording) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Payload = Literal["json", "binary", "number"]
 
 HARMONICS = 4
-# No simple fraction: windows that follow one another must begin in ever other phases, or a model learns but a few. After
+# No simple fraction: windows that follow one another must begin in ever other phases, or a model learns a few. After
 # `CYCLE_WINDOWS` it starts over.
 CYCLES_PER_WINDOW = 1.62
 CYCLE_WINDOWS = 50

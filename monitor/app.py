@@ -101,12 +101,12 @@ class App:
         now = Moment(time.time(), time.monotonic())
         self._walk(messages, now)
         self._moved_monotonic = now.monotonic_seconds
+        if self._reload_wanted.is_set():
+            self._reload_wanted.clear()
+            self._reload(now)
         if now.monotonic_seconds >= self._next_housekeeping:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
             self._keep_house(now)
-            if self._reload_wanted.is_set():
-                self._reload_wanted.clear()
-                self._reload(now)
             self._notifier.status(self._status())
             if self._network_moves():
                 self._notifier.watchdog()
@@ -185,7 +185,7 @@ class App:
         """Load the configuration and artifacts anew; where anything is wrong, all stays as it is."""
         self._notifier.reloading()
         try:
-            setup = load_setup(self._config_path)
+            setup = load_setup(self._config_path, self._setup)
         except ConfigError as error:
             self.reload_succeeded = False
             log.error(  # noqa: TRY400 - the problems say it all; a traceback would bury them

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.adapters.artifact import Artifact, load_artifact
+from monitor.adapters.artifact import Artifact, is_current, load_artifact
 from monitor.config import Config, ModelConfig, load_config
 from monitor.config_check import check_sources
 from monitor.core.discards import Discard
@@ -24,8 +24,11 @@ class Setup:
     artifacts: Mapping[str, Artifact]
 
 
-def load_setup(path: Path) -> Setup:
+def load_setup(path: Path, before: Setup | None = None) -> Setup:
     """Load a configuration and its artifacts.
+
+    before: the setup in use. What has not changed about its artifacts is kept: to load and time a model takes a moment,
+    in which a running daemon scores nothing.
 
     Raises:
         ConfigError: with every problem of either, by dotted path.
@@ -36,13 +39,21 @@ def load_setup(path: Path) -> Setup:
     problems: list[str] = []
     for index, model in enumerate(config.model):
         try:
-            artifacts[model.name] = load_artifact(model.path, config.scoring, model.max_batch)
+            artifacts[model.name] = _load_artifact(config, model, before)
         except ArtifactError as error:
             problems.append(f"model[{index}].path: {error}")
     problems += check_sources(config, {name: artifact.manifest for name, artifact in artifacts.items()})
     if problems:
         raise ConfigError(str(path), problems)
     return Setup(config, artifacts)
+
+
+def _load_artifact(config: Config, model: ModelConfig, before: Setup | None) -> Artifact:
+    if before is not None and before.config.scoring == config.scoring and model in before.config.model:
+        in_use = before.artifacts[model.name]
+        if is_current(in_use, model.path):
+            return in_use
+    return load_artifact(model.path, config.scoring, model.max_batch)
 
 
 def build_pipeline(
@@ -81,8 +92,9 @@ def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet
         window_length=manifest.window.length,
         max_gap_samples=manifest.window.max_gap_samples,
         jitter_samples=timing.jitter_samples,
-        # channels that come together cannot lag behind one another, and rings stay small
-        lateness_samples=0 if in_one_piece else round(timing.lateness_seconds / period),
+        # Channels that come together cannot lag behind one another, and rings stay small. Others lag by a message at
+        # times, however short the lateness and slow the sensor.
+        lateness_samples=0 if in_one_piece else max(round(timing.lateness_seconds / period), manifest.window.length),
         max_ahead_seconds=timing.max_ahead_seconds,
     )
     return Fleet(model.name, manifest, rules, model.judge, artifact.max_batch, config.scoring.max_delay_seconds)

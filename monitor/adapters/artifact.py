@@ -49,6 +49,17 @@ def resolve_artifact(path: Path) -> Path:
         ) from None
 
 
+def is_current(artifact: Artifact, path: Path) -> bool:
+    """Whether an artifact is still what lies at `path`, a file or a model's folder.
+
+    Raises:
+        ArtifactError: there is nothing.
+
+    """
+    file = resolve_artifact(path)
+    return file == artifact.path and hashlib.sha256(_read(file)).hexdigest() == artifact.sha256
+
+
 def load_artifact(path: Path, scoring: ScoringConfig | None = None, max_batch: int | None = None) -> Artifact:
     """Load an artifact file, or the current one of a model's folder, and check its golden windows.
 
@@ -60,10 +71,7 @@ def load_artifact(path: Path, scoring: ScoringConfig | None = None, max_batch: i
     """
     scoring = scoring or ScoringConfig()
     file = resolve_artifact(path)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
+    data = _read(file)
     text, scorer = _open(file, data, scoring)
     try:
         manifest = parse_manifest(text)
@@ -76,6 +84,13 @@ def load_artifact(path: Path, scoring: ScoringConfig | None = None, max_batch: i
     else:
         warm_up(scorer, *golden, size=max_batch)
     return Artifact(file, hashlib.sha256(data).hexdigest(), manifest, scorer, max_batch)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _open(file: Path, data: bytes, scoring: ScoringConfig) -> tuple[str, Scorer]:

@@ -98,7 +98,7 @@ class HttpServer:
         try:
             if path == "/metrics" and method in {"GET", "HEAD"}:
                 exposition = self._metrics(environ, start_response)
-                return [] if method == "HEAD" else [exposition]
+                return [] if method == "HEAD" else exposition
             status, content_type, content = self._page(path, method)
         except Exception:
             log.exception("an HTTP request failed", path=path)
@@ -112,15 +112,15 @@ class HttpServer:
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if method == "HEAD" else [content]
 
-    def _metrics(self, environ: WSGIEnvironment, start_response: StartResponse) -> bytes:
+    def _metrics(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """The registry, or the series that `?name[]=…` asks for, as is usual among exporters."""
         names = frozenset(parse_qs(environ.get("QUERY_STRING", "")).get("name[]", []))
         compressed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
         pieces = (text.encode() for text in expose(self._registry, names))
-        content = b"".join(_gzipped(pieces) if compressed else pieces)
+        content = list(_gzipped(pieces) if compressed else pieces)
         headers = [
             ("Content-Type", f"{CONTENT_TYPE}; charset=utf-8"),
-            ("Content-Length", str(len(content))),
+            ("Content-Length", str(sum(map(len, content)))),
             ("Vary", "Accept-Encoding"),
         ]
         start_response("200 OK", [*headers, ("Content-Encoding", "gzip")] if compressed else headers)

@@ -26,6 +26,8 @@ from monitor.core.windows import LaneBlocks, StreamWindows, WindowBatch
 # In a window that arrives later than this after its own time, the stream's clock is off or a backlog is coming in.
 MAX_SKEW_SECONDS = 60.0
 WARMING_UP = "warming_up"
+# A slow sensor is not silent between two samples, nor when one of them was lost.
+_SILENT_PERIODS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,7 @@ class Fleet:
         """Say of streams that nothing comes any more on some channel (wall clock, as block arrivals are)."""
         numbers = self.streams.numbers()
         heard = self.windows.grid.heard(numbers, now_seconds).min(axis=1)
-        silent = numbers[now_seconds - heard > silent_after_seconds]
+        silent = numbers[now_seconds - heard > self._at_least_some_periods(silent_after_seconds)]
         code = np.full(len(silent), CODES[Quality.SILENT], np.int8)
         self._settle(silent, np.full(len(silent), StreamState.WITHHELD, np.int8), code)
 
@@ -260,7 +262,11 @@ class Fleet:
         """Streams of which nothing at all came for so long that they should be forgotten."""
         numbers = self.streams.numbers()
         heard = self.windows.grid.heard(numbers, now_seconds).max(axis=1)
-        return [self.streams.name(int(n)) for n in numbers[now_seconds - heard > expire_after_seconds]]
+        gone = numbers[now_seconds - heard > self._at_least_some_periods(expire_after_seconds)]
+        return [self.streams.name(number) for number in gone.tolist()]
+
+    def _at_least_some_periods(self, seconds: float) -> float:
+        return max(seconds, _SILENT_PERIODS * self.manifest.sample_period_seconds)
 
 
 def _cut_of(manifest: Manifest) -> list[Any]:

@@ -8,7 +8,7 @@ time becomes slots; `rings.py` stores what lands in them.
 * A block is *contiguous* when its time differs from the expected one by at most its tolerance. Messages are lost whole,
   so an error of less than half a block (and of `jitter_seconds`) is jitter; one within `jitter_samples` always is.
 * Payloads without a timestamp take their arrival time. Networks only ever delay, so a lane's clock follows its least
-  delayed arrivals; when even those lag by a sample for `2 * arrival_jitter_seconds`, samples were lost.
+  delayed arrivals; when even those lag beyond its tolerance for `2 * arrival_jitter_seconds`, samples were lost.
 * Missing samples: up to `max_gap_samples` in a row are filled; a longer gap breaks the run, and windows start anew.
 * What comes for a slot that is already past is refused: `duplicate` if that slot was received, `late` if not.
 * When all that comes on a lane has been late for longer than a window takes, its clock was set back: the stream starts
@@ -29,9 +29,6 @@ from monitor.core.state import State, arrays_of, put_arrays
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-# How fast an arrival clock follows a slow device: the share of the least lag that it takes over per look.
-_CLOCK_GAIN = 0.2
 
 _KEPT_BY_STREAM = ("run_start", "clock", "arrival", "_lane_of")
 _KEPT_BY_LANE = ("head", "_heard", "_lane_clock", "_late_since", "_least_lag", "_lag_since")
@@ -92,6 +89,7 @@ class SampleGrid:
         self.rules = rules
         self.channels = channels
         self._reach = reach
+        self._look_seconds = 2 * rules.arrival_jitter_seconds  # how long an arrival clock is watched for its least lag
         self.restarts = 0
         self.filled = FilledSlots()
         self.run_start: Ints = np.zeros(0, np.int64)
@@ -199,7 +197,7 @@ class SampleGrid:
             else:
                 error = times - (self._lane_clock[lanes] + expected * period)
                 fine = error <= self.rules.arrival_jitter_seconds
-                fine &= self._lost_samples(lanes, lengths) == 0
+                fine &= self._lost_samples(lanes, lengths, arrivals, error) == 0
         fine_lane = np.logical_and.reduceat(fine, start)
         fast = fine_lane[group]
 
@@ -250,19 +248,23 @@ class SampleGrid:
 
     def _follow_arrivals(self, lanes: Ints, lengths: Ints, arrivals: Floats) -> None:
         """Let arrival clocks follow their device, unless the least lag says that samples were lost."""
-        due = arrivals - self._lag_since[lanes] > 2 * self.rules.arrival_jitter_seconds
-        due &= np.isfinite(self._least_lag[lanes]) & (self._lost_samples(lanes, lengths) == 0)
+        period = self.rules.sample_period_seconds
+        lag = arrivals - (lengths - 1) * period - (self._lane_clock[lanes] + self.head[lanes] * period)
+        due = (arrivals - self._lag_since[lanes] > self._look_seconds) & np.isfinite(self._least_lag[lanes])
+        due &= self._lost_samples(lanes, lengths, arrivals, lag) == 0
         late = lanes[due]
-        self._lane_clock[late] += _CLOCK_GAIN * self._least_lag[late]
+        self._lane_clock[late] += self._least_lag[late]
         self._least_lag[late] = np.inf
         self._lag_since[late] = arrivals[due]
 
-    def _lost_samples(self, lanes: Ints, lengths: Ints) -> Ints:
-        """Samples that the steady lag of arrivals shows to be missing: int64, 0 where none or not known yet."""
-        lag = np.where(np.isfinite(self._least_lag[lanes]), self._least_lag[lanes], 0.0)
-        watched = self._heard[lanes] - self._lag_since[lanes] > 2 * self.rules.arrival_jitter_seconds
-        lost = np.rint(lag / self.rules.sample_period_seconds)
-        return np.where(watched & (lag > self._tolerance_seconds(lengths)), lost, 0).astype(np.int64)
+    def _lost_samples(self, lanes: Ints, lengths: Ints, arrivals: Floats, lag: Floats) -> Ints:
+        """Samples that a steady lag of arrivals shows to be missing: int64, 0 where none or not known yet.
+
+        lag: how late these blocks are themselves.
+        """
+        least = np.minimum(lag, self._least_lag[lanes])
+        steady = (arrivals - self._lag_since[lanes] > self._look_seconds) & (least > self._tolerance_seconds(lengths))
+        return np.where(steady, np.rint(least / self.rules.sample_period_seconds), 0).astype(np.int64)
 
     def _place_one(
         self, lane: int, block: _Block, begin: int, written: set[int], discards: Counter[Reason]
@@ -318,7 +320,8 @@ class SampleGrid:
         if block.timed:
             contiguous = abs(error) <= self._tolerance_seconds(np.array([block.length]))[0]
             return head if contiguous else head + round(error / period)
-        lost = int(self._lost_samples(np.array([lane]), np.array([block.length]))[0])
+        lanes, lengths, arrivals = np.array([lane]), np.array([block.length]), np.array([block.arrival])
+        lost = int(self._lost_samples(lanes, lengths, arrivals, np.array([error]))[0])
         return head + (lost or round(error / period) * (error > self.rules.arrival_jitter_seconds))
 
     def _set_clock(self, lane: int, block: _Block, slot: int) -> None:

@@ -92,7 +92,7 @@ def test_a_turn_that_lost_messages_is_void_and_says_how_many(direct: bool, tmp_p
 def test_a_reader_that_misses_something_makes_its_turn_void(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contestants, "READY_SECONDS", 3.0)
+    monkeypatch.setattr(contestants, "FINISH_SECONDS", 3.0)
     sent = load("W1")
     with station(name, sent, tmp_path) as ready:
         less = dataclasses.replace(ready, packets=load("W1", seconds=1.0).packets(direct=False, mqtt5=False))

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from monitor.adapters.artifact import Artifact, load_artifact
+from monitor.build import load_setup
 from monitor.config import ScoringConfig
 from monitor.core.manifest import ARTIFACT_SHA256, MANIFEST_FILE
 from monitor.errors import ArtifactError
@@ -54,6 +56,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def pca(models: dict[str, Path], tmp_path: Path) -> Path:
     """A copy of the `pca` model to spoil."""
     return Path(shutil.copytree(models["pca"].parent, tmp_path / "pca", symlinks=True))
+
+
+@pytest.fixture(autouse=True)
+def _same_threads() -> Iterator[None]:
+    """How many threads torch uses is of the whole process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 def errors(artifact: Artifact, windows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -108,12 +118,10 @@ def test_onnx_needs_no_torch(models: dict[str, Path]) -> None:
 
 
 def test_threads_are_set_on_purpose(models: dict[str, Path]) -> None:
-    before = torch.get_num_threads()
-    try:
-        load_artifact(models["pca"], ScoringConfig(threads=2))
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    load_artifact(models["pca"], ScoringConfig(threads=2))
+    assert torch.get_num_threads() == 2
+    load_artifact(models["pca"], ScoringConfig(threads=1))
+    assert torch.get_num_threads() == 1
 
 
 def test_without_an_onnx_model_the_engine_says_how_to_get_one(pca: Path) -> None:
@@ -172,3 +180,34 @@ def test_the_onnx_model_tells_nothing_about_the_machine_that_made_it(models: dic
 def test_onnx_on_a_gpu_is_a_configuration_error() -> None:
     with pytest.raises(ValidationError, match="runs on the CPU"):
         ScoringConfig(engine="onnx", device="cuda")
+
+
+def test_a_reload_keeps_what_has_not_changed_and_loads_what_has(
+    pca: Path, models: dict[str, Path], tmp_path: Path
+) -> None:
+    config = tmp_path / "monitor.toml"
+    config.write_text(
+        f"""
+        [[model]]
+        name = "changes"
+        path = "{pca}"
+        [[model]]
+        name = "stays"
+        path = "{models["dense"]}"
+        [[source]]
+        name = "s"
+        topic = "plant/{{device}}"
+        model = "changes"
+        format = {{ kind = "json", rows = "rows" }}
+        """
+    )
+    before = load_setup(config)
+    same = load_setup(config, before)
+    assert same.artifacts["changes"] is before.artifacts["changes"]
+    other = published(tmp_path / "other", "pca", seed=1)
+    shutil.copy(other, (pca / "current").resolve())  # in place: the same name, other content
+    after = load_setup(config, same)
+    assert after.artifacts["changes"].sha256 != before.artifacts["changes"].sha256
+    assert after.artifacts["stays"] is before.artifacts["stays"]
+    config.write_text(config.read_text() + "[scoring]\nthreads = 2\n")
+    assert load_setup(config, after).artifacts["stays"] is not before.artifacts["stays"]

@@ -226,6 +226,18 @@ def test_a_stream_that_never_sent_a_sample_is_silent_and_gone_by_when_it_was_fir
     assert walk.fleet.gone(START + 101, 100) == ["a"]
 
 
+def test_a_slow_sensor_is_not_silent_between_two_samples() -> None:
+    walk = Walk(fleet_of(manifest_of(sample_period_seconds=60.0)), "a")
+    now = START + 7 * 60
+    walk.send("a", [CALM] * 8, arrival=now)
+    walk.fleet.mark_silent(now + 179, 30)
+    assert walk.quality("a") is Quality.GOOD
+    assert walk.fleet.gone(now + 179, 100) == []
+    walk.fleet.mark_silent(now + 181, 30)
+    assert walk.quality("a") is Quality.SILENT
+    assert walk.fleet.gone(now + 181, 100) == ["a"]
+
+
 def test_forgetting_a_stream_resolves_its_alert_and_frees_its_number() -> None:
     walk = Walk(fleet_of(k=1, n=1), "a", "b")
     walk.send("a", [WILD] * 8)

@@ -287,6 +287,23 @@ def test_a_device_whose_clock_runs_wrong_loses_no_sample_without_timestamps(rate
     assert ends(found)[-1] == pytest.approx(blocks[-1].arrival, abs=20)
 
 
+@pytest.mark.parametrize("lanes", [TOGETHER, APART])
+def test_without_timestamps_every_lost_sample_is_noticed_by_the_lag_it_leaves(lanes: list[list[int]]) -> None:
+    windows = LoggedWindows(rules_of(), lanes)
+    late = np.random.default_rng(7).exponential(0.3, (len(lanes), 5000))
+    blocks = [
+        Block(0, channels, 0, 1, at + late[lane, at])
+        for at in range(5000)
+        for lane, channels in enumerate(lanes)
+        if at % 500 != 250 + lane
+    ]
+    feed(windows, sorted(blocks, key=lambda block: block.arrival), timed=False)
+    for channel in range(CHANNELS):
+        slots = [slot for _, of, slot in windows.book if of == channel]
+        assert len(slots) == 4990
+        assert max(slots) == pytest.approx(4999, abs=1)
+
+
 def test_a_lost_message_without_timestamps_is_noticed() -> None:
     windows = LoggedWindows(rules_of(), TOGETHER)
     arrivals = [at * 10 for at in range(200) if at != 100]
