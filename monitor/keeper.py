@@ -106,14 +106,14 @@ class Keeper:
     def recover(self, pipeline: Pipeline, now: Moment) -> Recovered:
         """Bring a fresh pipeline to where the last process committed. Whatever is wrong is logged, never raised."""
         began = time.monotonic()
+        state = self._read_checkpoint(pipeline, now)
+        reports: list[Report] = []
         try:
             self._open()
-            state = self._read_checkpoint(pipeline, now)
             through = state["through"] if state and state["journal"] == self._journal.id else 0
             reports = self._replay(pipeline, through, now)
         except JournalError as error:
             self._break("disk", str(error), 0)
-            state, reports = None, []
         pipeline.resume(now.wall_seconds)
         self._active = bool(state) or self._journal.nbytes > 0
         if self._active:
@@ -139,21 +139,26 @@ class Keeper:
         log.error("the journal is damaged; a fresh one was started", reason=why, moved_to=str(aside))
         self._journal.open()
 
-    def _read_checkpoint(self, pipeline: Pipeline, now: Moment) -> State | None:
+    def _read_checkpoint(  # noqa: PLR0911 - one return for each way of being of no use
+        self, pipeline: Pipeline, now: Moment
+    ) -> State | None:
         try:
             state = read_checkpoint(self._file)
-            if state is None:
-                return None
-            self._safe = state["safe"]
-            if now.wall_seconds - state["wall_seconds"] > self._settings.max_age_seconds:
-                return self._discard("too_old", f"older than max_age_seconds ({self._settings.max_age_seconds:g})")
-            if state["settings"] != self._digest:
-                return self._discard("settings", "the configuration has changed")
-            pipeline.restore(state["pipeline"])
         except OSError as error:
             return self._discard("disk", error.strerror or str(error))
         except StateError as error:
-            return self._discard("damaged" if not self._safe else "settings", str(error))
+            return self._discard("damaged", str(error))
+        if state is None:
+            return None
+        self._safe = state["safe"]  # the broker does not care about settings or age
+        if now.wall_seconds - state["wall_seconds"] > self._settings.max_age_seconds:
+            return self._discard("too_old", f"older than max_age_seconds ({self._settings.max_age_seconds:g})")
+        if state["settings"] != self._digest:
+            return self._discard("settings", "the configuration has changed")
+        try:
+            pipeline.restore(state["pipeline"])
+        except StateError as error:
+            return self._discard("settings", str(error))
         self.checkpoint_seconds = state["wall_seconds"]
         self.messages_kept = state["kept"]
         self.dropped.update(state["dropped"])
