@@ -238,6 +238,15 @@ def test_a_slow_sensor_is_not_silent_between_two_samples() -> None:
     assert walk.fleet.gone(now + 181, 100) == ["a"]
 
 
+def test_a_backlog_is_shown_as_clock_skew_and_judged_all_the_same() -> None:
+    walk = Walk(fleet_of(k=1, n=1), "a")
+    done = walk.send("a", [WILD] * 8, arrival=START + 3600)
+    assert done is not None
+    assert done.verdict.tolist() == [Verdict.ANOMALOUS]
+    assert (walk.state("a"), walk.quality("a")) == (StreamState.FIRING, Quality.CLOCK_SKEW)
+    assert not walk.fleet.windows_withheld
+
+
 def test_forgetting_a_stream_resolves_its_alert_and_frees_its_number() -> None:
     walk = Walk(fleet_of(k=1, n=1), "a", "b")
     walk.send("a", [WILD] * 8)
