@@ -129,7 +129,8 @@ class App:
         base = self._setup.config.mqtt.base_topic
         for report in reports:
             if report.alert not in said:
-                self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain, report.alert)
+                awaited = None if self.keeper is None else report.alert
+                self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain, awaited)
 
     def _keep_house(self, now: Moment) -> None:
         step, keeper = self.pipeline.housekeep(now), self.keeper
