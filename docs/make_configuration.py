@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from monitor.config import (
     Config,
     HttpConfig,
+    JournalConfig,
     LimitsConfig,
     LogConfig,
     ModelConfig,
@@ -74,6 +75,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[scoring]", ScoringConfig),
     ("[timing]", TimingConfig),
     ("[limits]", LimitsConfig),
+    ("[journal]", JournalConfig),
     ("[http]", HttpConfig),
     ("[web]", WebConfig),
     ("[web.tls_server_config]", WebTlsConfig),

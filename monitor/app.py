@@ -9,11 +9,13 @@ looks at all threads, and when one hangs ends the process with the reason in the
 """
 
 import gc
+import hashlib
+import json
 import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,16 +26,20 @@ from monitor.adapters.artifact import Artifact
 from monitor.adapters.clock import ArrivalClock
 from monitor.adapters.http import HttpServer
 from monitor.adapters.inbox import Inbox
+from monitor.adapters.journal import AlertKey
 from monitor.adapters.metrics import registry_of
 from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.notify import Notifier
 from monitor.adapters.watchdog import Hang, Part, Watchdog
 from monitor.build import Setup, build_pipeline, succeed
-from monitor.config import Config
+from monitor.config import STATE_DIRECTORY, Config
+from monitor.core.blocks import Message
 from monitor.core.discards import Discard
 from monitor.core.judge import Phase
+from monitor.core.reports import Report, journal_report
 from monitor.core.topics import TopicPattern
 from monitor.errors import ConfigError, HangError
+from monitor.keeper import Keeper
 from monitor.pipeline import Moment, Pipeline, Step
 from monitor.reloader import Reloader
 
@@ -54,6 +60,7 @@ class App:
     inbox: Inbox
     link: MqttLink
     _http: HttpServer
+    keeper: Keeper | None
 
     def __init__(self, config_path: Path, setup: Setup, notifier: Notifier) -> None:
         self._clock = ArrivalClock()
@@ -66,6 +73,7 @@ class App:
         self._stopping = threading.Event()
         self._moved_monotonic = time.monotonic()
         self._next_housekeeping = 0.0
+        self._journal_told: bytes | None = None
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT.
@@ -103,12 +111,11 @@ class App:
         waited = self.pipeline.deadline_seconds - time.monotonic()
         messages = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
         now = self._now()
-        self._publish(self.pipeline.step(messages, now))
-        self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
+        self._walk(messages, now)
         self._moved_monotonic = now.monotonic_seconds
         if now.monotonic_seconds >= self._next_housekeeping:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
-            self._publish(self.pipeline.housekeep(now))
+            self._keep_house(now)
             self._reload(now)
             if not self.link.alive():
                 self._replace_link("the network thread died; another takes over")
@@ -119,30 +126,63 @@ class App:
     def _now(self) -> Moment:
         return Moment(self._clock(), time.monotonic())
 
-    def _publish(self, step: Step) -> None:
+    def _walk(self, messages: list[Message], now: Moment, *, everything: bool = False) -> None:
+        """One step, in this order: score, keep, publish, acknowledge. What dies in between is done again."""
+        step = self.pipeline.step(messages, now, everything=everything)
+        owed = [message for message in messages if message.receipt is not None]
+        self._publish(step.reports, self._keep(owed, step, now))
+        self.link.acknowledge(message.receipt for message in owed if message.receipt is not None)
+
+    def _keep(self, owed: list[Message], step: Step, now: Moment) -> Collection[AlertKey]:
+        """Make a step safe; the alert steps in it that need not be said again."""
+        if self.keeper is None:
+            return ()
+        self.keeper.confirm(self.link.take_confirmed())
+        return self.keeper.keep(owed, step, now)
+
+    def _publish(self, reports: Iterable[Report], said: Collection[AlertKey] = ()) -> None:
         base = self._setup.config.mqtt.base_topic
-        for report in step.reports:
-            self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain)
+        for report in reports:
+            if report.alert not in said:
+                awaited = None if self.keeper is None else report.alert
+                self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain, awaited)
+
+    def _keep_house(self, now: Moment) -> None:
+        step, keeper = self.pipeline.housekeep(now), self.keeper
+        if keeper is None:
+            self._publish(step.reports)
+            return
+        self._publish(step.reports, keeper.keep_housekeeping(step, now))
+        keeper.settle_writing(self.pipeline)
+        if keeper.is_due(now.monotonic_seconds):
+            self._walk([], now, everything=True)
+            keeper.checkpoint(self.pipeline, now)
+        told = journal_report(keeper.trouble, keeper.moved_aside)
+        if told.payload != self._journal_told:
+            self._journal_told = told.payload
+            self._publish([told])
 
     def _drain(self) -> None:
         """Score what came, tell what there is to tell, and leave."""
         self._notifier.stopping()
-        self._take_what_came()
-        self._publish(self.pipeline.step([], self._now(), everything=True))
+        self._empty_inbox()
         self.link.stop(_STOP_SECONDS)
+        if self.keeper is not None:
+            now = self._now()
+            self._keep([], Step((), ()), now)
+            self.keeper.close(self.pipeline, now)
 
-    def _take_what_came(self) -> None:
+    def _empty_inbox(self) -> None:
+        """Take in what came already; receipts are of use only to the link that gave them."""
         self.link.stop_receiving()
         while messages := self.inbox.take(0.0):
-            self._publish(self.pipeline.step(messages, self._now()))
-            self.link.acknowledge(message.receipt for message in messages if message.receipt is not None)
+            self._walk(messages, self._now())
+        self._walk([], self._now(), everything=True)
 
     def _replace_link(self, why: str) -> None:
         log.error("the broker connection starts over", reason=why)
-        self._take_what_came()
-        self.link.stop(0.0)
-        self.link = self._new_link()
-        self.link.start()
+        self._empty_inbox()
+        self._renew_link(self._now(), 0.0)
 
     def _watchdog(self, http: HttpServer) -> Watchdog:
         armed = self._notifier.watchdog_seconds
@@ -167,6 +207,12 @@ class App:
         self.pipeline = build_pipeline(setup, self._log_discard)
         self.inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
         self.link = self._new_link()
+        folder = _journal_folder(setup.config)
+        self.keeper = None if folder is None else Keeper(setup.config.journal, folder, _digest_of(setup.config))
+        if self.keeper is not None:
+            recovered = self.keeper.recover(self.pipeline, self._now())
+            self.link.remember(recovered.safe)
+            self._publish(recovered.reports)
 
     def _new_link(self) -> MqttLink:
         config = self._setup.config
@@ -194,22 +240,35 @@ class App:
     def _swap(self, setup: Setup, now: Moment) -> None:
         old, new = self._setup.config, setup.config
         same_walk = _walk_of(old) == _walk_of(new)
-        new_link = (old.mqtt, _subscriptions(old)) != (new.mqtt, _subscriptions(new))
-        if new_link:
-            self._take_what_came()  # confirmed while the connection it came by is there, so that none comes twice
-        self._publish(self.pipeline.step([], now, everything=True))
-        if not (same_walk and self.pipeline.adopt(setup.artifacts)):
+        same_link = (old.mqtt, _subscriptions(old)) == (new.mqtt, _subscriptions(new))
+        if not same_link:
+            self._empty_inbox()
+        self._walk([], now, everything=True)
+        if same_walk and self.pipeline.adopt(setup.artifacts):
+            if self.keeper is not None:
+                self.keeper.checkpoint_soon()
+        else:
             self.pipeline, last_words = succeed(self.pipeline, old, setup, self._log_discard)
-            self._publish(last_words)
+            self._publish(last_words.reports, self._keep([], last_words, now))
+            if self.keeper is not None:
+                self.keeper.start_over(_digest_of(new))
+                self.keeper.checkpoint(self.pipeline, now)
         self._setup = setup
-        if new_link:
-            self.link.stop(_STOP_SECONDS)
-            self.link = self._new_link()
-            self.link.start()
+        if not same_link:
+            self._renew_link(now, _STOP_SECONDS)
         self._http.protect(new.web)
-        later = [part for part in ("http", "log") if getattr(old, part) != getattr(new, part)]
+        later = [part for part in ("http", "log", "journal") if getattr(old, part) != getattr(new, part)]
         if later:
             log.warning("some changes take effect at the next start", sections=later)
+
+    def _renew_link(self, now: Moment, timeout_seconds: float) -> None:
+        self.link.stop(timeout_seconds)
+        self._keep([], Step((), ()), now)
+        self.link = self._new_link()
+        if self.keeper is not None:
+            self.link.remember(self.keeper.safe)
+            self._publish(self.keeper.unconfirmed())
+        self.link.start()
 
     # --- what others ask
 
@@ -241,6 +300,8 @@ class App:
             reasons["mqtt"] = f"the broker denies subscriptions: {', '.join(self.link.denied_topics)}"
         if not self.reload_succeeded:
             reasons["config"] = "the last reload failed; the configuration before it is in use"
+        if self.keeper is not None and self.keeper.trouble is not None:
+            reasons["journal"] = f"a crash would lose data: {self.keeper.trouble}"
         healthy, why = self.health()
         if not healthy:
             reasons["pipeline"] = why
@@ -281,3 +342,20 @@ def _walk_of(config: Config) -> dict[str, Any]:
     return config.model_dump(
         include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
     )
+
+
+def _digest_of(config: Config) -> str:
+    """Stands for the settings that the state of the streams depends on."""
+    walk = _walk_of(config)
+    del walk["scoring"]
+    for model in walk["model"]:
+        del model["max_batch"]
+    return hashlib.sha256(json.dumps(walk, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _journal_folder(config: Config) -> Path | None:
+    """Where journal and checkpoint lie; None where there is no place for them."""
+    if config.journal.path is not None:
+        return config.journal.path
+    given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
+    return Path(given.split(":")[0], "journal") if given else None

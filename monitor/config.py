@@ -21,6 +21,7 @@ from monitor.core.source import SourceSpec
 from monitor.errors import ConfigError
 
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"  # set by systemd for a unit with LoadCredential=, see systemd.exec(5)
+STATE_DIRECTORY = "STATE_DIRECTORY"  # likewise, with StateDirectory=
 
 
 class TlsConfig(Section):
@@ -168,6 +169,24 @@ class LimitsConfig(Section):
     """Most series of `residuald_channel_error`."""
 
 
+class JournalConfig(Section):
+    """What is kept on disk, so that a crash loses nothing of QoS 1 and 2; see docs/reliability.md."""
+
+    path: AnyPath | None = None
+    """Folder of journal and checkpoint. Left out: `journal` in the state directory that systemd gives the unit; without
+    one there is no journal."""
+
+    max_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
+    """Most bytes of messages to keep. There is a checkpoint at half of it, so only a failing disk lets it get there;
+    then messages are not kept, and counted."""
+
+    max_age_seconds: Seconds = 86400.0
+    """What is older than this at the start is not taken up again."""
+
+    checkpoint_seconds: Seconds = 10.0
+    """How often the state is written. A process that starts after a crash replays what came since."""
+
+
 class HttpConfig(Section):
     """Where `/metrics`, `/healthz` and `/readyz` are served."""
 
@@ -198,6 +217,7 @@ class Config(Section):
     scoring: ScoringConfig = ScoringConfig()
     timing: TimingConfig = TimingConfig()
     limits: LimitsConfig = LimitsConfig()
+    journal: JournalConfig = JournalConfig()
     http: HttpConfig = HttpConfig()
     web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()

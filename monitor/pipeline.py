@@ -26,6 +26,7 @@ from monitor.core.reports import Report, alert_report, gone_report, state_report
 from monitor.core.router import Route, Router
 from monitor.core.scoring import Floats32, ScoreBatch, Scorer
 from monitor.core.source import SourceSpec
+from monitor.core.state import State, StateError
 from monitor.core.windows import LaneBlocks, WindowBatch
 
 UNROUTED = "none"  # the source of messages that no source admits
@@ -76,6 +77,27 @@ class Tally:
     inference_seconds: dict[str, Histogram] = field(default_factory=dict)  # by model
     batch_windows: dict[str, Histogram] = field(default_factory=dict)  # by model
     end_to_end_seconds: Histogram = field(default_factory=lambda: Histogram(_END_TO_END_SECONDS))
+
+    def snapshot(self) -> State:
+        """All counts, to be kept."""
+        return {
+            "received": dict(self.received),
+            "discarded": [[source, reason.value, count] for (source, reason), count in self.discarded.items()],
+            "alert_steps": dict(self.alert_steps),
+            "inference_seconds": {name: counts.snapshot() for name, counts in self.inference_seconds.items()},
+            "batch_windows": {name: counts.snapshot() for name, counts in self.batch_windows.items()},
+            "end_to_end_seconds": self.end_to_end_seconds.snapshot(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Count on from this state."""
+        self.received = Counter(state["received"])
+        self.discarded = Counter({(source, Reason(name)): count for source, name, count in state["discarded"]})
+        self.alert_steps = Counter(state["alert_steps"])
+        self.end_to_end_seconds.restore(state["end_to_end_seconds"])
+        for kept, histograms in ("inference_seconds", self.inference_seconds), ("batch_windows", self.batch_windows):
+            for name in histograms.keys() & state[kept].keys():
+                histograms[name].restore(state[kept][name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +190,40 @@ class Pipeline:
             self.fleets[name].adopt(new.manifest, new.max_batch)
             self._scorers[name] = new.scorer
         return True
+
+    def snapshot(self) -> State:
+        """Everything that must outlive the process. Call it with no window waiting, as `adopt`."""
+        return {
+            "fleets": {name: fleet.snapshot() for name, fleet in self.fleets.items()},
+            "router": self.router.snapshot(),
+            "tally": self.tally.snapshot(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from what another pipeline of the same settings gave.
+
+        Raises:
+            StateError: an artifact cuts other windows; nothing was changed.
+
+        """
+        if state["fleets"].keys() != self.fleets.keys():
+            raise StateError("other models")
+        for name, fleet in self.fleets.items():
+            fleet.check_state(state["fleets"][name])
+        for name, fleet in self.fleets.items():
+            fleet.restore(state["fleets"][name])
+        self.router.restore(state["router"])
+        self.tally.restore(state["tally"])
+
+    def resume(self, now_seconds: float) -> None:
+        """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
+        for fleet in self.fleets.values():
+            fleet.resume(now_seconds)
+
+    @property
+    def open_alerts(self) -> set[str]:
+        """The ids of all open alerts."""
+        return set().union(*(fleet.alerts.open_ids for fleet in self.fleets.values()))
 
     def retire(self, models: Collection[str]) -> Step:
         """Forget the streams of these models: another pipeline takes over."""

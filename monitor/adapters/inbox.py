@@ -32,6 +32,7 @@ class Inbox:
         self._droppable = 0  # how many that wait are of QoS 0
         self._dropped = 0
         self._taker_waits = False
+        self._woken = False
         self._refused_room = False
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
@@ -80,14 +81,20 @@ class Inbox:
         with self._lock:
             if not self._waiting:
                 self._taker_waits = True
-                self._arrived.wait_for(lambda: len(self._waiting) > 0, timeout_seconds)
-                self._taker_waits = False
+                self._arrived.wait_for(lambda: len(self._waiting) > 0 or self._woken, timeout_seconds)
+                self._taker_waits = self._woken = False
             taken = self._take_some()
             room_again = self._refused_room and not self._is_full()
             self._refused_room = self._refused_room and not room_again
         if room_again and self._on_room is not None:
             self._on_room()
         return taken
+
+    def wake(self) -> None:
+        """Let `take` return, even with nothing: there is something else to do for who takes."""
+        with self._lock:
+            self._woken = True
+            self._arrived.notify()
 
     def _take_some(self) -> list[Message]:
         waiting = self._waiting

@@ -28,6 +28,7 @@ from monitor.core.histogram import Histogram
 from monitor.core.judge import Phase
 from monitor.core.quality import QUALITIES
 from monitor.core.streams import StreamState
+from monitor.keeper import Keeper
 from monitor.pipeline import UNROUTED, Pipeline, Tally
 
 
@@ -37,6 +38,7 @@ class Observed(Protocol):
     pipeline: Pipeline
     inbox: Inbox
     link: MqttLink
+    keeper: Keeper | None
     started_seconds: float
     reload_succeeded: bool
     reload_success_seconds: float
@@ -75,6 +77,8 @@ class DaemonCollector(Collector):
         observed = self._observed
         pipeline = observed.pipeline
         yield from _daemon(observed)
+        if observed.keeper is not None:
+            yield from _keeper(observed.keeper)
         yield from _tally(pipeline.tally, [source.name for source in pipeline.sources])
         fleets = list(pipeline.fleets.values())
         yield from _fleets(fleets)
@@ -109,6 +113,33 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
         threshold.add_metric([model], artifact.manifest.threshold)
     yield info
     yield threshold
+
+
+def _keeper(keeper: Keeper) -> Iterator[Metric]:
+    yield _gauge("residuald_journal_healthy", "1 while a crash would lose nothing.", keeper.trouble is None)
+    yield _gauge("residuald_journal_bytes", "Bytes of messages since the last checkpoint.", keeper.nbytes)
+    yield _counter("residuald_journal_messages", "Messages journaled.", keeper.messages_kept)
+    yield _gauge("residuald_journal_replayed_messages", "Messages replayed at start.", keeper.messages_replayed)
+    yield _counter("residuald_journal_moved_aside", "Damaged databases that were replaced.", keeper.moved_aside)
+    dropped = CounterMetricFamily(
+        "residuald_journal_dropped", "Messages that the journal did not keep or use, by reason.", labels=["reason"]
+    )
+    for reason in ("disk", "max_bytes", "too_old"):
+        dropped.add_metric([reason], keeper.dropped[reason])
+    yield dropped
+    discarded = CounterMetricFamily(
+        "residuald_checkpoints_discarded", "Checkpoints not used at start, by reason.", labels=["reason"]
+    )
+    for reason in ("damaged", "disk", "settings", "too_old"):
+        discarded.add_metric([reason], keeper.discarded[reason])
+    yield discarded
+    if keeper.checkpoint_seconds is not None:
+        yield _gauge(
+            "residuald_checkpoint_timestamp_seconds", "When the last checkpoint was written.", keeper.checkpoint_seconds
+        )
+    commits = HistogramMetricFamily("residuald_journal_commit_seconds", "Time to commit one step.")
+    _add_histogram(commits, [], keeper.commit_seconds)
+    yield commits
 
 
 def _tally(tally: Tally, sources: list[str]) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ next attempt, after a jittered delay.
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import structlog
@@ -85,8 +85,17 @@ class MqttLink:
         if len(self._traffic.outbox):
             log.warning("messages were left unpublished", messages=len(self._traffic.outbox))
 
-    def publish(self, topic: str, payload: bytes, qos: Literal[0, 1] = 1, retain: bool = False) -> bool:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: Literal[0, 1] = 1,
+        retain: bool = False,
+        alert: tuple[str, str] | None = None,
+    ) -> bool:
         """Hand a message over for publishing; False (and counted) where too many wait already.
+
+        Where the message tells of an `alert` (id and phase), `take_confirmed` says when the broker has it.
 
         Raises:
             ValueError: `topic` is none to publish to.
@@ -94,7 +103,7 @@ class MqttLink:
         """
         if not topic or any(mark in topic for mark in "+#\0"):
             raise ValueError(f"{topic!r} is no topic to publish to")
-        accepted = self._traffic.outbox.put(Outgoing(topic, payload, qos, retain))
+        accepted = self._traffic.outbox.put(Outgoing(topic, payload, qos, retain, alert))
         self._traffic.waker.wake()
         return accepted
 
@@ -102,6 +111,18 @@ class MqttLink:
         """Confirm messages, in this order: what they carry is safe."""
         self._traffic.acknowledged.extend(receipts)
         self._traffic.waker.wake()
+
+    def remember(self, safe: Mapping[int, int]) -> None:
+        """Before `start`: know what a former process made safe and perhaps could not acknowledge any more.
+
+        safe: the checksum of topic and payload, by packet identifier (both are in receipts).
+        """
+        self._traffic.receipts.remember(safe)
+
+    def take_confirmed(self) -> list[tuple[str, str]]:
+        """The steps of alerts, by id and phase, that the broker confirmed since the last call."""
+        confirmed = self._traffic.confirmed
+        return [confirmed.popleft() for _ in range(len(confirmed))]
 
     @property
     def connected(self) -> bool:

@@ -50,6 +50,7 @@ class Traffic:
     clock: Callable[[], float]
     outbox: Outbox = field(default_factory=lambda: Outbox(_MAX_OUTGOING_MESSAGES))
     acknowledged: deque[Receipt] = field(default_factory=deque)
+    confirmed: deque[tuple[str, str]] = field(default_factory=deque)  # alert steps that the broker has
     receipts: Receipts = field(default_factory=Receipts)  # the network thread's own
     waker: Waker = field(default_factory=Waker)
     receiving: bool = True
@@ -180,7 +181,7 @@ class Connection:
         wire.flush()
 
     def _publish(self, client: FramingClient, message: Outgoing) -> None:
-        packet_id = client.publish(*message).mid
+        packet_id = client.publish(message.topic, message.payload, message.qos, message.retain).mid
         if message.qos:
             self._in_flight[packet_id] = message
 
@@ -243,6 +244,9 @@ class Connection:
         self, _client: Any, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         message = self._in_flight.pop(mid, None)
+        if message is not None and message.alert is not None:
+            self._traffic.confirmed.append(message.alert)
+            self._traffic.inbox.wake()  # at once: till it is committed, a crash would have it said again
         if message is not None and reason.is_failure:
             log.error("broker refuses what we publish", topic=message.topic, reason=str(reason))
 

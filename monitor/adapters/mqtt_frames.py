@@ -7,6 +7,8 @@ Pure: no socket, no clock. Outcomes: messages; nothing yet; `FrameError` when *t
 exception would be a bug of ours.
 """
 
+from zlib import crc32
+
 from monitor.adapters.mqtt_receipts import Receipts
 from monitor.core.blocks import Message
 
@@ -109,7 +111,8 @@ class FrameReader:
             position = stop
             receipt = None
             if qos:
-                receipt = self._receipts.arrived(packet_id, qos >> 1, duplicate=bool(kind & 8))
+                content = crc32(payload, crc32(raw_topic))
+                receipt = self._receipts.arrived(packet_id, qos >> 1, bool(kind & 8), content)
                 if receipt is None:
                     continue  # taken in before
             messages.append(

@@ -3,13 +3,16 @@
 This file owns the receiving side of MQTT's delivery promises (MQTT 5.0, section 4.3; the same in 3.1.1). A message is
 answered (PUBACK, or PUBREC for QoS 2) only once it is safe, which may be long after it came and on a later
 connection. Until then the broker keeps it, and a process that dies loses nothing. What the broker delivers again
-although this process still holds it is not taken in twice; what it delivers again after QoS 2 was answered is
-answered again. Pure state: no socket, clock or thread.
+although this process still holds it is not taken in twice; what it delivers again because the answer was lost, with a
+connection or with a process, is known by its identifier and content and answered again. Pure state: no socket, clock
+or thread.
 """
+
+from collections.abc import Mapping
 
 PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # packet types with their flags; MQTT 5.0, section 2.1.2
 
-Receipt = tuple[int, int]  # (session number * 65536 + packet identifier, QoS)
+Receipt = tuple[int, int, int]  # (session number * 65536 + packet identifier, QoS, checksum of the content)
 
 
 class Receipts:
@@ -24,6 +27,7 @@ class Receipts:
         self._session = 0
         self._in_hand: set[int] = set()
         self._recorded: set[int] = set()  # QoS 2: PUBREC sent, PUBREL not seen yet
+        self._safe: dict[int, int] = {}  # what each identifier carried last that is safe: its checksum
         self._replies = bytearray()
 
     @property
@@ -38,8 +42,13 @@ class Receipts:
             self._session += 1
             self._in_hand.clear()
             self._recorded.clear()
+            self._safe.clear()
 
-    def arrived(self, packet_id: int, qos: int, duplicate: bool) -> Receipt | None:
+    def remember(self, safe: Mapping[int, int]) -> None:
+        """Know what a former process had made safe: the checksum of the content, by packet identifier."""
+        self._safe.update(safe)
+
+    def arrived(self, packet_id: int, qos: int, duplicate: bool, content: int = 0) -> Receipt | None:
         """Note a message of QoS 1 or 2; None where it was taken in before and must not be again."""
         if duplicate:
             if packet_id in self._in_hand:
@@ -47,25 +56,26 @@ class Receipts:
             if packet_id in self._recorded:
                 self._reply(PUBREC, packet_id)
                 return None
+            if self._safe.get(packet_id) == content:
+                self._answer(packet_id, qos)
+                return None
         self._in_hand.add(packet_id)
-        return (self._session << 16 | packet_id, qos)
+        return (self._session << 16 | packet_id, qos, content)
 
     def acknowledge(self, receipt: Receipt) -> None:
         """Answer for a message that is safe now; nothing where the broker has forgotten it."""
-        number, qos = receipt
+        number, qos, content = receipt
         session, packet_id = number >> 16, number & 0xFFFF
         if session != self._session or packet_id not in self._in_hand:
             return
         self._in_hand.remove(packet_id)
-        if qos == 1:
-            self._reply(PUBACK, packet_id)
-        else:
-            self._recorded.add(packet_id)
-            self._reply(PUBREC, packet_id)
+        self._safe[packet_id] = content
+        self._answer(packet_id, qos)
 
     def released(self, packet_id: int) -> None:
         """Answer a PUBREL, also for a message that only a former process knew: else it holds its place for ever."""
         self._recorded.discard(packet_id)
+        self._safe.pop(packet_id, None)  # the broker has our answer
         self._reply(PUBCOMP, packet_id)
 
     def take_replies(self) -> bytes:
@@ -73,6 +83,11 @@ class Receipts:
         replies = bytes(self._replies)
         self._replies.clear()
         return replies
+
+    def _answer(self, packet_id: int, qos: int) -> None:
+        if qos == 2:
+            self._recorded.add(packet_id)
+        self._reply(PUBACK if qos == 1 else PUBREC, packet_id)
 
     def _reply(self, kind: int, packet_id: int) -> None:
         self._replies += bytes((kind, 2, packet_id >> 8, packet_id & 0xFF))

@@ -12,12 +12,13 @@ from typing import Literal, NamedTuple
 
 
 class Outgoing(NamedTuple):
-    """One message to publish."""
+    """One message to publish. alert: the id and phase that it tells of, for who waits for the broker to confirm it."""
 
     topic: str
     payload: bytes
     qos: Literal[0, 1]
     retain: bool
+    alert: tuple[str, str] | None = None
 
 
 class Outbox:

@@ -5,9 +5,10 @@ the first anomalous window, so the same recording always gives the same ids.
 """
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from monitor.core.judge import Phase
+from monitor.core.state import State
 
 _NAMESPACE = uuid.UUID("5b0f8a1e-7d52-5f0e-9a57-0d8f3c1e6a42")
 
@@ -70,6 +71,20 @@ class AlertBook:
         """Resolve whatever is open for a stream that is given up; the evidence is the last there was."""
         last = self._open.pop(stream, None)
         return None if last is None else replace(last, phase="resolved")
+
+    @property
+    def open_ids(self) -> set[str]:
+        """The ids of the open alerts."""
+        return {step.id for step in self._open.values()}
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return {"open": [asdict(step) for step in self._open.values()]}
+
+    def restore(self, state: State) -> None:
+        """Be as the book was that gave this state."""
+        steps = [AlertStep(**{**fields, "evidence": Evidence(**fields["evidence"])}) for fields in state["open"]]
+        self._open = {step.stream: step for step in steps}
 
     def _next(self, steps: list[AlertStep], stream: str, phase: str, evidence: Evidence, *, fired: bool) -> AlertStep:
         last = steps[-1] if steps else self._open[stream]

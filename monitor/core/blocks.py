@@ -18,7 +18,7 @@ class Message(NamedTuple):
     topic: str
     payload: bytes
     arrival_seconds: float  # epoch
-    receipt: tuple[int, int] | None = None  # (message id, QoS)
+    receipt: tuple[int, int, int] | None = None  # (message id, QoS, checksum of topic and payload)
     retained: bool = False
 
 

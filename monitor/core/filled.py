@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.state import State
+
 
 class FilledSlots:
     """Filled stretches of slots, `[start, end)`, by stream. Most streams have none."""
@@ -37,3 +39,11 @@ class FilledSlots:
     def clear(self, stream: int) -> None:
         """Let go of all stretches of a stream."""
         self._stretches.pop(stream, None)
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return {"stretches": [[stream, stretches] for stream, stretches in self._stretches.items()]}
+
+    def restore(self, state: State) -> None:
+        """Be as the one was that gave this state."""
+        self._stretches = {stream: [(start, end) for start, end in kept] for stream, kept in state["stretches"]}

@@ -5,6 +5,7 @@ The steps are called by `monitor/pipeline.py`, in this order: `ingest`, `ready`,
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from monitor.core.microbatch import MicroBatch
 from monitor.core.normalize import Normalizer
 from monitor.core.quality import CODES, QUALITIES, Quality, assess, is_trusted
 from monitor.core.scoring import Floats32, ScoreBatch
+from monitor.core.state import State, StateError
 from monitor.core.streams import StreamState, StreamTable
 from monitor.core.windows import LaneBlocks, StreamWindows, WindowBatch
 
@@ -86,6 +88,51 @@ class Fleet:
         self.samples_discarded: Counter[Reason] = Counter()
         self.windows_withheld: Counter[str] = Counter()
         self.changed: set[str] = set()  # streams whose state, quality or alert changed since someone last looked
+
+    def snapshot(self) -> State:
+        """Everything about the streams, to be kept. No window may be waiting for the scorer."""
+        return {
+            "cut": _cut_of(self.manifest),
+            "normalization": self.manifest.normalization.model_dump(mode="json"),
+            "streams": self.streams.snapshot(),
+            "windows": self.windows.snapshot(self.streams.numbers()),
+            "normalizer": self.normalizer.snapshot(),
+            "judge": self.judge.snapshot(),
+            "alerts": self.alerts.snapshot(),
+            "samples_received": self.samples_received,
+            "samples_discarded": {reason.value: count for reason, count in self.samples_discarded.items()},
+            "windows_withheld": dict(self.windows_withheld),
+        }
+
+    def check_state(self, state: State) -> None:
+        """See whether this state can be restored here: the same windows, and nothing to be learnt anew.
+
+        Raises:
+            StateError: it cannot.
+
+        """
+        if state["cut"] != _cut_of(self.manifest):
+            raise StateError(f"model {self.name}: the artifact cuts other windows")
+        ours = self.manifest.normalization
+        if ours.kind == "stream" and state["normalization"] != ours.model_dump(mode="json"):
+            raise StateError(f"model {self.name}: the artifact normalizes otherwise")
+
+    def restore(self, state: State) -> None:
+        """Go on from a state that passes `check_state`; the artifact may have changed since."""
+        self.windows.restore(state["windows"])
+        if state["normalization"] == self.manifest.normalization.model_dump(mode="json"):
+            self.normalizer.restore(state["normalizer"])
+        self.judge.restore(state["judge"])
+        self.alerts.restore(state["alerts"])
+        self.samples_received = state["samples_received"]
+        self.samples_discarded = Counter({Reason(name): count for name, count in state["samples_discarded"].items()})
+        self.windows_withheld = Counter(state["windows_withheld"])
+        self.streams.restore(state["streams"])
+
+    def resume(self, now_seconds: float) -> None:
+        """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
+        self.windows.grid.excuse_silence(now_seconds)
+        self.changed = set(self.streams.number)
 
     def fits(self, manifest: Manifest) -> bool:
         """Whether another artifact can take over as we are: the same windows, and nothing to be learnt anew."""
@@ -228,3 +275,8 @@ class Fleet:
 
     def _at_least_some_periods(self, seconds: float) -> float:
         return max(seconds, _SILENT_PERIODS * self.manifest.sample_period_seconds)
+
+
+def _cut_of(manifest: Manifest) -> list[Any]:
+    """What the windows of an artifact are cut by, as plain values."""
+    return [list(manifest.channel_names), manifest.window.model_dump(mode="json"), manifest.sample_period_seconds]

@@ -25,9 +25,13 @@ from numpy.typing import NDArray
 from monitor.core.discards import Reason
 from monitor.core.filled import FilledSlots
 from monitor.core.growing import grown
+from monitor.core.state import State, arrays_of, put_arrays
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+_KEPT_BY_STREAM = ("run_start", "clock", "arrival", "_lane_of")
+_KEPT_BY_LANE = ("head", "_heard", "_lane_clock", "_late_since", "_least_lag", "_lag_since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,24 @@ class SampleGrid:
         """Our clock leapt by so much: what is remembered of arrivals leaps along, so that no stream seems silent."""
         for arrivals in (self._heard, self._late_since, self._lag_since):
             np.minimum(arrivals + seconds, now_seconds, out=arrivals)  # NaN stays NaN
+
+    def excuse_silence(self, until_seconds: float) -> None:
+        """Nobody listened till then (wall clock): what was not heard before does not make a stream silent."""
+        self._heard = np.fmax(self._heard, np.where(np.isnan(self._heard), np.nan, until_seconds))
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return {
+            "restarts": self.restarts,
+            "filled": self.filled.snapshot(),
+            **arrays_of(self, _KEPT_BY_STREAM + _KEPT_BY_LANE),
+        }
+
+    def restore(self, state: State) -> None:
+        """Be as the grid was that gave this state."""
+        self.restarts = state["restarts"]
+        self.filled.restore(state["filled"])
+        put_arrays(self, _KEPT_BY_STREAM + _KEPT_BY_LANE, state)
 
     def place(  # noqa: PLR0915 - one fast path, easier to follow whole
         self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool

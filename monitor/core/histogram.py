@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.state import State
+
 
 class Histogram:
     """Counts of values per bucket, as Prometheus has them: a value belongs to the first bound that is not below it."""
@@ -21,3 +23,11 @@ class Histogram:
     def cumulative(self) -> list[int]:
         """How many values are at most each bound, and last how many there are at all."""
         return [int(count) for count in np.cumsum(self._counts)]
+
+    def snapshot(self) -> State:
+        """The counts, to be kept."""
+        return {"counts": self._counts.copy(), "sum": self.sum}
+
+    def restore(self, state: State) -> None:
+        """Count on from this state."""
+        self._counts, self.sum = state["counts"].copy(), state["sum"]

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.core.growing import grown
+from monitor.core.state import State, arrays_of, put_arrays
 
 Ints = NDArray[np.int64]
+
+_KEPT = ("phase", "_history", "_calm_run")
 
 
 class JudgeSettings(BaseModel):
@@ -90,6 +93,14 @@ class Judge:
     def forget(self, stream: int) -> None:
         """Start over for this stream (it is gone, or its number was given to another)."""
         self.phase[stream] = self._history[stream] = self._calm_run[stream] = 0
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return arrays_of(self, _KEPT)
+
+    def restore(self, state: State) -> None:
+        """Be as the judge was that gave this state."""
+        put_arrays(self, _KEPT, state)
 
     def judge(self, stream: Ints, score: NDArray[np.float32], trusted: NDArray[np.bool_]) -> Verdicts:
         """Judge B windows in order: stream int64 [B], score float32 [B], trusted bool [B].

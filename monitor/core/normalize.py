@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from monitor.core.growing import grown
 from monitor.core.manifest import NormalizationSpec
+from monitor.core.state import State, arrays_of, put_arrays
 from monitor.core.windows import WindowBatch
 
 # Turns a median absolute deviation into the standard deviation of a Gaussian.
 MAD_TO_SIGMA = 1.4826
 
 Floats32 = NDArray[np.float32]
+
+_LEARNT = ("_seen", "_centre", "_scale")
 
 
 class Normalizer:
@@ -74,6 +77,16 @@ class Normalizer:
         self._learning.pop(stream, None)
         if stream < len(self._seen):
             self._seen[stream] = 0
+
+    def snapshot(self) -> State:
+        """What was learnt, to be kept."""
+        learning = [[stream, learnt] for stream, learnt in self._learning.items()]
+        return {"learning": learning, **arrays_of(self, _LEARNT)}
+
+    def restore(self, state: State) -> None:
+        """Know what the one knew that gave this state."""
+        self._learning = dict(state["learning"])
+        put_arrays(self, _LEARNT, state)
 
     def _make_room(self, rows: int) -> None:
         self._seen = grown(self._seen, rows, 0)

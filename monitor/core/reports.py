@@ -21,11 +21,15 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A message to publish: topic below the base topic, payload, and whether the broker should retain it."""
+    """A message to publish: topic below the base topic, payload, and whether the broker should retain it.
+
+    alert: id and phase of the step that it tells of; None where it tells of no step.
+    """
 
     topic: str
     payload: bytes
     retain: bool
+    alert: tuple[str, str] | None = None
 
 
 def alert_fields(step: AlertStep, fleet: Fleet) -> dict[str, Any]:
@@ -51,7 +55,8 @@ def alert_fields(step: AlertStep, fleet: Fleet) -> dict[str, Any]:
 
 def alert_report(step: AlertStep, fleet: Fleet) -> Report:
     """The report of one step in an alert's life, on `<stream>/alert`."""
-    return Report(f"{step.stream}/alert", msgspec.json.encode(alert_fields(step, fleet)), retain=False)
+    payload = msgspec.json.encode(alert_fields(step, fleet))
+    return Report(f"{step.stream}/alert", payload, retain=False, alert=(step.id, step.phase))
 
 
 def state_report(name: str, fleet: Fleet) -> Report:
@@ -80,6 +85,24 @@ def state_report(name: str, fleet: Fleet) -> Report:
         ),
         retain=True,
     )
+
+
+def resolved_report(report: Report) -> Report:
+    """The end of an alert of which only an earlier report is left: its stream did not outlive a restart."""
+    fields = msgspec.json.decode(report.payload)
+    return Report(
+        report.topic,
+        msgspec.json.encode(fields | {"phase": "resolved"}),
+        retain=False,
+        alert=(fields["id"], "resolved"),
+    )
+
+
+def journal_report(trouble: str | None, moved_aside: int) -> Report:
+    """Whether a crash would lose data, on `status/journal`, retained. moved_aside: damaged databases so far."""
+    state = "ok" if trouble is None else "trouble"
+    fields = {"schema": SCHEMA, "state": state, "reason": trouble, "moved_aside": moved_aside}
+    return Report("status/journal", msgspec.json.encode(fields), retain=True)
 
 
 def gone_report(name: str) -> Report:

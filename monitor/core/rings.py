@@ -74,6 +74,21 @@ class Rings:
         """Windows that end before slot `end`: float32 [B, C, L], a copy."""
         return self._windows[stream, :, (end - self.window_length) % self.capacity]
 
+    def tails(self, streams: Ints, end: Ints, count: int) -> NDArray[np.float32]:
+        """What lies in the last `count` slots before `end` [T] of these streams: float32 [T, C, count], a copy."""
+        if not len(streams):
+            return np.zeros((0, self.channels, count), np.float32)
+        stretches: NDArray[np.float32] = sliding_window_view(self._values, count, axis=-1)
+        return stretches[streams, :, (end - count) % self.capacity]
+
+    def put_tails(self, streams: Ints, end: Ints, values: NDArray[np.float32]) -> None:
+        """The opposite of `tails`; the streams are open."""
+        count = values.shape[2]
+        slots = (end[:, None] - count + np.arange(count)) % self.capacity
+        for position in (slots, slots + self.capacity):
+            channels = np.arange(self.channels)[None, :, None]
+            self._values[streams[:, None, None], channels, position[:, None, :]] = values
+
     def _store_one(self, stream: int, columns: Ints, slot: int, rows: NDArray[np.float32]) -> None:
         ring = self._values[stream]
         across = slice(None) if len(columns) == self.channels and (columns[1:] > columns[:-1]).all() else columns

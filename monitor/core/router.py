@@ -14,6 +14,7 @@ from monitor.core.discards import Discard, Reason
 from monitor.core.fleet import Fleet
 from monitor.core.names import is_name
 from monitor.core.source import SourceSpec
+from monitor.core.state import State
 from monitor.core.topics import CHANNEL, TopicPattern, fill_template
 
 # What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, too many
@@ -169,3 +170,12 @@ class Router:
             del self._routes[topic]
         self._owner.pop(name, None)
         self._layout.pop(name, None)
+
+    def snapshot(self) -> State:
+        """Which streams there are, to be kept; topics are found again when they come."""
+        return {"owner": dict(self._owner), "layout": dict(self._layout)}
+
+    def restore(self, state: State) -> None:
+        """Know the streams that the router knew that gave this state."""
+        self._owner, self._layout = dict(state["owner"]), dict(state["layout"])
+        self._topics = {stream: [] for stream in self._owner}

@@ -6,6 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.growing import grown
+from monitor.core.state import State, arrays_of, put_arrays
+
+_COUNTED = ("windows_scored", "windows_anomalous", "quality", "state")  # 0 for a new stream
+_MEASURED = ("error", "score", "channel_error", "end_seconds")  # not known for a new stream
 
 
 class StreamState(IntEnum):
@@ -61,10 +65,10 @@ class StreamTable:
             self.names.append(None)
         else:
             self._free.pop()
-        for column in ("windows_scored", "windows_anomalous", "quality", "state"):
+        for column in _COUNTED:
             setattr(self, column, grown(getattr(self, column), number + 1, 0))
             getattr(self, column)[number] = 0
-        for column in ("error", "score", "channel_error", "end_seconds"):
+        for column in _MEASURED:
             setattr(self, column, grown(getattr(self, column), number + 1, np.nan))
             getattr(self, column)[number] = np.nan
         self.names[number] = name
@@ -95,3 +99,20 @@ class StreamTable:
         if name is None:
             raise KeyError(number)
         return name
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return {
+            "names": list(self.names),
+            "order": list(self.number),
+            "labels": {name: dict(labels) for name, labels in self.labels.items()},
+            "free": list(self._free),
+            **arrays_of(self, _COUNTED + _MEASURED),
+        }
+
+    def restore(self, state: State) -> None:
+        """Be as the table was that gave this state."""
+        put_arrays(self, _COUNTED + _MEASURED, state)
+        self.names, self._free, self.labels = list(state["names"]), list(state["free"]), dict(state["labels"])
+        numbers = {name: number for number, name in enumerate(self.names) if name is not None}
+        self.number = {name: numbers[name] for name in state["order"]}

@@ -17,6 +17,7 @@ from monitor.core.growing import grown
 from monitor.core.manifest import WindowSpec
 from monitor.core.recording import Recording
 from monitor.core.rings import Rings
+from monitor.core.state import State, arrays_of, put_arrays
 
 # A recording is fed in pieces of about this many samples: large enough for array operations, small enough for memory.
 PIECE_SAMPLES = 16384
@@ -172,6 +173,30 @@ class StreamWindows:
         newest = self.grid.channel_heads(streams).max(axis=1) - 1
         last: Floats = self.grid.clock[streams] + newest * self.grid.rules.sample_period_seconds
         return last
+
+    def snapshot(self, streams: Ints) -> State:
+        """All about these streams that is still needed: the grid, and of the rings what windows to come reach back to.
+
+        streams: int64 [T], the numbers in use.
+        """
+        end = self.grid.channel_heads(streams).max(axis=1) if len(streams) else streams
+        # a window to come may begin so far behind the newest sample; the slot before it is what a gap is filled with
+        reach_back = self.spec.length + self.grid.rules.lateness_samples + 1
+        return {
+            "grid": self.grid.snapshot(),
+            "streams": streams,
+            "end": end,
+            "tails": self.rings.tails(streams, end, reach_back),
+            **arrays_of(self, ("_next_end", "_run")),
+        }
+
+    def restore(self, state: State) -> None:
+        """Be as the one was that gave this state."""
+        self.grid.restore(state["grid"])
+        put_arrays(self, ("_next_end", "_run"), state)
+        if len(self._next_end):
+            self.rings.open_stream(len(self._next_end) - 1)
+        self.rings.put_tails(state["streams"], state["end"], state["tails"])
 
     def _split_long(self, blocks: LaneBlocks) -> LaneBlocks:
         limit = self._round_samples

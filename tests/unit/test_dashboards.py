@@ -22,6 +22,7 @@ from monitor.build import build_pipeline, load_setup
 from monitor.core.blocks import Message
 from monitor.core.quality import Quality
 from monitor.core.streams import StreamState
+from monitor.keeper import Keeper
 from monitor.pipeline import Moment
 from monitor.simulators.ecg import Ecg
 from tests.promql import selectors
@@ -80,6 +81,8 @@ def exported() -> Exported:
     assert step.concluded
     inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
     link = MqttLink(setup.config.mqtt, [], inbox, max_payload_bytes=setup.config.limits.max_payload_bytes)
+    keeper = Keeper(setup.config.journal, Path("journal"), "")  # not opened: it has kept nothing
+    keeper.checkpoint_seconds = now
     daemon = SimpleNamespace(  # the parts of a running daemon that its metrics are read from
         pipeline=pipeline,
         artifacts=setup.artifacts,
@@ -89,6 +92,7 @@ def exported() -> Exported:
         reload_succeeded=True,
         reload_success_seconds=now,
         max_channel_series=100,
+        keeper=keeper,
     )
     found: Exported = {"up": set(TARGET_LABELS)}
     for family in registry_of(daemon).collect():
@@ -147,7 +151,13 @@ def test_every_metric_of_our_own_is_shown_or_alerted_on_or_known_to_be_for_explo
 FOR_EXPLORERS = {
     "residuald_alerts_active",
     "residuald_config_last_reload_success_timestamp_seconds",
+    "residuald_checkpoint_timestamp_seconds",
+    "residuald_checkpoints_discarded_total",
     "residuald_inbox_bytes",
+    "residuald_journal_bytes",
+    "residuald_journal_dropped_total",
+    "residuald_journal_messages_total",
+    "residuald_journal_replayed_messages",
     "residuald_mqtt_publish_dropped_total",
     "residuald_mqtt_reconnects_total",
     "residuald_samples_received_total",

@@ -19,11 +19,12 @@ from monitor.adapters.exposition import expose
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.metrics import registry_of
 from monitor.adapters.mqtt import MqttLink
-from monitor.config import MqttConfig
+from monitor.config import JournalConfig, MqttConfig
 from monitor.core.blocks import Message
 from monitor.core.quality import QUALITIES
 from monitor.core.source import SourceSpec
 from monitor.core.streams import StreamState
+from monitor.keeper import Keeper
 from monitor.pipeline import Moment, Pipeline, PipelineSettings
 from tests.manifests import PERIOD, MeanSquareScorer, fleet_of, manifest_of
 
@@ -53,6 +54,8 @@ class Daemon:
         self.reload_succeeded = True
         self.reload_success_seconds = START + 1
         self.max_channel_series = max_channel_series
+        self.keeper: Keeper | None = Keeper(JournalConfig(), Path("journal"), "")  # not opened: it has kept nothing
+        self.keeper.checkpoint_seconds = START
         artifact = Artifact(Path("m.pt"), "ab" * 32, self.fleet.manifest, MeanSquareScorer(), 256)
         self.artifacts: Mapping[str, Artifact] = {"m": artifact}
         self.registry: CollectorRegistry = registry_of(self)

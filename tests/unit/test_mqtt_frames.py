@@ -3,6 +3,7 @@
 import struct
 from itertools import pairwise
 from typing import NamedTuple
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,10 @@ def reader(*, mqtt5: bool = True, max_payload_bytes: int = MAX_PAYLOAD_BYTES) ->
     return FrameReader(mqtt5, max_payload_bytes, Receipts())
 
 
+def checksum(publish: Publish) -> int:
+    return crc32(publish.payload[: MAX_PAYLOAD_BYTES + 1], crc32(publish.topic))
+
+
 def feed_in_pieces(frames: FrameReader, data: bytes, cuts: list[int]) -> list[Message]:
     bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return [message for start, stop in pairwise(bounds) for message in frames.feed(data[start:stop], 7.0)]
@@ -78,7 +83,7 @@ def test_messages_come_out_the_same_however_the_stream_is_cut(
             publish.topic.decode(),
             publish.payload[: MAX_PAYLOAD_BYTES + 1],
             7.0,
-            (publish.packet_id, publish.qos) if publish.qos else None,
+            (publish.packet_id, publish.qos, checksum(publish)) if publish.qos else None,
             publish.retain,
         )
         for publish in sent
@@ -126,7 +131,7 @@ def test_endless_properties_count_as_a_huge_message() -> None:
     messages = [m for start in range(0, len(sent), 1000) for m in frames.feed(sent[start : start + 1000], 7.0)]
     messages += frames.feed(Publish(b"plant/b", b"next").encode(mqtt5=True), 7.0)
     assert [(m.topic, len(m.payload)) for m in messages] == [("plant/a", MAX_PAYLOAD_BYTES + 1), ("plant/b", 4)]
-    assert messages[0].receipt == (1, 1)
+    assert (messages[0].receipt or ())[:2] == (1, 1)
 
 
 def test_a_topic_that_is_no_utf8_comes_through_with_replacement_characters() -> None:

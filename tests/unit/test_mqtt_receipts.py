@@ -85,9 +85,43 @@ def test_a_receipt_of_a_forgotten_session_confirms_nothing() -> None:
 
 def test_replies_that_did_not_leave_are_not_sent_on_the_next_connection() -> None:
     receipts = Receipts()
-    receipt = receipts.arrived(5, 1, duplicate=False)
+    receipt = receipts.arrived(5, 1, duplicate=False, content=7)
     assert receipt is not None
     receipts.acknowledge(receipt)
     receipts.resume(session_present=True)
     assert receipts.take_replies() == b""
-    assert receipts.arrived(5, 1, duplicate=True) is not None  # at least once: the broker delivers it again
+
+
+@pytest.mark.parametrize(("qos", "reply"), [(1, PUBACK_5), (2, PUBREC_5)])
+def test_what_comes_again_because_the_answer_was_lost_is_answered_again_and_not_taken_in_again(
+    qos: int, reply: bytes
+) -> None:
+    receipts = Receipts()
+    receipt = receipts.arrived(5, qos, duplicate=False, content=7)
+    assert receipt is not None
+    receipts.acknowledge(receipt)
+    receipts.resume(session_present=True)
+    assert receipts.arrived(5, qos, duplicate=True, content=7) is None
+    assert receipts.take_replies() == reply
+
+
+def test_what_a_former_process_made_safe_is_answered_again_and_not_taken_in_again() -> None:
+    receipts = Receipts()
+    receipts.remember({5: 7})
+    receipts.resume(session_present=True)
+    assert receipts.arrived(5, 1, duplicate=True, content=7) is None
+    assert receipts.take_replies() == PUBACK_5
+
+
+@pytest.mark.parametrize(("duplicate", "content"), [(False, 7), (True, 8)], ids=["not marked", "other content"])
+def test_only_the_same_message_that_is_marked_as_duplicate_counts_as_one(duplicate: bool, content: int) -> None:
+    receipts = Receipts()
+    receipts.remember({5: 7})
+    assert receipts.arrived(5, 1, duplicate=duplicate, content=content) is not None
+
+
+def test_a_new_session_knows_nothing_of_the_identifiers_of_the_old_one() -> None:
+    receipts = Receipts()
+    receipts.remember({5: 7})
+    receipts.resume(session_present=False)
+    assert receipts.arrived(5, 1, duplicate=True, content=7) is not None

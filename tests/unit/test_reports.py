@@ -8,7 +8,14 @@ from monitor.core.alerts import AlertStep, Evidence
 from monitor.core.fleet import Fleet
 from monitor.core.judge import Phase
 from monitor.core.quality import CODES, Quality
-from monitor.core.reports import Report, alert_report, gone_report, state_report
+from monitor.core.reports import (
+    Report,
+    alert_report,
+    gone_report,
+    journal_report,
+    resolved_report,
+    state_report,
+)
 from monitor.core.streams import StreamState
 from tests.manifests import fleet_of, manifest_of
 
@@ -35,6 +42,7 @@ def test_an_alert_reads_as_pinned() -> None:
         b'"time":1700000002.25,"since":1700000000.25,"score":2.25,"error":4.5,"threshold":2.0,'
         b'"channel":"y","channels":{"x":1.5,"y":7.5}}',
         retain=False,
+        alert=(ALERT_ID, "firing"),
     )
 
 
@@ -84,3 +92,20 @@ def test_no_payload_holds_what_json_lacks() -> None:
         assert "NaN" not in text
         assert "Infinity" not in text
         json.loads(text)
+
+
+def test_an_alert_of_which_only_a_report_is_left_is_resolved_under_its_own_id() -> None:
+    last = alert_report(step("firing", fired=True), motor())
+    end = resolved_report(last)
+    assert end.topic == last.topic
+    assert end.alert == (ALERT_ID, "resolved")
+    assert json.loads(end.payload) == json.loads(last.payload) | {"phase": "resolved"}
+
+
+def test_the_journal_reads_as_pinned() -> None:
+    assert journal_report(None, 0) == Report(
+        "status/journal", b'{"schema":1,"state":"ok","reason":null,"moved_aside":0}', retain=True
+    )
+    assert journal_report("database or disk is full", 1).payload == (
+        b'{"schema":1,"state":"trouble","reason":"database or disk is full","moved_aside":1}'
+    )

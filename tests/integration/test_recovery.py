@@ -1,0 +1,209 @@
+"""The daemon and what it keeps on disk: killed, restarted, its files damaged, between a real broker and a device."""
+
+import json
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.adapters.artifact import load_artifact
+from monitor.core.recording import Recording
+from monitor.core.windows import windows_of
+from tests.broker import Broker, Peer, wait_until
+from tests.daemon import LENGTH, RATE_HZ, Daemon, config_text, fit_model, wave
+
+pytestmark = pytest.mark.integration
+
+TOPIC, STREAM = "plant/north/press/hum", "north.press"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit_model(tmp_path_factory.mktemp("fitted"))
+
+
+@pytest.fixture
+def config(tmp_path: Path, persistent_broker: Broker, model: Path) -> Path:
+    file = tmp_path / "monitor.toml"
+    kept = f'[journal]\npath = "{tmp_path}/kept"\ncheckpoint_seconds = 1'
+    file.write_text(config_text(persistent_broker.port, model, extra=kept, mqtt="reconnect_ceiling_seconds = 1"))
+    return file
+
+
+@pytest.fixture
+def world(persistent_broker: Broker) -> Iterator[Peer]:
+    somebody = Peer(persistent_broker)
+    somebody.listen("residuald/#")
+    yield somebody
+    somebody.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Daemon]]:
+    """Starts daemons and stops them in the end."""
+    started: list[Daemon] = []
+
+    def start_one(config: Path, **environment: str) -> Daemon:
+        started.append(Daemon(config, **environment).wait_running())
+        return started[-1]
+
+    yield start_one
+    for daemon in started:
+        daemon.stop()
+
+
+class Press:
+    """A device whose messages of ten rows are remembered, to know what has to come of them."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._rows: list[np.ndarray] = []
+        self._began = round(time.time()) - 600.0
+
+    def send(self, messages: int, amplitude: float = 1.0) -> None:
+        for _ in range(messages):
+            first = 10 * len(self._rows)
+            self._rows.append(wave(first, 10, amplitude))
+            body = {"ts": self._began + first / RATE_HZ, "rows": self._rows[-1].tolist()}
+            self._peer.publish(TOPIC, json.dumps(body).encode(), qos=1)
+
+    def recording(self) -> Recording:
+        samples = np.concatenate(self._rows).astype(np.float32)
+        at = self._began + np.arange(len(samples)) / RATE_HZ
+        return Recording(
+            name="press",
+            channels=("a", "b"),
+            samples=samples,
+            time_seconds=at,
+            sample_period_seconds=1 / RATE_HZ,
+            segment=np.zeros(len(samples), np.int64),
+            labels=None,
+        )
+
+
+def steps(peer: Peer) -> list[tuple[str, str]]:
+    told = [json.loads(seen.payload) for seen in list(peer.seen) if seen.topic == f"residuald/{STREAM}/alert"]
+    return list(dict.fromkeys((step["id"], step["phase"]) for step in told))
+
+
+def scored(daemon: Daemon) -> float | None:
+    return daemon.value("residuald_windows_scored_total", stream=STREAM, model="hum")
+
+
+def test_killed_at_random_moments_every_sample_is_in_its_windows_and_the_fault_is_one_alert(
+    start: Callable[..., Daemon], config: Path, world: Peer, model: Path
+) -> None:
+    rng = random.Random(7)
+    press = Press(world)
+    daemon = start(config).wait_connected()
+    for amplitude in (1.0, 4.0, 4.0, 1.0, 1.0):
+        press.send(rng.randint(15, 40), amplitude)
+        daemon.stop(signal.SIGKILL)
+        press.send(rng.randint(1, 10), amplitude)
+        daemon = start(config).wait_connected()
+    press.send(20)
+    artifact = load_artifact(model)
+    windows = windows_of(press.recording(), artifact.manifest.window, 1 / RATE_HZ)
+    wait_until(lambda: scored(daemon) == len(windows), f"{len(windows)} windows, not {scored(daemon)}")
+    centre = np.asarray(artifact.manifest.normalization.centre, np.float32)[None]
+    scale = np.asarray(artifact.manifest.normalization.scale, np.float32)[None]
+    error = artifact.scorer.score(windows.values[-1:], centre, scale).error[0]
+    assert daemon.value("residuald_reconstruction_error", stream=STREAM, model="hum") == pytest.approx(error, 1e-4)
+    samples = len(press.recording().samples)
+    assert daemon.value("residuald_samples_received_total", model="hum") == samples
+    assert daemon.value("residuald_journal_messages_total") == samples / 10
+    wait_until(lambda: len(steps(world)) == 3, "the alert is resolved")
+    assert [phase for _, phase in steps(world)] == ["pending", "firing", "resolved"]
+    assert len({alert for alert, _ in steps(world)}) == 1
+    assert windows.end_seconds[0] == pytest.approx(press.recording().time_seconds[LENGTH - 1])
+
+
+def test_a_clean_stop_leaves_nothing_to_replay_and_nothing_is_lost(
+    start: Callable[..., Daemon], config: Path, world: Peer
+) -> None:
+    press = Press(world)
+    daemon = start(config).wait_connected()
+    press.send(10)
+    wait_until(lambda: daemon.value("residuald_journal_messages_total") == 10, "journaled")
+    assert daemon.stop() == 0
+    daemon = start(config).wait_connected()
+    recovered = daemon.event("recovered")
+    assert recovered is not None
+    assert (recovered["streams"], recovered["messages"]) == (1, 0)
+    press.send(10)
+    wait_until(lambda: scored(daemon) == (200 - LENGTH) // 32 + 1, "all windows of both lives")
+
+
+def test_a_damaged_database_is_moved_aside_told_and_replaced(
+    start: Callable[..., Daemon], config: Path, world: Peer, tmp_path: Path
+) -> None:
+    press = Press(world)
+    daemon = start(config).wait_connected()
+    press.send(10)
+    wait_until(lambda: daemon.value("residuald_journal_messages_total") == 10, "journaled")
+    daemon.stop()
+    (tmp_path / "kept" / "journal.sqlite").write_bytes(b"not a database at all " * 999)
+    daemon = start(config).wait_connected()
+    told = daemon.event("the journal is damaged; a fresh one was started")
+    assert told is not None
+    assert Path(str(told["moved_to"])).exists()
+    assert daemon.value("residuald_journal_moved_aside_total") == 1
+    assert daemon.get("/readyz")[0] == 200
+    press.send(10)
+    wait_until(lambda: scored(daemon) == (200 - LENGTH) // 32 + 1, "the checkpoint had what came before")
+    wait_until(
+        lambda: any(b'"moved_aside":1' in payload for payload in world.payloads("residuald/status/journal")),
+        "the topic tells it",
+    )
+
+
+def test_a_place_that_cannot_be_written_is_told_and_the_daemon_scores_on(
+    start: Callable[..., Daemon], config: Path, world: Peer, tmp_path: Path
+) -> None:
+    (tmp_path / "kept").write_text("a file where the folder should be")
+    press = Press(world)
+    daemon = start(config)
+    wait_until(lambda: daemon.value("residuald_mqtt_connected") == 1, "connected")
+    press.send(10)
+    wait_until(lambda: scored(daemon) == (100 - LENGTH) // 32 + 1, "it scores on")
+    status, text = daemon.get("/readyz")
+    assert status == 503
+    assert "a crash would lose data" in json.loads(text)["reasons"]["journal"]
+    assert daemon.value("residuald_journal_healthy") == 0
+    assert daemon.value("residuald_journal_dropped_total", reason="disk") == 10
+    wait_until(
+        lambda: any(b'"trouble"' in payload for payload in world.payloads("residuald/status/journal")),
+        "the topic tells it",
+    )
+    (tmp_path / "kept").unlink()
+    wait_until(lambda: daemon.get("/readyz")[0] == 200, "the journal is whole again by itself")
+
+
+def test_the_state_directory_of_systemd_is_where_it_is_kept(
+    start: Callable[..., Daemon], tmp_path: Path, persistent_broker: Broker, model: Path, world: Peer
+) -> None:
+    file = tmp_path / "monitor.toml"
+    file.write_text(config_text(persistent_broker.port, model))
+    daemon = start(file, STATE_DIRECTORY=str(tmp_path / "state")).wait_connected()
+    daemon.stop()
+    assert (tmp_path / "state" / "journal" / "journal.sqlite").exists()
+
+
+def test_a_reload_with_other_sources_starts_streams_over_and_nothing_of_before_comes_back(
+    start: Callable[..., Daemon], config: Path, world: Peer
+) -> None:
+    press = Press(world)
+    daemon = start(config).wait_connected()
+    press.send(10)
+    wait_until(lambda: scored(daemon) == 2, "windows")
+    config.write_text(config.read_text().replace("plant/{site}/{device}/hum", "hall/{site}/{device}/hum"))
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: daemon.event("reloaded") is not None, "reloaded")
+    assert daemon.value("residuald_streams", model="hum") == 0
+    daemon.stop(signal.SIGKILL)
+    daemon = start(config).wait_connected()
+    assert daemon.value("residuald_streams", model="hum") == 0
