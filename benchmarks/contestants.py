@@ -34,7 +34,7 @@ FINISH_SECONDS = 300.0  # what a reader may take for everything
 STALLED_SECONDS = 15.0  # nothing more was counted for so long: it will never come
 _LOOK_SECONDS = 0.02
 
-_DAEMON_LOSSES = (
+LOSSES = (
     "residuald_inbox_dropped_total",
     "residuald_messages_discarded_total",
     "residuald_samples_discarded_total",
@@ -84,6 +84,11 @@ class Contestant:
                 text=True,
             )
         self._usage = psutil.Process(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     @property
     def cpu_seconds(self) -> float:
@@ -226,7 +231,7 @@ class Daemon(Counting):
     mqtt5 = True
     messages_metric = "residuald_messages_received_total"
     windows_metric = "residuald_windows_scored_total"
-    losses = _DAEMON_LOSSES
+    losses = LOSSES
 
     def __init__(self, port: int, workload: Workload, max_inbox_messages: int, folder: Path, more: str = "") -> None:
         http_port = free_port()

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,8 @@ class FleetRun:
 
     sent_seconds, alert_seconds: float64 [A], when the last message of each anomalous window left (monotonic), and how
     long after that its alert came; metric_seconds: float64 [M], likewise until /metrics counted a window.
-    daemon_seconds: processor time, over wall_seconds. void: why it proves nothing.
+    daemon_seconds: processor time, over wall_seconds. rss_bytes: float64 [R], the daemon's memory, about once a second
+    and last when it had dealt with everything. void: why it proves nothing.
     """
 
     streams: int
@@ -66,6 +67,7 @@ class FleetRun:
     alert_seconds: Floats
     metric_seconds: Floats
     scrapes: tuple[Scrape, ...]
+    rss_bytes: Floats
     void: tuple[str, ...]
 
     @property
@@ -143,7 +145,11 @@ def run_fleet(
         try:
             daemon.wait_ready()
             daemon.settle()
-            with _listening(port) as heard, _looking(daemon.metrics_url, poll, scrape_every_seconds) as looks:
+            with (
+                _listening(port) as heard,
+                _looking(daemon.metrics_url, poll, scrape_every_seconds) as looks,
+                weighing(daemon) as rss_bytes,
+            ):
                 before, began = daemon.cpu_seconds, time.monotonic()
                 sent = _publish(port, seconds, folder, flood=flood)
                 completed = int(sum(len(plan.members(group)) for group in sent.group.tolist()))
@@ -151,6 +157,7 @@ def run_fleet(
                 wall, used = finish.monotonic_seconds - began, daemon.cpu_seconds - before
                 due = _anomalous(plan, sent)
                 _wait_for(heard, len(due))
+                rss_bytes.append(daemon.rss_bytes)
         finally:
             daemon.stop()
     after = sent.monotonic_seconds[0] + _SETTLING_SECONDS if len(sent.group) else 0.0
@@ -173,13 +180,20 @@ def run_fleet(
         alert_seconds=pairs[:, 1],
         metric_seconds=_metric_latencies(plan, sent, looks.counted, after),
         scrapes=tuple(looks.scrapes),
+        rss_bytes=np.array(rss_bytes, np.float64),
         void=tuple(f"{telemetry.streams} streams: {reason}" for reason in void),
     )
 
 
-def _publish(port: int, seconds: float, folder: Path, *, flood: bool) -> Sent:
+def publisher_command(port: int, seconds: float, folder: Path, *, flood: bool = False) -> list[str]:
+    """The command that publishes the plan in `folder`."""
     command = [sys.executable, "-m", "benchmarks.fleet_publisher", "--port", str(port), "--seconds", str(seconds)]
-    command += ["--plan", str(folder / "plan.npz"), "--sent", str(folder / "sent.npz"), *(["--flood"] if flood else [])]
+    command += ["--plan", str(folder / "plan.npz"), "--sent", str(folder / "sent.npz")]
+    return [*command, "--flood"] if flood else command
+
+
+def _publish(port: int, seconds: float, folder: Path, *, flood: bool) -> Sent:
+    command = publisher_command(port, seconds, folder, flood=flood)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the publisher failed: {done.stderr.strip()}")
@@ -284,6 +298,24 @@ def _looking(url: str, poll: bool, scrape_every_seconds: float | None) -> Iterat
             thread.join()
 
 
+@contextmanager
+def weighing(daemon: Daemon) -> Iterator[list[int]]:
+    """The resident memory of a daemon, once a second."""
+    weights, over = [daemon.rss_bytes], threading.Event()
+
+    def weigh() -> None:
+        while not over.wait(1.0):
+            weights.append(daemon.rss_bytes)
+
+    thread = threading.Thread(target=weigh)
+    thread.start()
+    try:
+        yield weights
+    finally:
+        over.set()
+        thread.join()
+
+
 def _counts(text: str) -> dict[str, int]:
     rows = (line.split('"', 2) for line in text.splitlines() if line.startswith("residuald_"))
     return {stream: int(float(rest.rpartition(" ")[2])) for _, stream, rest in rows}
@@ -311,8 +343,3 @@ def _metric_latencies(
                     found.append(looked - when)
             seen[group] = max(seen[group], count)
     return np.array(found)
-
-
-def fleet_of(telemetry: Telemetry, streams: int) -> Telemetry:
-    """The same devices, so many of them."""
-    return replace(telemetry, streams=streams)

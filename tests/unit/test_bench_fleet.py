@@ -122,6 +122,7 @@ def run_of(alert_seconds: float, *, scrapes: tuple[Scrape, ...] = (), lag_second
         alert_seconds=np.full(100, alert_seconds),
         metric_seconds=np.full(5, alert_seconds),
         scrapes=scrapes,
+        rss_bytes=np.ones(1),
         void=(),
     )
 
