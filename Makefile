@@ -24,7 +24,7 @@ tools:  ## the real peers of the tests, from Debian packages, when missing
 	tests/install-tools
 
 test: setup tools  ## all tests (ARGS="-k name" for some)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 $(ARGS)
 
 fuzz: setup  ## every parser against a fuzzer (SECONDS=600 each; findings and what was learnt go to out/fuzz)
 	@for harness in $(basename $(notdir $(wildcard tests/fuzz/harness/*.py))); do \

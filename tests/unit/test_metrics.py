@@ -184,7 +184,7 @@ def test_no_text_of_a_topic_can_break_out_of_its_label() -> None:
 
 def test_series_of_a_stream_that_is_forgotten_are_gone(daemon: Daemon) -> None:
     daemon.pipeline.housekeep(Moment(START, START))
-    daemon.pipeline.housekeep(Moment(START + 10_000, START))
+    daemon.pipeline.housekeep(Moment(START + 10_000, START + 10_000))
     assert 'stream="' not in daemon.text()
     assert daemon.value("residuald_streams", model="m") == 0
     assert daemon.value("residuald_alerts_active", phase="firing") == 0
@@ -232,7 +232,7 @@ def test_streams_may_appear_and_expire_while_metrics_are_read() -> None:
     for at in range(300):
         daemon.send(f"north/a/d{at}", CALM)
         if at % 50 == 49:
-            daemon.pipeline.retire()
+            daemon.pipeline.retire(["m"])
     done.set()
     reader.join()
     assert not problems

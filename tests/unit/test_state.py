@@ -120,8 +120,8 @@ def test_who_was_away_does_not_take_a_stream_for_silent_or_gone() -> None:
     back = START + 1000
     after.resume(back)
     after.step([], Moment(START, 0.0))
-    assert after.housekeep(Moment(back + 4, 0.0)).reports == ()
-    assert [r.topic for r in after.housekeep(Moment(back + 6, 0.0)).reports] == ["one/state"]
+    assert after.housekeep(Moment(back + 4, 4.0)).reports == ()
+    assert [r.topic for r in after.housekeep(Moment(back + 6, 6.0)).reports] == ["one/state"]
     assert len(after.fleets["m"].streams) == 1
 
 
