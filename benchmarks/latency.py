@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 from benchmarks.artifacts import FitError
 from benchmarks.broker import MissingError
-from benchmarks.fleet_run import FleetRun, PlanError, Scrape, run_fleet
+from benchmarks.fleet_observers import Scrape
+from benchmarks.fleet_run import FleetRun, PlanError, run_fleet
 from benchmarks.targets import Target, add_common_options, conclude, write_json
 from benchmarks.workloads import W1, Telemetry
 from monitor.config import ScoringConfig

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fleet_observers import Scrape
 from benchmarks.fleet_publisher import FleetPackets, Plan, Sent, group_count, load, publish, save
-from benchmarks.fleet_run import FleetRun, Scrape
+from benchmarks.fleet_run import FleetRun
 from benchmarks.latency import Results, during, targets_of
 from benchmarks.packets import split
 from benchmarks.workloads import W1
