@@ -24,7 +24,7 @@ tools:  ## the real peers of the tests, from Debian packages, when missing
 	tests/install-tools
 
 test: setup tools  ## all tests (ARGS="-k name" for some)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 $(ARGS)
 
 check: setup  ## lint, types, import rules
 	$(BIN)/ruff check .
