@@ -43,7 +43,11 @@ format: setup  ## lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup tools  ## the benchmarks (DATA=folder with the real recordings)
+bench: setup tools  ## the benchmarks (DATA=folder with the real recordings, ARGS=--quick for a first look)
+	$(BIN)/python benchmarks/scoring.py $(ARGS)
+	$(BIN)/python benchmarks/latency.py $(ARGS)
+	$(BIN)/python benchmarks/memory.py $(ARGS)
+	$(BIN)/python benchmarks/throughput.py $(ARGS)
 	$(BIN)/python benchmarks/real_replay.py --data $(or $(DATA),../shared/data) $(ARGS)
 
 clean:  ## remove what was built

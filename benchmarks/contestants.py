@@ -184,10 +184,6 @@ class Counting(Contestant):
         wrong += [f"{self.name}: {loss} is {seen[loss]:,.0f}" for loss in self.losses if seen[loss]]
         return Finish(now, messages, windows, tuple(wrong))
 
-    def wait_for_messages(self, messages: int) -> None:
-        """Wait until so many are counted, or nothing more comes."""
-        self._watch(messages, 0)
-
     def _watch(self, messages: int, windows: int) -> tuple[float, dict[str, float]]:
         """What is counted once it is enough, or stands still; and when, monotonic."""
         began = moved = time.monotonic()

@@ -1,24 +1,18 @@
 """One run of a fleet against the daemon: when windows were complete, and when alerts and metrics told of them."""
 
-import json
 import subprocess
 import sys
-import threading
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.artifacts import artifact_folder
 from benchmarks.broker import mosquitto
 from benchmarks.contestants import FEEDING_CORE, ROOT, Daemon, Expected, pinned
+from benchmarks.fleet_observers import Scrape, listening, looking, wait_for_firings, weighing
 from benchmarks.fleet_publisher import Plan, Sent, group_count, load, save
 from benchmarks.workloads import CYCLE_WINDOWS, Telemetry, Workload
 from monitor.adapters.artifact import load_artifact
@@ -31,21 +25,9 @@ _NOISE = 0.02  # less than the models were fitted with, so that normal windows a
 _RATTLE = 0.5  # ten times the noise that the models know: what makes a window anomalous, for any model
 _QUIET, _LOUD = 0.85, 1.5  # scores that normal windows stay below, and anomalous ones are above
 _CANDIDATES = 4  # per group, of which those are taken that nothing is wrong with
-_POLL_SECONDS = 0.01
 _SETTLING_SECONDS = 2.0  # at its start a fleet opens its streams, which happens once
-_ALERTS_SECONDS = 10.0
-_READY_SECONDS = 10.0
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """One scrape of everything, compressed, as Prometheus does it. Monotonic."""
-
-    began_seconds: float
-    ended_seconds: float
-    compressed_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +128,8 @@ def run_fleet(
             daemon.wait_ready()
             daemon.settle()
             with (
-                _listening(port) as heard,
-                _looking(daemon.metrics_url, poll, scrape_every_seconds) as looks,
+                listening(port) as heard,
+                looking(daemon.metrics_url, poll, scrape_every_seconds) as looks,
                 weighing(daemon) as rss_bytes,
             ):
                 before, began = daemon.cpu_seconds, time.monotonic()
@@ -156,7 +138,7 @@ def run_fleet(
                 finish = daemon.finish(Expected(sent.messages, completed, 0))
                 wall, used = finish.monotonic_seconds - began, daemon.cpu_seconds - before
                 due = _anomalous(plan, sent)
-                _wait_for(heard, len(due))
+                wait_for_firings(heard, len(due))
                 rss_bytes.append(daemon.rss_bytes)
         finally:
             daemon.stop()
@@ -209,116 +191,6 @@ def _anomalous(plan: Plan, sent: Sent) -> dict[tuple[int, int], float]:
         for device in plan.members(group)[plan.is_anomalous(group, window)].tolist():
             due[device, window] = when
     return due
-
-
-class _Heard:
-    """Alerts as they come, with the monotonic time of each."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[float, bytes]] = []
-
-    def firing(self, telemetry: Telemetry, sent: Sent) -> dict[tuple[int, int], float]:
-        """When alerts fired, by device and window; the window's number follows from its time."""
-        came = {}
-        names = {topic.rpartition("/")[2]: number for number, topic in enumerate(telemetry.topics())}
-        for when, payload in self.messages:
-            alert = json.loads(payload)
-            if alert["phase"] == "firing":
-                device = names[alert["stream"]]
-                since = alert["time"] - sent.first_seconds[device % len(sent.first_seconds)]
-                came[device, round((since * telemetry.sample_rate_hz + 1) / telemetry.window) - 1] = when
-        return came
-
-
-@contextmanager
-def _listening(port: int) -> Iterator[_Heard]:
-    """Somebody who subscribes to all alerts."""
-    heard, ready = _Heard(), threading.Event()
-    client = paho.Client(CallbackAPIVersion.VERSION2)
-    client.on_subscribe = lambda *_: ready.set()
-    client.on_message = lambda _client, _data, message: heard.messages.append(
-        (time.monotonic(), bytes(message.payload))
-    )
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    try:
-        client.subscribe("residuald/+/alert", qos=0)
-        if not ready.wait(_READY_SECONDS):
-            raise RuntimeError("the broker does not let anybody listen")
-        yield heard
-    finally:
-        client.disconnect()
-        client.loop_stop()
-
-
-def _wait_for(heard: _Heard, firings: int) -> None:
-    deadline = time.monotonic() + _ALERTS_SECONDS
-    while time.monotonic() < deadline:
-        if sum(b'"phase":"firing"' in payload for _, payload in tuple(heard.messages)) >= firings:
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-class _Looks:
-    """Looks at /metrics. counted: monotonic time, and the windows of each stream counted so far."""
-
-    def __init__(self) -> None:
-        self.counted: list[tuple[float, dict[str, int]]] = []
-        self.scrapes: list[Scrape] = []
-
-
-@contextmanager
-def _looking(url: str, poll: bool, scrape_every_seconds: float | None) -> Iterator[_Looks]:
-    looks, over = _Looks(), threading.Event()
-
-    def look() -> None:
-        while not over.wait(_POLL_SECONDS):
-            with urllib.request.urlopen(f"{url}?name[]=residuald_windows_scored_total") as response:
-                text = response.read().decode()
-            looks.counted.append((time.monotonic(), _counts(text)))
-
-    def scrape(every_seconds: float) -> None:
-        request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
-        while not over.wait(every_seconds):
-            began = time.monotonic()
-            with urllib.request.urlopen(request) as response:
-                size = len(response.read())
-            looks.scrapes.append(Scrape(began, time.monotonic(), size))
-
-    threads = [threading.Thread(target=look)] if poll else []
-    if scrape_every_seconds is not None:
-        threads.append(threading.Thread(target=scrape, args=(scrape_every_seconds,)))
-    for thread in threads:
-        thread.start()
-    try:
-        yield looks
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-@contextmanager
-def weighing(daemon: Daemon) -> Iterator[list[int]]:
-    """The resident memory of a daemon, once a second."""
-    weights, over = [daemon.rss_bytes], threading.Event()
-
-    def weigh() -> None:
-        while not over.wait(1.0):
-            weights.append(daemon.rss_bytes)
-
-    thread = threading.Thread(target=weigh)
-    thread.start()
-    try:
-        yield weights
-    finally:
-        over.set()
-        thread.join()
-
-
-def _counts(text: str) -> dict[str, int]:
-    rows = (line.split('"', 2) for line in text.splitlines() if line.startswith("residuald_"))
-    return {stream: int(float(rest.rpartition(" ")[2])) for _, stream, rest in rows}
 
 
 def _metric_latencies(

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 from benchmarks.artifacts import FitError
 from benchmarks.broker import MissingError
-from benchmarks.fleet_run import FleetRun, PlanError, Scrape, run_fleet
+from benchmarks.fleet_observers import Scrape
+from benchmarks.fleet_run import FleetRun, PlanError, run_fleet
 from benchmarks.targets import Target, add_common_options, conclude, write_json
 from benchmarks.workloads import W1, Telemetry
 from monitor.config import ScoringConfig
@@ -266,6 +267,8 @@ def plot(results: Results, path: Path) -> None:
             axes.axvline(np.percentile(latencies, 99) * 1e3, color="black", linewidth=1)
         axes.axvline(MAX_DELAY_SECONDS * 1e3, color="grey", linewidth=1, linestyle=":")
         axes.set_title(f"{name} ({run.messages_per_second:,.0f} messages/s)", fontsize=9)
+    slowest = max((float(np.percentile(latencies, 99)) for _, _, latencies in series if len(latencies)), default=0.0)
+    panels[0, 0].set_xlim(0, 1e3 * max(1.1 * slowest, 3 * MAX_DELAY_SECONDS))
     for axes in panels[-1]:
         axes.set_xlabel("ms after the last sample left (line: p99; dotted: max_delay)")
     figure.savefig(path, dpi=120)

@@ -292,7 +292,7 @@ def plot(results: Results, path: Path) -> None:
         axes.set(xlabel=name, title=f"{growth(rss):+.2%}")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("resident memory, MB")
-    panels[0].set_ylim(bottom=0)
+    panels[0].set_ylim(0, 1.2e-6 * max(float(rss.max()) for _, rss in parts))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

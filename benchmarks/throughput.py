@@ -24,7 +24,7 @@ from benchmarks.rounds import Rounds
 from benchmarks.startup import Startup, measure_startup
 from benchmarks.targets import add_common_options, conclude, write_json
 from benchmarks.throughput_report import BROKER, DIRECT, REAL_TIME, plot, show, targets_of
-from benchmarks.turns import FORWARD, Load, flood_turn, forward_turn, paced_turn, stations
+from benchmarks.turns import FORWARD, SETTLING_SECONDS, Load, flood_turn, forward_turn, paced_turn, stations
 from benchmarks.workloads import W1, W2, W3, W4, WORKLOADS, Workload
 
 _DESCRIPTION = """\
@@ -194,7 +194,7 @@ def _paced(plan: Plan, workload: Workload, results: Results, logs: Path) -> Iter
     rounds = results.rounds[workload.key, REAL_TIME] = Rounds([DAEMON])
     for number in range(plan.paced_rounds):
         yield f"{workload.key} in real time {number + 1}/{plan.paced_rounds}"
-        loads = {DAEMON: Load(workload, warm_up_seconds + plan.paced_seconds)}
+        loads = {DAEMON: Load(workload, warm_up_seconds + SETTLING_SECONDS + plan.paced_seconds)}
         with stations(loads, logs / f"{workload.key}-paced-{number + 1}", direct=False) as ready:
             rounds.add(paced_turn(ready[DAEMON], warm_up_seconds, speed))
 

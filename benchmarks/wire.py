@@ -25,7 +25,7 @@ from benchmarks.packets import (
     split,
 )
 
-_PACE_SECONDS = 0.01  # paced packets leave in bursts of so long
+_PACE_SECONDS = 0.001  # paced packets leave one by one or, where many are due, in bursts of so long
 
 
 class WireError(Exception):

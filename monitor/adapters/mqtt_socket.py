@@ -24,6 +24,7 @@ class FrameSocket:
         self._reader = reader
         self._unsent = bytearray()
         self._ended = False
+        self.drained = True  # whether the last read took all there was
 
     # Ours
 
@@ -41,6 +42,7 @@ class FrameSocket:
             return []
         if not data:
             self._ended = True
+        self.drained = len(data) < _READ_BYTES
         return self._reader.feed(data, arrival_seconds)
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import fleet_run
+from benchmarks import fleet_observers, fleet_run
 from benchmarks.fleet_publisher import Plan
 from benchmarks.fleet_run import make_plan, run_fleet
 from benchmarks.workloads import W1
@@ -37,6 +37,6 @@ def test_alerts_that_were_planned_and_did_not_come_make_the_run_void(
         return replace(plan, anomalous=plan.normal)
 
     monkeypatch.setattr(fleet_run, "make_plan", harmless)
-    monkeypatch.setattr(fleet_run, "_ALERTS_SECONDS", 0.5)
+    monkeypatch.setattr(fleet_observers, "_ALERTS_SECONDS", 0.5)
     run = run_fleet(FLEET, 4, 3.0, tmp_path)
     assert "alerts did not come" in run.void[0]

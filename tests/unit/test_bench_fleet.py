@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fleet_observers import Scrape
 from benchmarks.fleet_publisher import FleetPackets, Plan, Sent, group_count, load, publish, save
-from benchmarks.fleet_run import FleetRun, Scrape
+from benchmarks.fleet_run import FleetRun
 from benchmarks.latency import Results, during, targets_of
 from benchmarks.packets import split
 from benchmarks.workloads import W1
@@ -54,6 +55,14 @@ def test_each_device_is_anomalous_in_one_of_so_many_windows_and_not_in_its_first
         assert not plan.is_anomalous(group, 0).any()
         turns = np.array([plan.is_anomalous(group, window) for window in range(1, 1 + EVERY)])
         assert (turns.sum(axis=0) == 1).all()
+
+
+@pytest.mark.parametrize("every", [4, 81, 200])
+def test_about_as_many_are_anomalous_in_any_window(every: int) -> None:
+    values = np.zeros((28, 50, 10))
+    plan = Plan(np.array([str(stream) for stream in range(1267)]), values, values, 14, 0.028, every)
+    counts = [sum(int(plan.is_anomalous(group, window).sum()) for group in range(28)) for window in range(1, 20)]
+    assert all(abs(count - 1267 / every) <= 1 + 28 / every for count in counts)
 
 
 def test_a_message_goes_to_every_member_with_the_values_that_are_its_turn(plan: Plan) -> None:
@@ -107,7 +116,7 @@ def test_a_record_survives_its_file(plan: Plan, tmp_path: Path) -> None:
 def test_there_are_no_more_groups_than_devices() -> None:
     ward = W1.parts[0]
     assert group_count(replace(ward, streams=3)) == 3
-    assert group_count(replace(ward, streams=3000)) == 14
+    assert group_count(replace(ward, streams=3000)) == 28
 
 
 def run_of(alert_seconds: float, *, scrapes: tuple[Scrape, ...] = (), lag_seconds: float = 0.0) -> FleetRun:

@@ -2,9 +2,11 @@
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.adapters import inbox as inbox_module
 from monitor.adapters.inbox import TAKE_BYTES, TAKE_MESSAGES, Inbox
 from monitor.core.blocks import Message
 
@@ -56,6 +58,42 @@ def test_room_is_announced_only_once_enough_was_taken() -> None:
     assert announced == []
     inbox.take(0.0)
     assert announced == [TAKE_MESSAGES]
+
+
+@pytest.fixture
+def long_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "LINGER_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("long_linger")
+def test_a_taker_that_comes_back_at_once_is_given_a_piece_and_not_a_few() -> None:
+    inbox = Inbox(10 * TAKE_MESSAGES, 10 * TAKE_BYTES)
+    inbox.put(unconfirmed(b"first"))
+    assert payloads(inbox.take(30.0)) == [b"first"]  # nothing was taken just before: at once
+    inbox.put(unconfirmed(b"second"))
+    taken: list[Message] = []
+    taker = threading.Thread(target=lambda: taken.extend(inbox.take(30.0)))
+    taker.start()
+    inbox.extend([unconfirmed(b"x")] * (TAKE_MESSAGES - 1))
+    taker.join(20.0)
+    assert len(taken) == TAKE_MESSAGES
+
+
+@pytest.mark.usefixtures("long_linger")
+def test_a_taker_in_a_hurry_gets_the_few_there_are() -> None:
+    inbox = Inbox(10, 1000)
+    for payload in (b"1", b"2"):
+        inbox.put(unconfirmed(payload))
+        assert payloads(inbox.take(0.0)) == [payload]
+
+
+@pytest.mark.usefixtures("long_linger")
+def test_what_must_be_confirmed_is_never_lingered_over() -> None:
+    inbox = Inbox(10, 1000)
+    inbox.put(unconfirmed(b"1"))
+    inbox.take(30.0)
+    inbox.extend([unconfirmed(b"2"), confirmed(b"3")])
+    assert payloads(inbox.take(30.0)) == [b"2", b"3"]
 
 
 def test_an_empty_inbox_gives_nothing_after_the_timeout() -> None:
