@@ -23,6 +23,10 @@ data files:
   CSV            a header; `time` (ISO 8601 or epoch seconds), one column per channel, optionally `label` (1 = anomaly)
   NPZ samples    samples [n, C], channels [C], sample_rate_hz or time [n], optionally labels [n] and segment [n]
   NPZ windows    windows [N, C, L], channels [C], optionally labels [N]
+  Parquet        as CSV; `time` may be a timestamp (needs the extra `parquet`)
+  WFDB           give the header, RECORD.hea; beats annotated as abnormal become labels (needs the extra `wfdb`)
+  MATLAB         up to version 7; --sample-rate where the file does not say it
+Under [reading.wfdb] and [reading.matlab] a settings file says more.
 """
 
 FIT = f"""\
@@ -180,7 +184,7 @@ def _command(
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", type=Path, required=True, nargs="+", metavar="FILE", help="data files (.csv, .npz), one per recording"
+        "--data", type=Path, required=True, nargs="+", metavar="FILE", help="data files, one per recording"
     )
 
 

@@ -1,6 +1,5 @@
 """Data files in, windows out: through the daemon's own parser and cutter, so that both see the same windows."""
 
-import hashlib
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,11 @@ from numpy.typing import NDArray
 
 from monitor.core.manifest import ChannelSpec, WindowSpec
 from monitor.core.quality import QUALITIES, assess, is_trusted
-from monitor.core.recording import Recording, RecordingError, WindowSet, parse_recording
+from monitor.core.recording import Recording, WindowSet
 from monitor.core.windows import WindowBatch, window_labels, windows_of
 from trainer.errors import DataError
+from trainer.readers import read_file
+from trainer.readers.settings import ReadingSettings
 from trainer.settings import WindowSettings
 
 # Two sample rates that differ by less than this are the same rate, measured twice.
@@ -51,8 +52,10 @@ class Cut:
         return len(self.batch)
 
 
-def read_files(paths: list[Path]) -> list[DataFile]:
-    """Read and parse data files.
+def read_files(
+    paths: list[Path], reading: ReadingSettings | None = None, sample_rate_hz: float | None = None
+) -> list[DataFile]:
+    """Read data files. `sample_rate_hz` is that of files that cannot say theirs.
 
     Raises:
         DataError: a file cannot be read, breaks the dataset contract, or is given twice.
@@ -61,14 +64,7 @@ def read_files(paths: list[Path]) -> list[DataFile]:
     files: list[DataFile] = []
     seen: dict[str, Path] = {}
     for path in paths:
-        try:
-            data = path.read_bytes()
-            content = parse_recording(path.name, data)
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror}") from None
-        except RecordingError as error:
-            raise DataError(f"{path}: {error}") from None
-        digest = hashlib.sha256(data).hexdigest()
+        content, digest = read_file(path, reading or ReadingSettings(), sample_rate_hz)
         if digest in seen:
             raise DataError(f"{path} holds the same bytes as {seen[digest]}: give each recording once")
         seen[digest] = path

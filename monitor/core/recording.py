@@ -95,6 +95,19 @@ def _parse_csv(name: str, data: bytes) -> Recording:
         columns = parse_table(data)
     except TableError as error:
         raise RecordingError(str(error)) from None
+    return recording_of_columns(name, columns)
+
+
+def recording_of_columns(name: str, columns: Mapping[str, NDArray[np.float64]]) -> Recording:
+    """Take a table by the rules for CSV: its columns, each float64 [n], `time` (epoch seconds) and `label` among them.
+
+    Raises:
+        RecordingError: the table breaks the contract.
+
+    """
+    columns = dict(columns)
+    if "time" not in columns:
+        raise RecordingError(f"there is no column `time` (columns: {_listed(columns)})")
     time_seconds = _checked_time(columns.pop("time"))
     label = columns.pop("label", None)
     for title in columns:
@@ -119,7 +132,16 @@ def _parse_npz(name: str, data: bytes) -> Recording | WindowSet:
             members: dict[str, Any] = dict(archive)
     except Exception as error:  # noqa: BLE001 - zipfile, zlib and numpy have no common error for a damaged archive
         raise RecordingError(f"not a readable NPZ file: {error}") from None
-    arrays = {key: member for key, member in members.items() if isinstance(member, np.ndarray)}  # others are bytes
+    return recording_of_arrays(name, {key: each for key, each in members.items() if isinstance(each, np.ndarray)})
+
+
+def recording_of_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> Recording | WindowSet:
+    """Take arrays by the rules for NPZ, keyed as there.
+
+    Raises:
+        RecordingError: the arrays break the contract.
+
+    """
     for key, meant in _LOOKALIKES.items():
         if key in arrays and meant not in arrays:
             raise RecordingError(f"key `{key}` is not in the contract: did you mean `{meant}`?")
