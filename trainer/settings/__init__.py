@@ -1,0 +1,30 @@
+"""Fit settings, one file per section of the settings file. Settings that exist are valid.
+
+Every setting has a default that suits a first try, so a settings file is optional.
+"""
+
+from trainer.settings.calibration import CalibrationSettings
+from trainer.settings.export import ExportSettings
+from trainer.settings.fit import FitSettings
+from trainer.settings.load import load_settings
+from trainer.settings.model import Activation, ConvSettings, DenseSettings, ModelSettings, PcaSettings
+from trainer.settings.normalization import NormalizationSettings
+from trainer.settings.split import SplitSettings
+from trainer.settings.training import TrainingSettings
+from trainer.settings.window import WindowSettings
+
+__all__ = [
+    "Activation",
+    "CalibrationSettings",
+    "ConvSettings",
+    "DenseSettings",
+    "ExportSettings",
+    "FitSettings",
+    "ModelSettings",
+    "NormalizationSettings",
+    "PcaSettings",
+    "SplitSettings",
+    "TrainingSettings",
+    "WindowSettings",
+    "load_settings",
+]

@@ -1,0 +1,21 @@
+"""What a fit writes."""
+
+from importlib.util import find_spec
+
+from pydantic import field_validator
+
+from trainer.settings.section import Section
+
+
+class ExportSettings(Section):
+    """What is written. onnx: a model for ONNX Runtime beside the artifact."""
+
+    onnx: bool = False
+
+    @field_validator("onnx")
+    @classmethod
+    def _installed(cls, onnx: bool) -> bool:
+        missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if onnx and find_spec(name) is None]
+        if missing:
+            raise ValueError(f"needs {', '.join(missing)}: pip install 'residuald[onnx]'")
+        return onnx

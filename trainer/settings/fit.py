@@ -1,0 +1,48 @@
+"""Everything `fit` can be told, section by section."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from monitor.core.manifest import ChannelSpec
+from trainer.settings.calibration import CalibrationSettings
+from trainer.settings.export import ExportSettings
+from trainer.settings.model import DenseSettings, ModelSettings
+from trainer.settings.normalization import NormalizationSettings
+from trainer.settings.section import Section
+from trainer.settings.split import SplitSettings
+from trainer.settings.training import TrainingSettings
+from trainer.settings.window import WindowSettings
+
+
+class FitSettings(Section):
+    """Everything `fit` can be told.
+
+    channel: the model's channels in order, with unit and physical range (left out: all channels of the data).
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    channel: Annotated[tuple[ChannelSpec, ...], Field(max_length=1024)] = ()
+    window: WindowSettings = WindowSettings()
+    normalization: NormalizationSettings = NormalizationSettings()
+    model: ModelSettings = DenseSettings()
+    training: TrainingSettings = TrainingSettings()
+    split: SplitSettings = SplitSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    export: ExportSettings = ExportSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _family_may_be_left_out(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("model"), dict):
+            return {**values, "model": {"family": "dense", **values["model"]}}
+        return values
+
+    @field_validator("channel")
+    @classmethod
+    def _names_differ(cls, channel: tuple[ChannelSpec, ...]) -> tuple[ChannelSpec, ...]:
+        names = [spec.name for spec in channel]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is listed twice")
+        return channel
