@@ -1,9 +1,14 @@
 """Windows with the numbers that normalize them: what the module takes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+BATCH_WINDOWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +35,19 @@ class Windows:
             np.concatenate([windows.centre for windows in several]),
             np.concatenate([windows.scale for windows in several]),
         )
+
+
+def batches_of(windows: Windows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Values [B, C, L], centre [B, C] and scale [B, C], as many windows at once as suit any machine's memory."""
+    columns = [torch.from_numpy(column) for column in (windows.values, windows.centre, windows.scale)]
+    return zip(*(torch.split(column, BATCH_WINDOWS) for column in columns), strict=True)
+
+
+def normalize(windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    """Windows [B, C, L] in units of `scale` [B, C] around `centre` [B, C]."""
+    return (windows - centre.unsqueeze(2)) / scale.unsqueeze(2)
+
+
+def denormalize(windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    """Take normalized windows [B, C, L] back to the units of the input."""
+    return windows * scale.unsqueeze(2) + centre.unsqueeze(2)

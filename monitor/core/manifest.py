@@ -79,6 +79,18 @@ class NormalizationSpec(_Part):
         return self
 
 
+class ScoreSpec(_Part):
+    """What the error is; the module computes it.
+
+    residual: `mean_square` of the features' residual, of the residual in units of each feature's own normal
+    deviation (`variance`), or of the residual whitened by the normal residual's covariance (`covariance`).
+    latent_weight: how much the code's distance from the normal codes adds, beside 1 for the residual.
+    """
+
+    residual: Literal["mean_square", "variance", "covariance"] = "mean_square"
+    latent_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+
 class Array(_Part):
     """A float32 array as text: little-endian bytes in base64."""
 
@@ -165,7 +177,9 @@ class Manifest(_Part):
     sample_period_seconds: Positive
     window: WindowSpec
     normalization: NormalizationSpec
-    representation: Literal["raw"] = "raw"
+    representation: Literal["raw", "spectrum", "envelope_spectrum", "spectrogram"] = "raw"
+    representation_settings: dict[str, Any] = {}  # the representation's own
+    score: ScoreSpec = ScoreSpec()
     family: Name  # e.g. dense, conv, pca
     settings: dict[str, Any]  # the family's own: layer sizes and the like
     parameters: int  # how many numbers the model holds

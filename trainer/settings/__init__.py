@@ -9,6 +9,14 @@ from trainer.settings.fit import FitSettings
 from trainer.settings.load import load_settings
 from trainer.settings.model import Activation, ConvSettings, DenseSettings, ModelSettings, PcaSettings
 from trainer.settings.normalization import NormalizationSettings
+from trainer.settings.representation import (
+    EnvelopeSpectrumSettings,
+    RawSettings,
+    RepresentationSettings,
+    SpectrogramSettings,
+    SpectrumSettings,
+)
+from trainer.settings.score import Residual, ScoreSettings
 from trainer.settings.split import SplitSettings
 from trainer.settings.training import TrainingSettings
 from trainer.settings.window import WindowSettings
@@ -18,11 +26,18 @@ __all__ = [
     "CalibrationSettings",
     "ConvSettings",
     "DenseSettings",
+    "EnvelopeSpectrumSettings",
     "ExportSettings",
     "FitSettings",
     "ModelSettings",
     "NormalizationSettings",
     "PcaSettings",
+    "RawSettings",
+    "RepresentationSettings",
+    "Residual",
+    "ScoreSettings",
+    "SpectrogramSettings",
+    "SpectrumSettings",
     "SplitSettings",
     "TrainingSettings",
     "WindowSettings",

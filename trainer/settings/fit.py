@@ -9,6 +9,8 @@ from trainer.settings.calibration import CalibrationSettings
 from trainer.settings.export import ExportSettings
 from trainer.settings.model import DenseSettings, ModelSettings
 from trainer.settings.normalization import NormalizationSettings
+from trainer.settings.representation import RawSettings, RepresentationSettings
+from trainer.settings.score import ScoreSettings
 from trainer.settings.section import Section
 from trainer.settings.split import SplitSettings
 from trainer.settings.training import TrainingSettings
@@ -25,18 +27,22 @@ class FitSettings(Section):
     channel: Annotated[tuple[ChannelSpec, ...], Field(max_length=1024)] = ()
     window: WindowSettings = WindowSettings()
     normalization: NormalizationSettings = NormalizationSettings()
+    representation: RepresentationSettings = RawSettings()
     model: ModelSettings = DenseSettings()
     training: TrainingSettings = TrainingSettings()
     split: SplitSettings = SplitSettings()
+    score: ScoreSettings = ScoreSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     export: ExportSettings = ExportSettings()
 
     @model_validator(mode="before")
     @classmethod
-    def _family_may_be_left_out(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("model"), dict):
-            return {**values, "model": {"family": "dense", **values["model"]}}
-        return values
+    def _family_and_kind_may_be_left_out(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        defaults = {"model": {"family": "dense"}, "representation": {"kind": "raw"}}
+        given = {name: tags | values[name] for name, tags in defaults.items() if isinstance(values.get(name), dict)}
+        return values | given
 
     @field_validator("channel")
     @classmethod

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from trainer.errors import SettingsError
 from trainer.settings.fit import FitSettings
 
+_UNIONS = ("model", "representation")
+
 
 def load_settings(path: Path | None, overrides: dict[str, Any]) -> FitSettings:
     """Read a settings file (None: defaults only) and lay `overrides` (dotted path to value) over it.
@@ -43,8 +45,8 @@ def _problems(error: ValidationError) -> list[str]:
     lines: dict[str, list[str]] = {}
     for problem in error.errors():
         location = problem["loc"]
-        if location[:1] == ("model",):
-            location = ("model", *location[2:3])
+        if location[0] in _UNIONS:
+            location = (location[0], *location[2:3])
         path = ".".join(map(str, location)) or "settings"
         unknown = problem["type"] == "extra_forbidden"
         message = "unknown key" if unknown else problem["msg"].removeprefix("Value error, ")

@@ -1,0 +1,67 @@
+"""Envelope spectrum: log power of the envelope, which shows how often something rings rather than how it rings.
+
+A damaged rolling bearing strikes its housing at each passage of a ball. Each blow rings at a high frequency that says
+little; the blows' rate, far below, says which part is damaged (McFadden & Stronge 1984; Randall & Antoni, "Rolling
+element bearing diagnostics: a tutorial", 2011).
+"""
+
+from typing import Final
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from trainer.representations.level import LEVEL_FEATURES, Level
+from trainer.representations.power import LogPower, stretches_of
+from trainer.representations.representation import Representation, balanced_weights
+
+
+class EnvelopeSpectrum(Representation):
+    """Features [B, C, n // 2 + 2], as of `Spectrum`, of the envelope; level and log spread are the signal's own.
+
+    The envelope is the magnitude of the analytic signal, by the Fourier transform of the whole window as
+    `scipy.signal.hilbert` does it. band: from where to where the blows ring, in cycles per sample (None: everywhere);
+    other frequencies are taken out first.
+    """
+
+    segment_samples: Final[int]
+    analytic: Tensor  # [L]
+
+    def __init__(
+        self,
+        channels: int,
+        length: int,
+        segment_samples: int,
+        band: tuple[float, float] | None,
+        units: ArrayLike | None,
+    ) -> None:
+        lines = segment_samples // 2
+        super().__init__((channels, lines + LEVEL_FEATURES), 0, balanced_weights(lines, LEVEL_FEATURES))
+        self.segment_samples = segment_samples
+        self.power = LogPower(segment_samples)
+        self.level = Level(units)
+        self.register_buffer("analytic", _analytic_mask(length, band))
+
+    def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+        """Features of normalized windows `x` [B, C, L]."""
+        level = self.level(x.unsqueeze(2), centre, scale).squeeze(2)
+        power = self.power(stretches_of(self.envelope(x), self.segment_samples))
+        return torch.cat([power, level], dim=2)
+
+    def envelope(self, x: Tensor) -> Tensor:
+        """Envelope of `x` without its mean: [B, C, L] -> [B, C, L]."""
+        spectrum = torch.fft.fft(x - x.mean(dim=2, keepdim=True)) * self.analytic
+        envelope: Tensor = torch.fft.ifft(spectrum).abs()
+        return envelope
+
+
+def _analytic_mask(length: int, band: tuple[float, float] | None) -> Tensor:
+    """What the Fourier transform is multiplied with: positive frequencies twice, negative ones not, none off band."""
+    frequency = torch.fft.fftfreq(length, dtype=torch.float64)
+    mask = torch.where(frequency > 0, 2.0, 0.0)
+    mask[0] = 1.0
+    if length % 2 == 0:
+        mask[length // 2] = 1.0  # half the sample rate is its own mirror image
+    if band is not None:
+        mask[(frequency.abs() < band[0]) | (frequency.abs() > band[1])] = 0.0
+    return mask.float()

@@ -1,0 +1,48 @@
+"""Raw: the normalized samples themselves, with level and spread beside them where that is asked for."""
+
+from typing import Final
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from trainer.representations.level import LEVEL_FEATURES, Level
+from trainer.representations.representation import Representation, balanced_weights
+from trainer.windows import denormalize
+
+
+class Raw(Representation):
+    """The normalized window as it is: features [B, C, L].
+
+    For shapes that come at a known place: heartbeats, machine cycles, and everything slow.
+    """
+
+    def __init__(self, channels: int, length: int) -> None:
+        super().__init__((channels, length), length, torch.ones(length))
+
+    def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG002 - others need them
+        """Features of normalized windows `x` [B, C, L]."""
+        return x
+
+    def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+        """Samples [B, C, L] in the units of the input."""
+        return denormalize(features, centre, scale)
+
+
+class RawWithLevel(Representation):
+    """The normalized window, then its level and log spread: features [B, C, L + 2]."""
+
+    length: Final[int]
+
+    def __init__(self, channels: int, length: int, units: ArrayLike | None) -> None:
+        super().__init__((channels, length + LEVEL_FEATURES), length, balanced_weights(length, LEVEL_FEATURES))
+        self.length = length
+        self.level = Level(units)
+
+    def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+        """Features of normalized windows `x` [B, C, L]."""
+        return torch.cat([x, self.level(x.unsqueeze(2), centre, scale).squeeze(2)], dim=2)
+
+    def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+        """Samples [B, C, L] in the units of the input."""
+        return denormalize(features[:, :, : self.length], centre, scale)

@@ -1,0 +1,22 @@
+"""What the error of a window is."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainer.settings.section import Section
+
+Residual = Literal["mean_square", "variance", "covariance"]
+
+
+class ScoreSettings(Section):
+    """How the residual becomes an error; see `monitor.core.manifest.ScoreSpec`.
+
+    residual: `mean_square`, or in units of each feature's normal deviation (`variance`), or whitened by the normal
+        residual's covariance (`covariance`). None: `mean_square` for raw windows, else `covariance`, or `variance`
+        where there are too many features for that.
+    latent_weight: how much the code's distance from the normal codes counts beside the residual: 1 as much, 0 nothing.
+    """
+
+    residual: Residual | None = None
+    latent_weight: Annotated[float, Field(ge=0, le=1000)] = 0.0
