@@ -42,7 +42,7 @@ class Watcher:
         self.centre = torch.tensor(manifest.normalization.centre)[:, None]
         self.scale = torch.tensor(manifest.normalization.scale)[:, None]
         settings = FitSettings.model_validate({"model": {"family": manifest.family, **manifest.settings}})
-        self.model = FAMILIES[manifest.family].build(settings.model, len(self.channels), self.length)
+        self.model = FAMILIES[manifest.family].build(settings.model, (len(self.channels), self.length))
         self.model.load_state_dict(archive.autoencoder.state_dict())
         self.model.eval()
         self.samples: defaultdict[str, deque[Any]] = defaultdict(deque)

@@ -114,7 +114,7 @@ def _eager(artifact: Artifact) -> Any:
     """The Python module that the artifact was scripted from, with the artifact's weights."""
     manifest = artifact.manifest
     settings: Any = TypeAdapter(ModelSettings).validate_python({"family": manifest.family, **manifest.settings})
-    built = FAMILIES[manifest.family].build(settings, len(manifest.channels), manifest.window.length)
+    built = FAMILIES[manifest.family].build(settings, (len(manifest.channels), manifest.window.length))
     module = WindowScorer(built).eval()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)

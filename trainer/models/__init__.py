@@ -5,25 +5,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.loop import History, descend
-from trainer.models.autoencoder import Autoencoder
-from trainer.models.conv import ConvAutoencoder
+from trainer.models.autoencoder import Autoencoder, Shape
+from trainer.models.conv import Conv2dAutoencoder, ConvAutoencoder
 from trainer.models.dense import DenseAutoencoder
+from trainer.models.lstm import LstmAutoencoder
 from trainer.models.pca import Pca, fit_pca
+from trainer.models.residual import ResidualAutoencoder
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """How a family is built, `build(settings, channels, length)`, and how it learns.
+    """How a family is built and how it learns.
 
-    fit: `fit(model, train, validation, training_settings, seed, on_epoch) -> History`, as `trainer.loop.descend`.
+    build: `build(settings, shape)`, shape of one window's features, (C, F) or (C, H, W).
+    fit: `fit(model, train, validation, training_settings, seed, on_epoch) -> History`, on features [N, *shape].
     """
 
-    build: Callable[[Any, int, int], Autoencoder]
+    build: Callable[[Any, Shape], Autoencoder]
     fit: Callable[..., History]
 
 
 FAMILIES = {
     "dense": Family(DenseAutoencoder, descend),
     "conv": Family(ConvAutoencoder, descend),
+    "conv2d": Family(Conv2dAutoencoder, descend),
+    "residual": Family(ResidualAutoencoder, descend),
+    "lstm": Family(LstmAutoencoder, descend),
     "pca": Family(Pca, fit_pca),
 }

@@ -2,11 +2,16 @@
 
 from torch import nn
 
-from trainer.settings import Activation
+from trainer.settings import Activation, CodeActivation
 
-_CLASSES: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+_CLASSES: dict[Activation | CodeActivation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "linear": nn.Identity,
+}
 
 
-def activation(name: Activation) -> nn.Module:
+def activation(name: Activation | CodeActivation) -> nn.Module:
     """Make the activation called `name`."""
     return _CLASSES[name]()

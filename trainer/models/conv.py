@@ -1,47 +1,63 @@
-"""The 1-D convolutional autoencoder: every layer halves the time axis, a dense bottleneck, then doublings back.
+"""Convolutional autoencoders along one axis (`conv`) and along two (`conv2d`).
 
-Strided convolutions down; up by nearest-neighbour interpolation and convolution, because transposed convolutions leave
-a checkerboard in the reconstruction (Odena, Dumoulin & Olah, "Deconvolution and Checkerboard Artifacts", 2016). The
-bottleneck is dense: a convolutional one keeps so many numbers per window that anomalies pass it as well.
+After Masci et al., "Stacked convolutional auto-encoders for hierarchical feature extraction" (2011).
 """
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from trainer.models.activation import activation
-from trainer.models.autoencoder import Autoencoder
-from trainer.models.dense import default_widths
-from trainer.settings import ConvSettings
+from trainer.models.autoencoder import Network, Shape, default_bottleneck
+from trainer.models.pyramid import Pyramid
+from trainer.models.shapes import require_one_axis
+from trainer.settings import Conv2dSettings, ConvSettings
 
 
-class ConvAutoencoder(Autoencoder):
-    """Normalized windows [B, C, L] to their reconstruction [B, C, L], for any length L."""
+class _Convolutional(Network):
+    """What both have in common. before, after: what takes features to maps and back."""
 
-    def __init__(self, settings: ConvSettings, channels: int, length: int) -> None:
-        bottleneck = settings.bottleneck or default_widths(channels * length)[-1]
-        described = settings.model_copy(update={"bottleneck": bottleneck})
-        super().__init__(described.model_dump(exclude={"family"}))
-        fold = 2 ** len(settings.features)  # the time axis must be a multiple of this
-        self.padding = -length % fold
-        kernel, pad = settings.kernel_samples, settings.kernel_samples // 2
-        down: list[nn.Module] = []
-        up: list[nn.Module] = []
-        narrow = channels
-        for wide in settings.features:
-            down += [nn.Conv1d(narrow, wide, kernel, stride=2, padding=pad), activation(settings.activation)]
-            # the list is reversed below: activation, doubling, convolution
-            up += [nn.Conv1d(wide, narrow, kernel, padding=pad), nn.Upsample(scale_factor=2.0)]
-            up += [activation(settings.activation)]
-            narrow = wide
-        folded = (length + self.padding) // fold
-        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(narrow * folded, bottleneck))
-        self.decoder = nn.Sequential(
-            nn.Linear(bottleneck, narrow * folded), nn.Unflatten(1, (narrow, folded)), *reversed(up)
+    def __init__(
+        self,
+        settings: ConvSettings | Conv2dSettings,
+        kernel: int,
+        shape: Shape,
+        pyramid: Pyramid,
+        before: tuple[nn.Module, ...] = (),
+        after: tuple[nn.Module, ...] = (),
+    ) -> None:
+        steps = len(settings.features)
+        if settings.fully_convolutional:
+            bottleneck = None
+            to_code = [*pyramid.descent(kernel, settings, steps=steps - 1), pyramid.convolutional_code(kernel)]
+        else:
+            bottleneck = settings.bottleneck or default_bottleneck(shape)
+            to_code = [*pyramid.descent(kernel, settings, steps=steps), pyramid.dense_code(bottleneck)]
+        described = settings.model_dump(exclude={"family", "bottleneck"})
+        super().__init__(
+            described if bottleneck is None else {**described, "bottleneck": bottleneck},
+            shape,
+            nn.Sequential(*before, pyramid.padding(), *to_code),
+            activation(settings.code_activation),
+            nn.Sequential(pyramid.ascent(kernel, settings, bottleneck), *after),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct a batch."""
-        padded = functional.pad(x, (0, self.padding), mode="replicate")  # [B, C, L] -> [B, C, fold * n]
-        code = self.encoder(padded)  # [B, F, n] -> [B, F * n] -> [B, bottleneck]
-        reconstruction: Tensor = self.decoder(code)
-        return reconstruction[:, :, : x.shape[2]]
+
+class ConvAutoencoder(_Convolutional):
+    """Features [B, C, F], convolved along F."""
+
+    def __init__(self, settings: ConvSettings, shape: Shape) -> None:
+        require_one_axis(settings.family, shape)
+        super().__init__(settings, settings.kernel_samples, shape, Pyramid.over(shape[0], shape[1:], settings.features))
+
+
+class Conv2dAutoencoder(_Convolutional):
+    """Features [B, C, H, W]; or images [B, C, F]: one channel of C rows and F columns."""
+
+    def __init__(self, settings: Conv2dSettings, shape: Shape) -> None:
+        if len(shape) == 2:
+            pyramid = Pyramid.over(1, shape, settings.features)
+            before, after = (nn.Unflatten(1, (1, shape[0])),), (nn.Flatten(1, 2),)
+            super().__init__(settings, settings.kernel_size, shape, pyramid, before, after)
+        else:
+            super().__init__(
+                settings, settings.kernel_size, shape, Pyramid.over(shape[0], shape[1:], settings.features)
+            )

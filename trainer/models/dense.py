@@ -1,46 +1,68 @@
 """The dense autoencoder: the whole window, all channels side by side, through ever narrower layers and back.
 
-After Rumelhart, Hinton & Williams (1986) and Hinton & Salakhutdinov (2006): what does not fit through the bottleneck
-is the residual.
+After Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors" (1986), and Hinton &
+Salakhutdinov, "Reducing the dimensionality of data with neural networks" (2006): what does not fit through the
+bottleneck is the residual. A code wider than the window (overcomplete) needs something else that keeps it from copying
+its input: noise, sparsity or contraction; see Vincent et al., "Stacked denoising autoencoders" (2010).
 """
 
+import math
 from itertools import pairwise
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainer.models.activation import activation
-from trainer.models.autoencoder import Autoencoder
+from trainer.models.autoencoder import Network, Shape, default_widths
+from trainer.models.layers import after_linear
 from trainer.settings import DenseSettings
 
 
-def default_widths(inputs: int) -> tuple[int, int, int]:
-    """Layer widths for `inputs` numbers per window: 140 gives 64, 32, 8; wide inputs stop growing at 256, 128, 32."""
-    first = min(256, max(8, round(inputs * 64 / 140)))
-    return first, first // 2, max(2, first // 8)
+class TiedLinear(nn.Module):
+    """A layer of the decoder that has the transposed weight of the encoder's, and a bias of its own.
 
+    Half the numbers, and the decoder cannot undo with large weights what the encoder made small (Vincent et al. 2010).
+    """
 
-class DenseAutoencoder(Autoencoder):
-    """Normalized windows [B, C, L] to their reconstruction [B, C, L]."""
-
-    def __init__(self, settings: DenseSettings, channels: int, length: int) -> None:
-        inputs = channels * length
-        widths = settings.hidden or default_widths(inputs)
-        described = settings.model_copy(update={"hidden": widths})
-        super().__init__(described.model_dump(exclude={"family"}))
-        path = (inputs, *widths)
-        self.encoder = _layers(path, settings)
-        self.decoder = _layers(path[::-1], settings)
+    def __init__(self, mirrored: nn.Linear) -> None:
+        super().__init__()
+        self.weight = mirrored.weight  # the same tensor, not a copy
+        self.bias = nn.Parameter(mirrored.weight.new_zeros(mirrored.in_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct a batch."""
-        code = self.encoder(x.flatten(1))  # [B, C, L] -> [B, C * L] -> [B, bottleneck]
-        reconstruction: Tensor = self.decoder(code)
-        return reconstruction.view_as(x)
+        """[B, outputs of the mirrored layer] to [B, its inputs]."""
+        return functional.linear(x, self.weight.t(), self.bias)
 
 
-def _layers(widths: tuple[int, ...], settings: DenseSettings) -> nn.Sequential:
-    """Linear layers with an activation between them; none after the last, which must reach any value."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), activation(settings.activation)]
-    return nn.Sequential(*layers[:-1])
+class DenseAutoencoder(Network):
+    """Features of any shape, flattened, through the widths `hidden` to the code and back."""
+
+    def __init__(self, settings: DenseSettings, shape: Shape) -> None:
+        inputs = math.prod(shape)
+        widths = settings.hidden or default_widths(inputs)
+        described = settings.model_copy(update={"hidden": widths})
+        linear = [nn.Linear(wide, narrow) for wide, narrow in pairwise((inputs, *widths))]
+        *hidden, to_code = linear
+        mirrors = [_mirror(layer, tied=settings.tied_weights) for layer in linear]
+        down = [nn.Sequential(layer, *after_linear(layer.out_features, settings)) for layer in hidden]
+        up = [
+            nn.Sequential(mirror, *after_linear(layer.in_features, settings))
+            for layer, mirror in zip(linear[1:], mirrors[1:], strict=True)
+        ]
+        super().__init__(
+            described.model_dump(exclude={"family"}),
+            shape,
+            nn.Sequential(nn.Flatten(), *down, to_code),
+            activation(settings.code_activation),
+            nn.Sequential(*reversed(up), mirrors[0], nn.Unflatten(1, shape)),
+        )
+
+    def stages(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Each layer of the encoder with the one of the decoder that mirrors it, from the window inwards."""
+        _, *down, to_code = self.encoder.children()
+        *up, _ = self.decoder.children()
+        return list(zip([*down, nn.Sequential(to_code, self.code_activation)], reversed(up), strict=True))
+
+
+def _mirror(layer: nn.Linear, *, tied: bool) -> nn.Module:
+    return TiedLinear(layer) if tied else nn.Linear(layer.out_features, layer.in_features)

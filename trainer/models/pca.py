@@ -1,51 +1,75 @@
 """Principal component analysis as an autoencoder: the best linear one (Bourlard & Kamp 1988), and the baseline.
 
-It is exported through the same contract as the others, so the daemon cannot tell.
+It is exported through the same contract as the others, so the daemon cannot tell. Its two classical statistics are
+both at hand: Q, the squared residual, is the reconstruction error (Jackson & Mudholkar, "Control procedures for
+residuals associated with principal component analysis", 1979), and T^2, the squared distance of the code from the
+centre, follows from the code and `eigenvalues` (Hotelling 1931).
 """
+
+import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.loop import History, OnEpoch
-from trainer.models.autoencoder import Autoencoder
+from trainer.models.autoencoder import Autoencoder, Shape
 from trainer.settings import PcaSettings, TrainingSettings
 
 
 class Pca(Autoencoder):
-    """Normalized windows [B, C, L] to their projection on the principal subspace [B, C, L]."""
+    """Features of any shape to their projection on the principal subspace. D numbers per window, K components."""
 
-    mean: Tensor  # [C * L]
-    components: Tensor  # [K, C * L], orthonormal rows
+    mean: Tensor  # [D]
+    components: Tensor  # [K, D], orthonormal rows
+    eigenvalues: Tensor  # [K], variance of each number of the code over the training windows, largest first
 
-    def __init__(self, settings: PcaSettings, channels: int, length: int) -> None:
-        super().__init__(settings.model_dump(exclude={"family"}))
-        self.register_buffer("mean", torch.zeros(channels * length))
-        self.register_buffer("components", torch.zeros(1, channels * length))
+    def __init__(self, settings: PcaSettings, shape: Shape) -> None:
+        super().__init__(settings.model_dump(exclude={"family"}), shape)
+        inputs = math.prod(shape)
+        self.unflatten = nn.Unflatten(1, shape)
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("components", torch.zeros(1, inputs))
+        self.register_buffer("eigenvalues", torch.ones(1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct a batch."""
-        code = (x.flatten(1) - self.mean) @ self.components.T  # [B, C, L] -> [B, C * L] -> [B, K]
-        return (code @ self.components + self.mean).view_as(x)
+    def encode(self, features: Tensor) -> Tensor:
+        """Features to their principal components [B, K]."""
+        return (features.flatten(1) - self.mean) @ self.components.T
 
-    def set_components(self, mean: NDArray[np.float64], components: NDArray[np.float64]) -> None:
-        """Take the mean [C * L] and the components [K, C * L], orthonormal rows."""
+    def decode(self, code: Tensor) -> Tensor:
+        """Principal components [B, K] to the features they stand for."""
+        features: Tensor = self.unflatten(code @ self.components + self.mean)
+        return features
+
+    @torch.jit.unused
+    def t_squared(self, features: Tensor) -> Tensor:
+        """Hotelling's T^2 [B]: how far the code is from the centre of the training windows, in their own spread."""
+        return (self.encode(features).square() / self.eigenvalues).sum(dim=1)
+
+    def set_components(
+        self, mean: NDArray[np.float64], components: NDArray[np.float64], eigenvalues: NDArray[np.float64]
+    ) -> None:
+        """Take the mean [D], the components [K, D] with orthonormal rows, and their variances [K]."""
         self.mean = torch.from_numpy(mean).float()
         self.components = torch.from_numpy(components.copy()).float()
+        # a direction in which nothing ever moved must not divide by zero
+        floor = max(float(eigenvalues[0]) * 1e-6, float(np.finfo(np.float32).tiny))
+        self.eigenvalues = torch.from_numpy(np.maximum(eigenvalues, floor)).float()
         self._settings["components"] = len(components)
 
 
 def fit_pca(
     model: Pca, train: Tensor, validation: Tensor, training: TrainingSettings, seed: int, on_epoch: OnEpoch
 ) -> History:
-    """Solve for the principal components of `train` [N, C, L]. There is nothing to iterate: one "epoch"."""
-    windows = train.flatten(1).double().numpy()  # [N, C * L]
+    """Solve for the principal components of `train` [N, *shape]. There is nothing to iterate: one "epoch"."""
+    windows = train.flatten(1).double().numpy()  # [N, D]
     mean = windows.mean(axis=0)
-    # R of the QR decomposition has the same right singular vectors and is never larger than [C * L, C * L]
+    # R of the QR decomposition has the same right singular vectors and is never larger than [D, D]
     _, singular, directions = np.linalg.svd(np.linalg.qr(windows - mean, mode="r"), full_matrices=False)
     count = _component_count(singular, model.describe()["components"])
-    model.set_components(mean, directions[:count])
+    eigenvalues = singular[:count] ** 2 / max(1, len(windows) - 1)
+    model.set_components(mean, directions[:count], eigenvalues)
     with torch.inference_mode():
         losses = [float((model(part) - part).square().mean()) for part in (train, validation)]
     history = History(train_loss=[losses[0]], validation_loss=[losses[1]], best_epoch=0)

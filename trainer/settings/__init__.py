@@ -7,7 +7,17 @@ from trainer.settings.calibration import CalibrationSettings
 from trainer.settings.export import ExportSettings
 from trainer.settings.fit import FitSettings
 from trainer.settings.load import load_settings
-from trainer.settings.model import Activation, ConvSettings, DenseSettings, ModelSettings, PcaSettings
+from trainer.settings.model import (
+    Activation,
+    CodeActivation,
+    Conv2dSettings,
+    ConvSettings,
+    DenseSettings,
+    LstmSettings,
+    ModelSettings,
+    PcaSettings,
+    ResidualSettings,
+)
 from trainer.settings.normalization import NormalizationSettings
 from trainer.settings.representation import (
     EnvelopeSpectrumSettings,
@@ -24,17 +34,21 @@ from trainer.settings.window import WindowSettings
 __all__ = [
     "Activation",
     "CalibrationSettings",
+    "CodeActivation",
+    "Conv2dSettings",
     "ConvSettings",
     "DenseSettings",
     "EnvelopeSpectrumSettings",
     "ExportSettings",
     "FitSettings",
+    "LstmSettings",
     "ModelSettings",
     "NormalizationSettings",
     "PcaSettings",
     "RawSettings",
     "RepresentationSettings",
     "Residual",
+    "ResidualSettings",
     "ScoreSettings",
     "SpectrogramSettings",
     "SpectrumSettings",

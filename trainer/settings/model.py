@@ -2,43 +2,105 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainer.settings.section import Count, Section
 
 Activation = Literal["relu", "gelu"]
+CodeActivation = Literal["linear", "relu", "sigmoid"]
+Features = Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)]
+KernelSize = Annotated[int, Field(ge=3, le=63)]
 
 
-class DenseSettings(Section):
+class NetworkSettings(Section):
+    """What all families share that learn by gradient descent.
+
+    code_activation: what the numbers of the code pass through. dropout: which share of each hidden layer is left out in
+        each step of the training.
+    """
+
+    code_activation: CodeActivation = "linear"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class LayeredSettings(NetworkSettings):
+    """batch_norm: normalize each hidden layer over the batch."""
+
+    activation: Activation = "gelu"
+    batch_norm: bool = False
+
+
+class DenseSettings(LayeredSettings):
     """Dense autoencoder.
 
     hidden: widths from the input to the bottleneck, mirrored on the way back (None: scaled to the input).
+    tied_weights: the decoder's weights are the encoder's, transposed.
     """
 
     family: Literal["dense"] = "dense"
-    hidden: Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)] | None = None
-    activation: Activation = "gelu"
+    hidden: Features | None = None
+    tied_weights: bool = False
 
 
-class ConvSettings(Section):
-    """1-D convolutional autoencoder.
+class ConvolutionSettings(LayeredSettings):
+    """features: feature maps, one entry per halving of the axis. bottleneck: how many numbers stand for a window.
 
-    features: one entry per stride-2 convolution. bottleneck: how many numbers stand for a window (None: scaled to the
-        input, as in the dense family).
+    bottleneck left out: scaled to the input, as in the dense family.
     """
 
-    family: Literal["conv"] = "conv"
-    features: Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)] = (8, 16, 32)
-    kernel_samples: Annotated[int, Field(ge=3, le=63)] = 5
     bottleneck: Count | None = None
-    activation: Activation = "gelu"
 
-    @field_validator("kernel_samples")
+    @field_validator("kernel_samples", "kernel_size", check_fields=False)
     @classmethod
-    def _odd(cls, kernel_samples: int) -> int:
-        if kernel_samples % 2 == 0:
+    def _odd(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
             raise ValueError("must be odd, so that a convolution has a centre")
-        return kernel_samples
+        return kernel
+
+
+class BottleneckSettings(ConvolutionSettings):
+    """fully_convolutional: the last feature maps are the code, without a dense layer."""
+
+    fully_convolutional: bool = False
+
+    @model_validator(mode="after")
+    def _one_bottleneck(self) -> "BottleneckSettings":
+        if self.fully_convolutional and self.bottleneck is not None:
+            raise ValueError("with `fully_convolutional`, the last entry of `features` is the bottleneck")
+        return self
+
+
+class ConvSettings(BottleneckSettings):
+    """1-D convolutional autoencoder."""
+
+    family: Literal["conv"] = "conv"
+    features: Features = (8, 16, 32)
+    kernel_samples: KernelSize = 5
+
+
+class Conv2dSettings(BottleneckSettings):
+    """2-D convolutional autoencoder: spectrograms, or images (channels and samples taken as rows and columns)."""
+
+    family: Literal["conv2d"] = "conv2d"
+    features: Features = (8, 16, 32)
+    kernel_size: KernelSize = 3
+
+
+class ResidualSettings(ConvolutionSettings):
+    """Strong encoder: residual 1-D convolutions, `blocks` per halving; the decoder is the plain one of `conv`."""
+
+    family: Literal["residual"] = "residual"
+    features: Features = (16, 32, 64)
+    kernel_samples: KernelSize = 5
+    blocks: Annotated[int, Field(ge=1, le=8)] = 2
+
+
+class LstmSettings(NetworkSettings):
+    """Recurrent autoencoder: `units` remember the window, sample by sample, and tell it backwards."""
+
+    family: Literal["lstm"] = "lstm"
+    units: Annotated[int, Field(ge=1, le=1024)] = 32
+    bottleneck: Count | None = None
 
 
 class PcaSettings(Section):
@@ -48,4 +110,7 @@ class PcaSettings(Section):
     components: Count | Annotated[float, Field(gt=0, lt=1)] = 0.9
 
 
-ModelSettings = Annotated[DenseSettings | ConvSettings | PcaSettings, Field(discriminator="family")]
+ModelSettings = Annotated[
+    DenseSettings | ConvSettings | Conv2dSettings | ResidualSettings | LstmSettings | PcaSettings,
+    Field(discriminator="family"),
+]
