@@ -49,7 +49,7 @@ a settings file (every key is optional; these are the defaults unless said other
   unit = "g"
   low = -16.0                        # what the sensor can physically deliver
   high = 16.0
-  [window]                           # default: about one second, half overlapping
+  [window]                           # default: about one second, half overlapping (below 8 Hz: seven eighths)
   length = 256
   stride = 128
   max_gap_samples = 2

@@ -22,7 +22,11 @@ RATE_TOLERANCE = 0.01
 # A window spans about one second where nothing else is said: a heartbeat, some tens of turns of a motor. The bounds
 # keep slow signals from windows of a few samples and fast ones from windows that take long to fit.
 DEFAULT_WINDOW_SECONDS = 1.0
-DEFAULT_LENGTHS = (64, 512)
+DEFAULT_LENGTHS = (32, 512)
+# Where a second holds so few samples, recordings hold few windows, and who waits for an alert waits long: windows are
+# cut more densely there.
+SLOW_RATE_HZ = 8.0
+SLOW_OVERLAP, OVERLAP = 8, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ def require_channels(file: DataFile, names: tuple[str, ...]) -> None:
 def plan_windows(files: list[DataFile], settings: WindowSettings) -> tuple[WindowSpec, float]:
     """Decide how to cut, and the sample period in seconds.
 
-    Length and stride that are not set: a power of two of about one second, and half of it. Ready-made windows bring
-    their length.
+    Length and stride that are not set: a power of two of about one second, and half of it, or an eighth where the
+    signal is slow. Ready-made windows bring their length.
 
     Raises:
         DataError: sample rates or window lengths differ between the files, or from what is set.
@@ -121,9 +125,10 @@ def plan_windows(files: list[DataFile], settings: WindowSettings) -> tuple[Windo
     for found, file in ready_made.items():
         if found != length:
             raise DataError(f"{file.name} holds windows of {found} samples, not {length}: fit one model per length")
+    overlap = SLOW_OVERLAP if period * SLOW_RATE_HZ > 1 and not ready_made else OVERLAP
     spec = WindowSpec(
         length=length,
-        stride=settings.stride or max(1, length // 2),
+        stride=settings.stride or max(1, length // overlap),
         max_gap_samples=settings.max_gap_samples,
         min_coverage=settings.min_coverage,
     )

@@ -1,0 +1,28 @@
+"""UCI accelerometer data: a fan motor, balanced and unbalanced."""
+
+from pathlib import Path
+
+from benchmarks.converters import Split, fan
+from benchmarks.quality_rows.protocol import Aim, Row, Task, load, window_items
+
+
+def tasks(folder: Path, quick: bool) -> list[Task]:
+    """Fit one model on two thirds of the balanced runs of all speeds; score the last third and the unbalanced runs."""
+    split: Split = fan(load(folder, "uci_fan_accel_dev.npz"))
+    return [Task("fan", split.train, split.stream)]
+
+
+ROW = Row(
+    name="fan",
+    title="UCI fan",
+    kind="motor",
+    protocol="balanced runs (their first two thirds) fit, their last third and the unbalanced runs are scored; windows "
+    "of 1 s, speed from 40 %, all speeds together",
+    published="RMS AUC .909",
+    aims=(Aim("auc_roc", 0.99, "AUC-ROC"),),
+    tasks=tasks,
+    items=window_items,
+    pooled=True,
+    timed=True,
+    settings={"window.length": 50},
+)

@@ -1,0 +1,103 @@
+"""MIT-BIH arrhythmia database, the half (DS1) that models may be built on: per patient, and across patients."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.converters import MITDB_LEARNING_SECONDS, Arrays, Split, mitdb
+from benchmarks.quality_rows.beats import annotated_beats, beat_items
+from benchmarks.quality_rows.protocol import Aim, Row, Task, load
+from monitor.core.recording import Recording
+
+FILE = "mitdb_ds1_mlii.npz"
+QUICK_RECORDS = ("106", "119", "208")
+NEW_PATIENT_SECONDS = 180.0
+
+
+def per_patient(folder: Path, quick: bool) -> list[Task]:
+    """Fit on the normal stretches of a record's first five minutes; score the beats of the rest."""
+    arrays = load(folder, FILE)
+    tasks = []
+    for record in QUICK_RECORDS if quick else _records(arrays):
+        split = mitdb(arrays, record)
+        beats = annotated_beats(arrays, record, MITDB_LEARNING_SECONDS)
+        if beats.label.any():  # a record without an abnormal beat has nothing to be told apart
+            tasks.append(Task(f"mitdb-{record}", split.train, split.stream, {f"mitdb-{record}": beats}))
+    return tasks
+
+
+def across_patients(from_seconds: float, folder: Path, quick: bool) -> list[Task]:
+    """Fit on the first five minutes of every other record; score the others, from `from_seconds` on."""
+    arrays = load(folder, FILE)
+    records = _records(arrays)
+    scored = records[1::2][: 3 if quick else None]
+    return [
+        Task(
+            "mitdb-across",
+            tuple(mitdb(arrays, record).train[0] for record in records[::2]),
+            tuple(_whole(mitdb(arrays, record)) for record in scored),
+            {f"mitdb-{record}": annotated_beats(arrays, record, from_seconds) for record in scored},
+        )
+    ]
+
+
+def _records(arrays: Arrays) -> list[str]:
+    return [str(record) for record in arrays["records"]]
+
+
+def _whole(split: Split) -> Recording:
+    """Put a record together again."""
+    first, rest = split.train[0], split.stream[0]
+    assert first.labels is not None
+    assert rest.labels is not None
+    return Recording(
+        rest.name,
+        rest.channels,
+        np.concatenate([first.samples, rest.samples]),
+        np.concatenate([first.time_seconds, rest.time_seconds]),
+        rest.sample_period_seconds,
+        np.concatenate([first.labels, rest.labels]),
+        np.zeros(len(first.samples) + len(rest.samples), np.int64),
+    )
+
+
+PER_PATIENT = Row(
+    name="mitdb-patient",
+    title="MIT-BIH DS1, per patient",
+    kind="ecg",
+    protocol="a model per record, fitted on the normal stretches of its first 5 minutes; beats of the rest, AAMI N "
+    "against S, V, F; the mean over records",
+    published="PCA-15 AUC about .90; intra-patient .96",
+    aims=(Aim("auc_roc", 0.97, "AUC-ROC"),),
+    tasks=per_patient,
+    items=beat_items,
+    pooled=False,
+    timed=True,
+)
+ACROSS = Row(
+    name="mitdb-across",
+    title="MIT-BIH DS1, across patients",
+    kind="ecg",
+    protocol="one model, fitted on the first 5 minutes of every other record; all beats of the records between, "
+    "together by score",
+    published="PCA AUC .69; published .894",
+    aims=(Aim("auc_roc", 0.90, "AUC-ROC"),),
+    tasks=partial(across_patients, 0.0),
+    items=beat_items,
+    pooled=True,
+    timed=True,
+)
+ADAPTED = Row(
+    name="mitdb-adapted",
+    title="MIT-BIH DS1, 3 minutes of the new patient",
+    kind="ecg",
+    protocol="as above, but normalized by each stream's own beginning; beats after its first 3 minutes",
+    published="-",
+    aims=(Aim("auc_roc", 0.95, "AUC-ROC"),),
+    tasks=partial(across_patients, NEW_PATIENT_SECONDS),
+    items=beat_items,
+    pooled=True,
+    timed=True,
+    settings={"normalization.kind": "stream", "normalization.warmup_windows": 180},
+)

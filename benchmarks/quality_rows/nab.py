@@ -1,0 +1,49 @@
+"""Numenta anomaly benchmark: two slow series of the real world."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.converters import nab
+from benchmarks.quality_rows.points import causal_items
+from benchmarks.quality_rows.protocol import Aim, Row, Task, load
+from monitor.core.recording import Recording
+
+PROBATION = 0.15  # of a series, its beginning: NAB's own rule
+
+
+def tasks(folder: Path, quick: bool) -> list[Task]:
+    """Fit on the first 15 % of a series without labels; score the rest."""
+    series = nab(load(folder, "nab_dev.npz"))
+    return [
+        Task(
+            recording.name,
+            (replace(_part(recording, slice(round(PROBATION * len(recording.samples)))), labels=None),),
+            (_part(recording, slice(round(PROBATION * len(recording.samples)), None)),),
+        )
+        for recording in (series[:1] if quick else series)
+    ]
+
+
+def _part(recording: Recording, rows: slice) -> Recording:
+    assert recording.labels is not None
+    return replace(
+        recording,
+        samples=recording.samples[rows],
+        time_seconds=recording.time_seconds[rows],
+        labels=recording.labels[rows],
+        segment=recording.segment[rows],
+    )
+
+
+ROW = Row(
+    name="nab",
+    title="NAB (2 series)",
+    kind="motor",
+    protocol="the first 15 % of each series fit, the rest is scored; alerts inside NAB's windows and outside them",
+    published="-",
+    aims=(Aim("hit_share", 1.0, "of the windows hit"), Aim("false_alarms_per_day", 1 / 7, "per day", at_most=True)),
+    tasks=tasks,
+    items=causal_items,
+    pooled=True,
+    timed=True,
+)

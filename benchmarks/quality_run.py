@@ -1,0 +1,119 @@
+"""One detector on one row, with one seed: fit, export, load the artifact again, score, count."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality_figures import Alerts, Figures, alert_figures, alerts_of, item_figures, mean_figures
+from benchmarks.quality_rows.protocol import Content, Items, Kind, Row, Task
+from monitor.core.recording import Recording, WindowSet
+from trainer.corpus import gather
+from trainer.data import DataFile
+from trainer.errors import DataError
+from trainer.evaluation import score_file
+from trainer.export import Artifact, load_artifact
+from trainer.fitting import fit
+from trainer.settings import load_settings
+
+OnDone = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A way to fit. settings: by kind of signal, as dotted paths; seeds: where nothing is random one is enough."""
+
+    name: str
+    title: str
+    about: str
+    settings: Mapping[Kind, Mapping[str, Any]] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out. streams: figures of each test recording; unfit: recordings that no model could be fitted to."""
+
+    row: str
+    detector: str
+    seed: int
+    figures: Figures
+    streams: dict[str, Figures]
+    unfit: dict[str, str]
+    settings: dict[str, Any]
+    seconds: float
+
+
+def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnDone) -> Outcome:
+    """Fit and score every task."""
+    settings = settings_of(row, detector, seed)
+    began = time.monotonic()
+    items: dict[str, Items] = {}
+    alerts: dict[str, Alerts] = {}
+    unfit: dict[str, str] = {}
+    for task in tasks:
+        try:
+            artifact = fitted(task, settings)
+        except DataError as error:
+            unfit[task.name] = str(error)
+            on_done()
+            continue
+        for content in task.test:
+            scored = score_file(artifact, data_file(content))
+            items[content.name] = row.items(task, scored, artifact.manifest)
+            if row.timed:
+                alerts[content.name] = alerts_of(scored, artifact.manifest)
+        on_done()
+    streams = {name: item_figures(each) for name, each in items.items()}
+    for name, each in alerts.items():
+        streams[name] |= alert_figures([each])
+    figures: Figures = {}
+    if streams:
+        figures = item_figures(Items.join(list(items.values()))) if row.pooled else mean_figures(list(streams.values()))
+        if row.timed:
+            figures |= alert_figures(list(alerts.values()))
+    return Outcome(row.name, detector.name, seed, figures, streams, unfit, settings, time.monotonic() - began)
+
+
+def settings_of(row: Row, detector: Detector, seed: int) -> dict[str, Any]:
+    """What the detector sets for this kind of signal, and what the protocol dictates."""
+    return {**detector.settings.get(row.kind, {}), **row.settings, "seed": seed}
+
+
+def fitted(task: Task, settings: dict[str, Any]) -> Artifact:
+    """Fit a model and load its artifact from the bytes that would be published.
+
+    Raises:
+        DataError: there is too little to fit to.
+
+    """
+    chosen = load_settings(None, dict(settings))
+    corpus = gather([data_file(content) for content in task.train], chosen)
+    done = fit(corpus, chosen, task.name, datetime.now(UTC), lambda *_: None)
+    return load_artifact(task.name, done.artifact)
+
+
+def data_file(content: Content) -> DataFile:
+    """Make of a recording the data file that `residuald-trainer` would have read."""
+    values = content.samples if isinstance(content, Recording) else content.windows
+    assert isinstance(content, Recording | WindowSet)
+    return DataFile(f"{content.name}.npz", hashlib.sha256(values.tobytes()).hexdigest(), content)
+
+
+def cached(path: Path, settings: dict[str, Any]) -> Outcome | None:
+    """Find an outcome that an earlier run left, if it was fitted with these settings."""
+    try:
+        outcome = Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return outcome if outcome.settings == json.loads(json.dumps(settings)) else None
+
+
+def keep(path: Path, outcome: Outcome) -> None:
+    """Leave an outcome for a later run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
