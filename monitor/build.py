@@ -135,7 +135,7 @@ def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet
     period = manifest.sample_period_seconds
     in_one_piece = all(
         not TopicPattern.parse(source.topic).has_channel
-        and len(source.channels or manifest.channel_names) == len(manifest.channel_names)
+        and len(source.channels or manifest.measured_names) == len(manifest.measured_names)
         for source in config.source
         if source.model == model.name
     )

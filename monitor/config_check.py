@@ -24,14 +24,14 @@ def check_sources(config: Config, manifests: Mapping[str, Manifest]) -> list[str
         sources = [source for source in config.source if source.model == model.name]
         if sources and model.name in manifests:
             carried = {name for source in sources for name in _carried(source, manifests[model.name])}
-            absent = [name for name in manifests[model.name].channel_names if name not in carried]
+            absent = [name for name in manifests[model.name].measured_names if name not in carried]
             if absent:
                 problems.append(f"model[{index}]: its windows never fill: no source carries {', '.join(absent)}")
     return problems
 
 
 def _source_problems(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
-    known = manifest.channel_names
+    known = manifest.measured_names
     listed = source.channels or ()
     for name in dict.fromkeys(listed):
         if name not in known:
@@ -52,4 +52,4 @@ def _source_problems(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
 
 
 def _carried(source: SourceSpec, manifest: Manifest) -> tuple[str, ...]:
-    return manifest.channel_names if source.channels is None else source.channels
+    return manifest.measured_names if source.channels is None else source.channels

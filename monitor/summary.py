@@ -28,7 +28,7 @@ def summary(setup: Setup) -> Iterator[str]:
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
     pattern = TopicPattern.parse(source.topic)
-    channels = ", ".join(source.channels or manifest.channel_names)
+    channels = ", ".join(source.channels or manifest.measured_names)
     yield f"source   {source.name}: {source.topic} ({source.format.kind}, QoS {source.qos}) -> model {source.model}"
     yield f"         stream {pattern.stream_template(source.stream)}, channels {channels}"
 

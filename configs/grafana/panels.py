@@ -21,6 +21,7 @@ QUALITIES = {
     "out_of_range": "orange",
     "non_finite": "red",
     "clock_skew": "blue",
+    "no_beat": "dark-red",
 }
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDTH = 24  # grid columns of a dashboard

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         content = _fitting(path, _read(path, partial(parse_recording, path.name)), artifact)
         pipeline = _pipeline_for(artifact)
         fleet = pipeline.fleets[artifact.manifest.model]
-        lanes = [list(range(len(fleet.channels)))]
+        lanes = [list(range(len(fleet.measured)))]
         stream = fleet.open_stream(path.stem, {}, lanes)
         if isinstance(content, WindowSet):
             steps = _replay_windows(pipeline, fleet, content, stream)
@@ -159,7 +159,9 @@ def _read(path: Path, parse: Callable[[bytes], _Content]) -> _Content:
 
 def _fitting(path: Path, content: Recording | WindowSet, artifact: "Artifact") -> Recording | WindowSet:
     """The model's channels of a file, in the model's order."""
-    wanted = artifact.manifest.channel_names
+    manifest = artifact.manifest
+    # windows that somebody else has cut bring all channels, samples those that are measured
+    wanted = manifest.measured_names if isinstance(content, Recording) else manifest.channel_names
     missing = [name for name in wanted if name not in content.channels]
     if missing:
         raise DataError(

@@ -18,7 +18,7 @@ from monitor.core.judge import Judge, JudgeSettings, Phase, Verdict
 from monitor.core.manifest import Manifest
 from monitor.core.microbatch import MicroBatch
 from monitor.core.normalize import Normalizer
-from monitor.core.quality import CODES, QUALITIES, Quality, assess, is_trusted
+from monitor.core.quality import CODES, QUALITIES, Quality, assess, is_trusted, may_teach
 from monitor.core.scoring import Floats32, ScoreBatch
 from monitor.core.state import State, StateError
 from monitor.core.streams import StreamState, StreamTable
@@ -77,8 +77,9 @@ class Fleet:
         self.name = name
         self.manifest = manifest
         self.channels = manifest.channel_names
+        self.measured = manifest.measured_names  # what sources deliver; cutting may derive more
         self.streams = StreamTable(len(self.channels))
-        self.windows = StreamWindows(len(self.channels), manifest.window, rules)
+        self.windows = StreamWindows(len(self.measured), manifest.window, rules)
         self.normalizer = Normalizer(manifest.normalization, len(self.channels))
         self.clocks = ClockOffsets()
         self.judge = Judge(judge)
@@ -173,7 +174,7 @@ class Fleet:
         if blocks.timed:
             ends = blocks.first_time_seconds + (blocks.length - 1) * self.manifest.sample_period_seconds
             self.clocks.observe(
-                blocks.lane // len(self.channels), ends - blocks.arrival_seconds, blocks.arrival_seconds
+                blocks.lane // len(self.measured), ends - blocks.arrival_seconds, blocks.arrival_seconds
             )
         for windows in self.windows.feed(blocks, self.samples_discarded):
             self.batch.add(windows, monotonic_seconds)
@@ -186,7 +187,7 @@ class Fleet:
         """Assess quality and find centre and scale."""
         quality = assess(windows, self.manifest.window, self.manifest.channels, MAX_SKEW_SECONDS)
         trusted = is_trusted(quality)
-        centre, scale, ready = self.normalizer.parameters(windows, trusted)
+        centre, scale, ready = self.normalizer.parameters(windows, may_teach(quality))
         for code, count in zip(*np.unique(quality[~trusted], return_counts=True), strict=True):
             self.windows_withheld[QUALITIES[code]] += int(count)
         warming = int((trusted & ~ready).sum())

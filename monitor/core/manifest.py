@@ -33,7 +33,7 @@ class ChannelSpec(_Part):
     """One measured quantity. `low` and `high` are what the sensor can physically deliver (None: unknown).
 
     may_rest: the channel stood still for a whole window in normal data too. Where it never did, a window without any
-    movement is `stuck`.
+    movement is `stuck`. derived: no sensor delivers it; whoever cuts the windows adds it.
     """
 
     name: Name
@@ -41,10 +41,29 @@ class ChannelSpec(_Part):
     low: Finite | None = None
     high: Finite | None = None
     may_rest: bool = True
+    derived: bool = False
+
+
+# What a beat brings beside its waveform: the last channels of its window. `monitor/core/rhythm.py` defines the numbers.
+RHYTHM_CHANNELS = (
+    ChannelSpec(name="rr", unit="s", derived=True),
+    ChannelSpec(name="rr_change", derived=True),
+)
+
+
+class BeatSpec(_Part):
+    """How windows lie around heartbeats: the R peak is sample number `before_samples` of its window.
+
+    max_rr_seconds: when no beat came for so long, that is an event of its own (asystole, a lead that came off): a
+        window of the latest samples is cut then, and another one every `stride` samples until a beat comes.
+    """
+
+    before_samples: Annotated[int, Field(ge=0, le=65535)]
+    max_rr_seconds: Annotated[float, Field(gt=0, le=60)]
 
 
 class WindowSpec(_Part):
-    """How windows are cut: `length` samples, every `stride` samples.
+    """How windows are cut: `length` samples, every `stride` samples (`sliding`) or around each heartbeat (`beat`).
 
     max_gap_samples: missing samples up to this many in a row are filled with the last value and lower the window's
         coverage; a longer gap clears the window. min_coverage: below it a window is withheld as `low_coverage`.
@@ -52,9 +71,23 @@ class WindowSpec(_Part):
 
     length: Annotated[int, Field(ge=2, le=65536)]
     stride: Annotated[int, Field(ge=1, le=65536)]
-    cut: Literal["sliding"] = "sliding"
+    cut: Literal["sliding", "beat"] = "sliding"
+    beat: BeatSpec | None = None
     max_gap_samples: Annotated[int, Field(ge=0, le=1024)] = 2
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
+
+    @model_validator(mode="after")
+    def _beats_are_described(self) -> "WindowSpec":
+        if (self.cut == "beat") != (self.beat is not None):
+            raise ValueError("`beat` belongs to cut `beat`, and only to it")
+        if self.beat is not None and self.beat.before_samples >= self.length:
+            raise ValueError("a beat's window must hold its R peak: `beat.before_samples` is below `length`")
+        return self
+
+    @property
+    def derived(self) -> tuple[ChannelSpec, ...]:
+        """The channels that cutting adds behind the measured ones."""
+        return RHYTHM_CHANNELS if self.cut == "beat" else ()
 
 
 class NormalizationSpec(_Part):
@@ -84,7 +117,8 @@ class ScoreSpec(_Part):
 
     residual: `mean_square` of the features' residual, of the residual in units of each feature's own normal
     deviation (`variance`), or of the residual whitened by the normal residual's covariance (`covariance`).
-    latent_weight: how much the code's distance from the normal codes adds, beside 1 for the residual.
+    latent_weight: how much each number of the code's distance from the normal codes counts, beside 1 for the residual
+    of each feature.
     """
 
     residual: Literal["mean_square", "variance", "covariance"] = "mean_square"
@@ -194,11 +228,22 @@ class Manifest(_Part):
         """Channel names in the model's order."""
         return tuple(channel.name for channel in self.channels)
 
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        """Names of the channels that sensors deliver, in the model's order; the derived ones follow them."""
+        return tuple(channel.name for channel in self.channels if not channel.derived)
+
     @model_validator(mode="after")
     def _parts_agree(self) -> "Manifest":
         count, length = len(self.channels), self.window.length
         if len(set(self.channel_names)) != count:
             raise ValueError("channel names must differ")
+        derived = tuple(channel.name for channel in self.window.derived)
+        if self.channel_names != (*self.measured_names, *derived) or not self.measured_names:
+            raise ValueError(f"cut `{self.window.cut}` takes measured channels, then {list(derived)} as derived ones")
+        beat = self.window.beat
+        if beat is not None and not length * self.sample_period_seconds <= beat.max_rr_seconds:
+            raise ValueError("a window around a beat must be no longer than `beat.max_rr_seconds`")
         for name in ("centre", "scale", "scale_floor"):
             numbers = getattr(self.normalization, name)
             if numbers is not None and len(numbers) != count:

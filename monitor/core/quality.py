@@ -19,6 +19,7 @@ class Quality(StrEnum):
 
     GOOD = "good"
     CLOCK_SKEW = "clock_skew"  # it arrived long after its own time; its values are fine, so it is judged all the same
+    NO_BEAT = "no_beat"  # no heartbeat for the longest RR interval; that is what there is to judge
     STUCK = "stuck"  # a channel repeats one value, which its normal data never did
     OUT_OF_RANGE = "out_of_range"  # beyond what the sensor can physically deliver
     LOW_COVERAGE = "low_coverage"  # too many samples missing
@@ -28,12 +29,18 @@ class Quality(StrEnum):
 
 QUALITIES = tuple(Quality)
 CODES = {quality: code for code, quality in enumerate(QUALITIES)}
-_TRUSTED = np.array([quality in {Quality.GOOD, Quality.CLOCK_SKEW} for quality in QUALITIES])
+_TRUSTED = np.array([quality in {Quality.GOOD, Quality.CLOCK_SKEW, Quality.NO_BEAT} for quality in QUALITIES])
+_NORMAL = np.array([quality in {Quality.GOOD, Quality.CLOCK_SKEW} for quality in QUALITIES])
 
 
 def is_trusted(quality: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Whether windows of these qualities may be judged: bool [B]."""
     return _TRUSTED[quality]
+
+
+def may_teach(quality: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Whether what is normal may be learnt from windows of these qualities: bool [B]."""
+    return _NORMAL[quality]
 
 
 def assess(
@@ -51,6 +58,8 @@ def assess(
     low, high = batch.values.min(axis=2), batch.values.max(axis=2)  # [B, C]; NaN where a sample is NaN
     with np.errstate(invalid="ignore"):
         mark(batch.arrival_seconds - batch.end_seconds > max_skew_seconds, Quality.CLOCK_SKEW)
+        if window.beat is not None:  # `rr` is the last channel but one
+            mark(low[:, -2] > window.beat.max_rr_seconds, Quality.NO_BEAT)
         mark(((low == high) & np.array([not spec.may_rest for spec in channels])).any(axis=1), Quality.STUCK)
         # in float32 as the samples are, or a sensor that reads exactly its limit may seem beyond it
         lowest = to_float32(np.array([-np.inf if spec.low is None else spec.low for spec in channels]))

@@ -74,6 +74,11 @@ class Rings:
         """Windows that end before slot `end`: float32 [B, C, L], a copy."""
         return self._windows[stream, :, (end - self.window_length) % self.capacity]
 
+    def stretches(self, streams: Ints, channel: int, end: Ints, count: int) -> NDArray[np.float32]:
+        """The last `count` samples before slot `end` [T] of one channel of streams: float32 [T, count], a copy."""
+        every: NDArray[np.float32] = sliding_window_view(self._values[:, channel], count, axis=-1)
+        return every[streams, (end - count) % self.capacity]
+
     def tails(self, streams: Ints, end: Ints, count: int) -> NDArray[np.float32]:
         """What lies in the last `count` slots before `end` [T] of these streams: float32 [T, C, count], a copy."""
         if not len(streams):

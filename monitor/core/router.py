@@ -41,8 +41,8 @@ class _Inlet:
         self.fleet = fleet
         self.pattern = TopicPattern.parse(spec.topic)
         self.template = self.pattern.stream_template(spec.stream)
-        numbers = {name: number for number, name in enumerate(fleet.channels)}
-        self.columns = {name: numbers[name] for name in spec.channels or fleet.channels}
+        numbers = {name: number for number, name in enumerate(fleet.measured)}
+        self.columns = {name: numbers[name] for name in spec.channels or fleet.measured}
 
     @property
     def lanes(self) -> list[list[int]]:
@@ -68,7 +68,7 @@ class Router:
         self._inlets = [_Inlet(spec, fleets[spec.model]) for spec in sources]
         self._fleets = fleets
         self._max_streams = max_streams
-        most_channels = max((len(fleet.channels) for fleet in fleets.values()), default=1)
+        most_channels = max((len(fleet.measured) for fleet in fleets.values()), default=1)
         self._max_routes = max(_MAX_REMEMBERED, max_streams * most_channels)
         self._routes: dict[str, Route] = {}
         self._refused: dict[str, tuple[int | None, Discard]] = {}
@@ -88,7 +88,7 @@ class Router:
         """The channel of each payload column, for blocks in these lanes: int64 [M, C']."""
         inlet = self._inlets[source]
         if inlet.pattern.has_channel:
-            return (lanes % len(inlet.fleet.channels))[:, None]
+            return (lanes % len(inlet.fleet.measured))[:, None]
         columns = np.array(list(inlet.columns.values()))
         return np.broadcast_to(columns, (len(lanes), len(columns)))
 
@@ -136,7 +136,7 @@ class Router:
         if self._owner[name] != inlet.fleet.name or lane not in self._layout[name]:
             return Discard(Reason.STREAM_CONFLICT, f"stream {name} is already fed by another source")
         stream = inlet.fleet.streams.number[name]
-        route = Route(number, stream * len(inlet.fleet.channels) + lane[0])
+        route = Route(number, stream * len(inlet.fleet.measured) + lane[0])
         if len(self._routes) >= self._max_routes:
             self._routes.clear()
             self._topics = {stream: [] for stream in self._topics}

@@ -1,4 +1,4 @@
-"""Windows: `length` consecutive samples of all channels of one stream, cut every `stride` samples.
+"""Windows: `length` consecutive samples of all channels of one stream; `cuts.py` says where each one lies.
 
 Windows of many streams travel together as one `WindowBatch`. The daemon cuts them from live rings; the trainer cuts
 them from recordings through the very same `StreamWindows`, so that both see the same windows.
@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.cuts import Cut, cut_of
 from monitor.core.discards import Reason
 from monitor.core.grid import Floats, GridRules, Ints, SampleGrid
-from monitor.core.growing import grown
 from monitor.core.manifest import WindowSpec
 from monitor.core.recording import Recording
 from monitor.core.rings import Rings
-from monitor.core.state import State, arrays_of, put_arrays
+from monitor.core.state import State
 
 # A recording is fed in pieces of about this many samples: large enough for array operations, small enough for memory.
 PIECE_SAMPLES = 16384
@@ -30,7 +30,8 @@ class WindowBatch:
 
     stream: int64 [B], the stream's number in its fleet. end_seconds: float64 [B], event time of the last sample.
     arrival_seconds: float64 [B], arrival of the message that completed it. coverage: float32 [B], the fraction of
-    samples that were really received. values: float32 [B, C, L], not normalized.
+    samples that were really received. values: float32 [B, C, L], not normalized; where the cut derives channels, they
+    are the last of the C.
     """
 
     stream: NDArray[np.int64]
@@ -85,7 +86,14 @@ class LaneBlocks:
 
 
 class StreamWindows:
-    """Samples in, windows out, for the streams of one fleet: the grid, the rings and the cutting between them."""
+    """Samples in, windows out, for the streams of one fleet: the grid, the rings and the cutting between them.
+
+    channels: how many are measured; a cut may derive more.
+
+    Raises:
+        ValueError: the sample rate is too low for this cut.
+
+    """
 
     def __init__(self, channels: int, spec: WindowSpec, rules: GridRules) -> None:
         self.spec = spec
@@ -93,19 +101,15 @@ class StreamWindows:
         self._round_samples = max(spec.length, spec.stride, spec.max_gap_samples, 64)
         reach = 2 * self._round_samples
         self.grid = SampleGrid(channels, rules, reach)
-        # A ring holds one window, what a lagging lane may lag, and a round of new samples on top.
-        self.rings = Rings(channels, spec.length, spec.length + rules.lateness_samples + reach)
-        self._next_end: Ints = np.zeros(0, np.int64)
-        self._run: Ints = np.zeros(0, np.int64)  # the run_start that _next_end was counted from
+        self._cut: Cut = cut_of(spec, rules.sample_period_seconds)
+        # A ring holds what a cut looks back to, what a lagging lane may lag, and a round of new samples on top.
+        self.rings = Rings(channels, spec.length, self._cut.reach_back_samples + rules.lateness_samples + reach)
 
     def open_stream(self, stream: int, lanes: list[list[int]]) -> None:
         """Start stream number `stream`, whose channels arrive in these `lanes` (lists of channel numbers)."""
         self.grid.open_stream(stream, lanes)
         self.rings.open_stream(stream)
-        self._next_end = grown(self._next_end, stream + 1, 0)
-        self._run = grown(self._run, stream + 1, 0)
-        self._run[stream] = 0
-        self._next_end[stream] = self.spec.length
+        self._cut.open_stream(stream, int(self.grid.run_start[stream]))
 
     def feed(self, blocks: LaneBlocks, discards: Counter[Reason]) -> Iterator[WindowBatch]:
         """Write blocks and cut what became complete, in rounds small enough that no window is overwritten uncut.
@@ -137,26 +141,23 @@ class StreamWindows:
         discards.update(placed.discards)
         stream = blocks.lane // self.grid.channels
         self.rings.store(stream, blocks.columns, placed, blocks.length, blocks.values)
-        return self._cut(np.unique(stream)), placed.deferred
+        return self._complete(np.unique(stream)), placed.deferred
 
-    def _cut(self, streams: Ints) -> WindowBatch:
-        length, stride = self.spec.length, self.spec.stride
-        run = self.grid.run_start[streams]
-        broken = streams[run != self._run[streams]]
-        self._run[broken] = self.grid.run_start[broken]
-        self._next_end[broken] = self.grid.run_start[broken] + length
+    def _complete(self, streams: Ints) -> WindowBatch:
+        """The windows of these streams that are complete now."""
         complete = self.grid.channel_heads(streams).min(axis=1)
-        due = np.maximum((complete - self._next_end[streams]) // stride + 1, 0)
-        owner = np.repeat(streams, due)
-        nth = np.arange(len(owner)) - np.repeat(np.cumsum(due) - due, due)
-        end = self._next_end[owner] + nth * stride
-        self._next_end[streams] += due * stride
+        found = self._cut.due(streams, self.grid.run_start[streams], complete, self.rings)
+        owner, end = found.stream, found.end
+        values = self.rings.gather(owner, end)
+        if found.derived.shape[1]:
+            constant = np.broadcast_to(found.derived[:, :, None], (*found.derived.shape, self.spec.length))
+            values = np.concatenate((values, constant), axis=1)
         return WindowBatch(
             stream=owner,
             end_seconds=self.grid.clock[owner] + (end - 1) * self.grid.rules.sample_period_seconds,
             arrival_seconds=self.grid.arrival[owner],
             coverage=self._coverage(owner, end),
-            values=self.rings.gather(owner, end),
+            values=values,
         )
 
     def _coverage(self, owner: Ints, end: Ints) -> NDArray[np.float32]:
@@ -180,22 +181,22 @@ class StreamWindows:
         streams: int64 [T], the numbers in use.
         """
         end = self.grid.channel_heads(streams).max(axis=1) if len(streams) else streams
-        # a window to come may begin so far behind the newest sample; the slot before it is what a gap is filled with
-        reach_back = self.spec.length + self.grid.rules.lateness_samples + 1
+        # what is to be cut may begin so far behind the newest sample; the slot before it is what a gap is filled with
+        reach_back = self._cut.reach_back_samples + self.grid.rules.lateness_samples + 1
         return {
             "grid": self.grid.snapshot(),
             "streams": streams,
             "end": end,
             "tails": self.rings.tails(streams, end, reach_back),
-            **arrays_of(self, ("_next_end", "_run")),
+            "cut": self._cut.snapshot(),
         }
 
     def restore(self, state: State) -> None:
         """Be as the one was that gave this state."""
         self.grid.restore(state["grid"])
-        put_arrays(self, ("_next_end", "_run"), state)
-        if len(self._next_end):
-            self.rings.open_stream(len(self._next_end) - 1)
+        self._cut.restore(state["cut"])
+        if len(self.grid.run_start):
+            self.rings.open_stream(len(self.grid.run_start) - 1)
         self.rings.put_tails(state["streams"], state["end"], state["tails"])
 
     def _split_long(self, blocks: LaneBlocks) -> LaneBlocks:
@@ -287,7 +288,7 @@ def windows_of(recording: Recording, spec: WindowSpec, sample_period_seconds: fl
     if batches:
         return WindowBatch.join(batches)
     empty = np.zeros(0)
-    values = np.zeros((0, width, spec.length), np.float32)
+    values = np.zeros((0, width + len(spec.derived), spec.length), np.float32)
     return WindowBatch(empty.astype(np.int64), empty, empty, empty.astype(np.float32), values)
 
 

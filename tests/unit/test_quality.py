@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from monitor.core.manifest import ChannelSpec, WindowSpec
-from monitor.core.quality import CODES, QUALITIES, Quality, assess, is_trusted
+from monitor.core.quality import CODES, QUALITIES, Quality, assess, is_trusted, may_teach
 from monitor.core.windows import WindowBatch
 
 LENGTH = 8
@@ -81,9 +81,14 @@ def test_a_window_from_the_future_is_not_skewed_by_its_arrival() -> None:
     assert quality_of(delay=-30) is Quality.GOOD
 
 
-def test_a_skewed_clock_is_shown_and_yet_judged() -> None:
+def test_a_skewed_clock_and_a_missing_beat_are_shown_and_yet_judged() -> None:
     trusted = {quality for code, quality in enumerate(QUALITIES) if is_trusted(np.array([code], np.int8))[0]}
-    assert trusted == {Quality.GOOD, Quality.CLOCK_SKEW}
+    assert trusted == {Quality.GOOD, Quality.CLOCK_SKEW, Quality.NO_BEAT}
+
+
+def test_what_is_normal_is_not_learnt_from_missing_beats() -> None:
+    teaching = {quality for code, quality in enumerate(QUALITIES) if may_teach(np.array([code], np.int8))[0]}
+    assert teaching == {Quality.GOOD, Quality.CLOCK_SKEW}
 
 
 def test_windows_are_assessed_apart_and_none_is_fine() -> None:

@@ -1,0 +1,54 @@
+"""Rhythm: what the intervals between a stream's heartbeats say, two numbers per beat.
+
+`rr`: seconds since the beat before. `rr_change`: natural logarithm of that interval over the median of the up to eight
+before it; 0 where there are none. They are the derived channels of windows around beats, constant over a window.
+"""
+
+import math
+from collections import deque
+from statistics import median
+
+from monitor.core.state import State
+
+_REMEMBERED = 8
+
+
+class Rhythm:
+    """The latest beats of one stream, by their slots on the sample grid."""
+
+    def __init__(self, sample_period_seconds: float) -> None:
+        self._period_seconds = sample_period_seconds
+        self._last: int | None = None
+        self._intervals: deque[int] = deque(maxlen=_REMEMBERED)
+
+    def interrupt(self) -> None:
+        """Samples are missing: how long ago the last beat was is not known any more."""
+        self._last = None
+
+    def beat(self, slot: int) -> tuple[float, float] | None:
+        """Note a beat, later than the one before: `rr` and `rr_change`; None for the first, which ends no interval."""
+        last, self._last = self._last, slot
+        if last is None:
+            return None
+        numbers = self._numbers(slot - last)
+        self._intervals.append(slot - last)
+        return numbers
+
+    def pause(self, slot: int, run_start: int) -> tuple[float, float]:
+        """What can be said where no beat comes: `rr` and `rr_change` as if one came at this slot.
+
+        run_start: from where on we listened.
+        """
+        return self._numbers(slot - (run_start if self._last is None else self._last))
+
+    def _numbers(self, interval: int) -> tuple[float, float]:
+        usual = median(self._intervals) if self._intervals else interval
+        return interval * self._period_seconds, math.log(interval / usual)
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return {"last": self._last, "intervals": list(self._intervals)}
+
+    def restore(self, state: State) -> None:
+        """Be as the one was that gave this state."""
+        self._last, self._intervals = state["last"], deque(state["intervals"], _REMEMBERED)
