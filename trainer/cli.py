@@ -49,6 +49,14 @@ a settings file (every key is optional; these are the defaults unless said other
   unit = "g"
   low = -16.0                        # what the sensor can physically deliver
   high = 16.0
+  [reading.wfdb]
+  annotator = "atr"
+  abnormal_beats = "AaJSVEF/fQ"
+  before_seconds = 0.25              # how far around its R peak an abnormal beat reaches
+  after_seconds = 0.45
+  [reading.matlab]                   # default: the variables that alone can be meant
+  samples = ["DE_time", "FE_time"]
+  rate_hz = "fs"
   [window]                           # default: about one second, half overlapping (below 8 Hz: seven eighths)
   length = 256
   stride = 128
@@ -158,6 +166,9 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = _command(commands, "evaluate", "measure a model on data", EVALUATE)
     evaluate.add_argument("--model", type=Path, required=True, metavar="MODEL", help="models/NAME or an artifact file")
     _add_data(evaluate)
+    evaluate.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings (TOML): [reading] says how to read files"
+    )
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of tables")
     evaluate.add_argument("--scores", type=Path, metavar="FILE.csv", help="also write one line per window")
 

@@ -13,8 +13,7 @@ from monitor.core.recording import Recording, WindowSet
 from monitor.core.windows import WindowBatch, window_labels, windows_of
 from trainer.errors import DataError
 from trainer.readers import read_file
-from trainer.readers.settings import ReadingSettings
-from trainer.settings import WindowSettings
+from trainer.settings import ReadingSettings, WindowSettings
 
 # Two sample rates that differ by less than this are the same rate, measured twice.
 RATE_TOLERANCE = 0.01

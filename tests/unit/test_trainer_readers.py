@@ -15,7 +15,7 @@ from monitor.core.recording import Recording
 from trainer.data import read_files
 from trainer.errors import DataError
 from trainer.readers import read_file
-from trainer.readers.settings import MatlabSettings, ReadingSettings, WfdbSettings
+from trainer.settings import MatlabSettings, ReadingSettings, WfdbSettings
 
 SAMPLES = np.random.default_rng(0).normal(size=(500, 2))
 

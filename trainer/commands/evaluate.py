@@ -15,6 +15,7 @@ from trainer.data import read_files
 from trainer.errors import OutputError
 from trainer.evaluation import Figures, Scored, figures, score_file
 from trainer.export import Artifact, load_artifact
+from trainer.settings import load_settings
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     notes = Console(stderr=True)
     artifact = load_artifact(*read_artifact(args.model))
     manifest = artifact.manifest
-    files = read_files(args.data)
+    reading = load_settings(args.config, {}).reading
+    files = read_files(args.data, reading, 1 / manifest.sample_period_seconds)
     steps = track(files, "scoring", console=notes, transient=True, disable=not notes.is_terminal)
     scored = [score_file(artifact, file) for file in steps]
     if args.scores:

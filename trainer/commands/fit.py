@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(args.config, _overrides(args))
     key = None if args.sign_key is None else read_key(args.sign_key)
     with notes.status("reading and cutting the data"):
-        corpus = gather(read_files(args.data), settings)
+        corpus = gather(read_files(args.data, settings.reading, settings.window.sample_rate_hz), settings)
 
     columns = (
         TextColumn("{task.description}"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from monitor.core.recording import Recording, RecordingError, WindowSet, parse_recording
 from trainer.errors import DataError
-from trainer.readers.settings import ReadingSettings
+from trainer.settings import ReadingSettings
 
 _EXTRAS = {"wfdb": "wfdb", "pyarrow": "parquet"}  # by the package that is missing
 SUFFIXES = (".csv", ".npz", ".hea", ".mat", ".parquet")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from monitor.core.names import safe_name
 from monitor.core.recording import Recording, RecordingError, recording_of_arrays
-from trainer.readers.settings import MatlabSettings
+from trainer.settings import MatlabSettings
 
 RATE_NAMES = ("fs", "rate", "samplerate", "sample_rate", "sample_rate_hz", "sampling_rate", "samplingrate")
 TIME_NAMES = ("time", "t")

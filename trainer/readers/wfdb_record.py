@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.core.names import safe_name
 from monitor.core.recording import Recording, RecordingError, recording_of_arrays
-from trainer.readers.settings import WfdbSettings
+from trainer.settings import WfdbSettings
 
 
 def read_wfdb(header: Path, settings: WfdbSettings) -> Recording:

@@ -19,6 +19,7 @@ from trainer.settings.model import (
     ResidualSettings,
 )
 from trainer.settings.normalization import NormalizationSettings
+from trainer.settings.reading import MatlabSettings, ReadingSettings, WfdbSettings
 from trainer.settings.representation import (
     EnvelopeSpectrumSettings,
     RawSettings,
@@ -42,10 +43,12 @@ __all__ = [
     "ExportSettings",
     "FitSettings",
     "LstmSettings",
+    "MatlabSettings",
     "ModelSettings",
     "NormalizationSettings",
     "PcaSettings",
     "RawSettings",
+    "ReadingSettings",
     "RepresentationSettings",
     "Residual",
     "ResidualSettings",
@@ -54,6 +57,7 @@ __all__ = [
     "SpectrumSettings",
     "SplitSettings",
     "TrainingSettings",
+    "WfdbSettings",
     "WindowSettings",
     "load_settings",
 ]

@@ -9,6 +9,7 @@ from trainer.settings.calibration import CalibrationSettings
 from trainer.settings.export import ExportSettings
 from trainer.settings.model import DenseSettings, ModelSettings
 from trainer.settings.normalization import NormalizationSettings
+from trainer.settings.reading import ReadingSettings
 from trainer.settings.representation import RawSettings, RepresentationSettings
 from trainer.settings.score import ScoreSettings
 from trainer.settings.section import Section
@@ -24,6 +25,7 @@ class FitSettings(Section):
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    reading: ReadingSettings = ReadingSettings()
     channel: Annotated[tuple[ChannelSpec, ...], Field(max_length=1024)] = ()
     window: WindowSettings = WindowSettings()
     normalization: NormalizationSettings = NormalizationSettings()

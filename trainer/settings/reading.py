@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from trainer.settings.section import Section
 
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
-class WfdbSettings(BaseModel):
+class WfdbSettings(Section):
     """WFDB records, with their beat annotations as labels.
 
     annotator: suffix of the annotation file; a record without it has no labels. abnormal_beats: annotation symbols that
@@ -16,21 +18,17 @@ class WfdbSettings(BaseModel):
     reaches, by default from its P wave to its T wave.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     annotator: str = "atr"
     abnormal_beats: str = "AaJS" + "VE" + "F" + "/fQ"
     before_seconds: Seconds = 0.25
     after_seconds: Seconds = 0.45
 
 
-class MatlabSettings(BaseModel):
+class MatlabSettings(Section):
     """Variables of a MATLAB file. What is left out is taken from the file where only one variable can be meant.
 
     samples: one matrix [n, C], or one vector [n] per channel. rate_hz, time, labels: names of variables.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: Annotated[tuple[str, ...], Field(max_length=1024)] = ()
     rate_hz: str | None = None
@@ -38,10 +36,8 @@ class MatlabSettings(BaseModel):
     labels: str | None = None
 
 
-class ReadingSettings(BaseModel):
+class ReadingSettings(Section):
     """How data files are read, where their format leaves something open."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     wfdb: WfdbSettings = WfdbSettings()
     matlab: MatlabSettings = MatlabSettings()
