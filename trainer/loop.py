@@ -1,4 +1,4 @@
-"""The training loop: Adam on the mean squared error, stopped when the validation part no longer improves."""
+"""The training loop: Adam on any objective, stopped when the validation part no longer improves."""
 
 import copy
 import math
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from trainer.errors import TrainingError
 from trainer.settings import TrainingSettings
@@ -29,34 +28,36 @@ class History:
 
 
 def descend(
-    model: nn.Module, train: Tensor, validation: Tensor, training: TrainingSettings, seed: int, on_epoch: OnEpoch
+    objective: nn.Module, train: Tensor, validation: Tensor, training: TrainingSettings, seed: int, on_epoch: OnEpoch
 ) -> History:
-    """Fit `model` to `train` [N, C, L] and leave it with the weights that were best on `validation` [M, C, L].
+    """Minimize `objective` on `train` [N, *shape], and leave it with the weights that were best on `validation`.
 
-    Both are normalized. The same seed, data, thread count and machine give the same weights.
+    objective: a module that holds what is to be fitted; a batch [B, *shape] goes in, its cost [] comes out. It draws
+    random numbers from torch's global generator. The same seed, state of that generator, data, thread count and machine
+    give the same weights.
 
     Raises:
         TrainingError: the loss is no longer finite.
 
     """
     shuffle = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(objective.parameters(), lr=training.learning_rate, fused=True)
     history = History()
     best_loss = patience_loss = math.inf
-    best_weights = copy.deepcopy(model.state_dict())
+    best_weights = copy.deepcopy(objective.state_dict())
     patience_left = training.patience_epochs
 
     for epoch in range(training.max_epochs):
-        model.train()
-        total = 0.0
-        for rows in torch.split(torch.randperm(len(train), generator=shuffle), training.batch_windows):
-            batch = train[rows]
-            loss = mse_loss(model(batch), batch)
+        objective.train()
+        total, trained = 0.0, 0
+        for rows in _batches(torch.randperm(len(train), generator=shuffle), training.batch_windows):
+            loss = objective(train[rows])
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
             total += loss.item() * len(rows)
-        train_loss, validation_loss = total / len(train), evaluate_loss(model, validation)
+            trained += len(rows)
+        train_loss, validation_loss = total / trained, evaluate_loss(objective, validation, seed)
         if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
             raise TrainingError(
                 f"the loss is {validation_loss} after epoch {epoch + 1}: lower `training.learning_rate` "
@@ -68,7 +69,7 @@ def descend(
 
         if validation_loss < best_loss:
             best_loss, history.best_epoch = validation_loss, epoch
-            best_weights = copy.deepcopy(model.state_dict())
+            best_weights = copy.deepcopy(objective.state_dict())
         if validation_loss < patience_loss * (1 - MIN_IMPROVEMENT):
             patience_loss, patience_left = validation_loss, training.patience_epochs
         else:
@@ -76,15 +77,28 @@ def descend(
         if patience_left == 0:
             break
 
-    model.load_state_dict(best_weights)
+    objective.load_state_dict(best_weights)
     return history
 
 
-@torch.inference_mode()
-def evaluate_loss(model: nn.Module, windows: Tensor, batch_windows: int = 4096) -> float:
-    """Mean squared error of `model` over `windows` [N, C, L]."""
-    model.eval()
+@torch.no_grad()
+def evaluate_loss(objective: nn.Module, windows: Tensor, seed: int, batch_windows: int = 4096) -> float:
+    """Mean cost of `windows` [N, *shape]. What is random in the objective is the same in every call with this seed."""
+    objective.eval()
     total = 0.0
-    for batch in torch.split(windows, batch_windows):
-        total += mse_loss(model(batch), batch).item() * len(batch)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for batch in torch.split(windows, batch_windows):
+            total += objective(batch).item() * len(batch)
     return total / len(windows)
+
+
+def _batches(rows: Tensor, batch_windows: int) -> list[Tensor]:
+    """Split row numbers into batches.
+
+    A single row left over waits for the next epoch: alone it has no spread, which batch normalization needs.
+    """
+    batches = list(torch.split(rows, batch_windows))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches.pop()
+    return batches

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.loop import History, descend
+from trainer.learning import learn
+from trainer.loop import History
 from trainer.models.autoencoder import Autoencoder, Shape
 from trainer.models.conv import Conv2dAutoencoder, ConvAutoencoder
 from trainer.models.dense import DenseAutoencoder
@@ -26,10 +27,10 @@ class Family:
 
 
 FAMILIES = {
-    "dense": Family(DenseAutoencoder, descend),
-    "conv": Family(ConvAutoencoder, descend),
-    "conv2d": Family(Conv2dAutoencoder, descend),
-    "residual": Family(ResidualAutoencoder, descend),
-    "lstm": Family(LstmAutoencoder, descend),
+    "dense": Family(DenseAutoencoder, learn),
+    "conv": Family(ConvAutoencoder, learn),
+    "conv2d": Family(Conv2dAutoencoder, learn),
+    "residual": Family(ResidualAutoencoder, learn),
+    "lstm": Family(LstmAutoencoder, learn),
     "pca": Family(Pca, fit_pca),
 }

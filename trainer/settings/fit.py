@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from monitor.core.manifest import ChannelSpec
 from trainer.settings.calibration import CalibrationSettings
+from trainer.settings.combinations import clashes
 from trainer.settings.export import ExportSettings
 from trainer.settings.model import DenseSettings, ModelSettings
 from trainer.settings.normalization import NormalizationSettings
@@ -45,6 +46,13 @@ class FitSettings(Section):
         defaults = {"model": {"family": "dense"}, "representation": {"kind": "raw"}}
         given = {name: tags | values[name] for name, tags in defaults.items() if isinstance(values.get(name), dict)}
         return values | given
+
+    @model_validator(mode="after")
+    def _makes_sense_together(self) -> "FitSettings":
+        problems = clashes(self.model, self.training, self.representation)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
     @field_validator("channel")
     @classmethod

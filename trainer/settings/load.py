@@ -45,7 +45,7 @@ def _problems(error: ValidationError) -> list[str]:
     lines: dict[str, list[str]] = {}
     for problem in error.errors():
         location = problem["loc"]
-        if location[0] in _UNIONS:
+        if location and location[0] in _UNIONS:
             location = (location[0], *location[2:3])
         path = ".".join(map(str, location)) or "settings"
         unknown = problem["type"] == "extra_forbidden"

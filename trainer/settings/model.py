@@ -110,7 +110,5 @@ class PcaSettings(Section):
     components: Count | Annotated[float, Field(gt=0, lt=1)] = 0.9
 
 
-ModelSettings = Annotated[
-    DenseSettings | ConvSettings | Conv2dSettings | ResidualSettings | LstmSettings | PcaSettings,
-    Field(discriminator="family"),
-]
+TrainedSettings = DenseSettings | ConvSettings | Conv2dSettings | ResidualSettings | LstmSettings
+ModelSettings = Annotated[TrainedSettings | PcaSettings, Field(discriminator="family")]
