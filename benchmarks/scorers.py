@@ -14,8 +14,10 @@ from pydantic import TypeAdapter
 from monitor.adapters.artifact import Artifact, load_artifact, resolve_artifact
 from monitor.config import ScoringConfig
 from monitor.core.scoring import Floats32, Scorer
+from trainer.error_definition import ErrorDefinition
 from trainer.export import WindowScorer
 from trainer.models import FAMILIES
+from trainer.representations.raw import Raw
 from trainer.settings import ModelSettings
 
 RESIDUALD, RESIDUALD_ONNX = "residuald", "residuald, ONNX"
@@ -114,8 +116,10 @@ def _eager(artifact: Artifact) -> Any:
     """The Python module that the artifact was scripted from, with the artifact's weights."""
     manifest = artifact.manifest
     settings: Any = TypeAdapter(ModelSettings).validate_python({"family": manifest.family, **manifest.settings})
-    built = FAMILIES[manifest.family].build(settings, (len(manifest.channels), manifest.window.length))
-    module = WindowScorer(built).eval()
+    shape = (len(manifest.channels), manifest.window.length)
+    built = FAMILIES[manifest.family].build(settings, shape)
+    # the strict loading below refuses artifacts that see or weigh their windows otherwise
+    module = WindowScorer(built, Raw(*shape), ErrorDefinition.mean_square()).eval()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
         weights = torch.jit.load(str(resolve_artifact(artifact.path)), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]

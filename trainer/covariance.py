@@ -8,8 +8,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 # A variance estimated from a handful of windows may come out far too small by chance, and a later window would then
-# look like an outlier: each feature's is averaged with the common one as if that had been seen in this many windows.
+# look like an outlier: each feature's is averaged (its logarithm is: features differ by orders of magnitude) with the
+# common one as if that had been seen in this many windows.
 PRIOR_WINDOWS = 10
+
+# Of the mean variance: what stands still in normal residuals is still not infinitely sensitive.
+SMALLEST_VARIANCE = 1e-4
 
 # Of the mean eigenvalue: directions in which normal residuals do not move at all are not to be infinitely sensitive.
 SMALLEST_EIGENVALUE = 1e-3
@@ -27,9 +31,9 @@ def moments_of(observations: Floats) -> Moments:
     """Mean and variance of each of D features from observations [N, D], N > 0."""
     count, mean = len(observations), observations.mean(axis=0)
     variance = observations.var(axis=0)
-    common = variance.mean()
-    shrunk = (count * variance + PRIOR_WINDOWS * common) / (count + PRIOR_WINDOWS)
-    return Moments(mean, np.maximum(shrunk, np.finfo(np.float32).tiny))
+    logarithm = np.log(np.maximum(variance, max(SMALLEST_VARIANCE * variance.mean(), np.finfo(np.float32).tiny)))
+    shrunk = (count * logarithm + PRIOR_WINDOWS * logarithm.mean()) / (count + PRIOR_WINDOWS)
+    return Moments(mean, np.exp(shrunk))
 
 
 def shrunk_covariance(observations: Floats) -> tuple[Floats, float]:
@@ -58,5 +62,5 @@ def whitening_of(observations: Floats) -> tuple[Floats, Floats]:
     deviation = np.sqrt(moments.variance)
     correlation, _ = shrunk_covariance((observations - moments.mean) / deviation)
     values, vectors = np.linalg.eigh(correlation)
-    values = np.maximum(values, SMALLEST_EIGENVALUE * values.mean())
+    values = np.maximum(values, max(SMALLEST_EIGENVALUE * values.mean(), np.finfo(np.float32).tiny))
     return moments.mean, (vectors / np.sqrt(values)) @ vectors.T / deviation

@@ -1,6 +1,7 @@
 """TorchScript: a fitted autoencoder becomes an artifact, and an artifact becomes callable. Named nowhere else here.
 
-The module takes raw windows; normalization and the error's definition are inside, so they cannot part from the model.
+The module takes raw windows; normalization, representation and the error's definition are inside, so they cannot part
+from the model.
 """
 
 import io
@@ -17,36 +18,43 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from monitor.core.manifest import MANIFEST_FILE, Manifest, ManifestError, parse_manifest
+from trainer.error_definition import ErrorDefinition
 from trainer.errors import ArtifactError
-from trainer.windows import Windows
-
-BATCH_WINDOWS = 1024
-
-
-def normalize(windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    """Windows [B, C, L] in units of `scale` [B, C] around `centre` [B, C]."""
-    return (windows - centre.unsqueeze(2)) / scale.unsqueeze(2)
+from trainer.models.autoencoder import Autoencoder
+from trainer.representations.representation import Representation
+from trainer.windows import Windows, batches_of, normalize
 
 
 class WindowScorer(nn.Module):
-    """The exported module; its two methods are the contract in ARCHITECTURE.md, "The artifact"."""
+    """The exported module; its methods are the contract in ARCHITECTURE.md, "The artifact"."""
 
-    def __init__(self, autoencoder: nn.Module) -> None:
+    def __init__(
+        self, autoencoder: Autoencoder, representation: Representation, error_definition: ErrorDefinition
+    ) -> None:
         super().__init__()
+        self.representation = representation
         self.autoencoder = autoencoder
+        self.error_definition = error_definition
 
     def forward(self, windows: Tensor, centre: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Error [B] and channel error [B, C]: mean square of the normalized residual."""
-        x = normalize(windows, centre, scale)
-        channel_error = (self.autoencoder(x) - x).square().mean(dim=2)
-        return channel_error.mean(dim=1), channel_error
+        """Error [B] and channel error [B, C]."""
+        features = self.represent(windows, centre, scale)
+        code = self.autoencoder.encode(features)
+        error: tuple[Tensor, Tensor] = self.error_definition(features, self.autoencoder.decode(code), code)
+        return error
+
+    @torch.jit.export
+    def represent(self, windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+        """Features [B, C, F] or [B, C, H, W]: what the autoencoder sees."""
+        features: Tensor = self.representation(normalize(windows, centre, scale), centre, scale)
+        return features
 
     @torch.jit.export
     def reconstruct(self, windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Reconstruction [B, C, L] in the units of the input."""
-        x = normalize(windows, centre, scale)
-        reconstruction: Tensor = self.autoencoder(x)
-        return reconstruction * scale.unsqueeze(2) + centre.unsqueeze(2)
+        """Reconstruction of the features; of raw windows [B, C, L], in the units of the input."""
+        reconstruction = self.autoencoder(self.represent(windows, centre, scale))
+        restored: Tensor = self.representation.restore(reconstruction, centre, scale)
+        return restored
 
 
 class CompiledScorer:
@@ -56,23 +64,28 @@ class CompiledScorer:
         self._module = module
 
     @classmethod
-    def compile(cls, autoencoder: nn.Module) -> "CompiledScorer":
-        """Script a fitted autoencoder, in evaluation mode."""
+    def compile(cls, scorer: WindowScorer) -> "CompiledScorer":
+        """Script a fitted scorer, in evaluation mode."""
         with _deprecation_accepted():
-            return cls(torch.jit.script(WindowScorer(autoencoder).eval()))
+            return cls(torch.jit.script(scorer.eval()))
 
     @torch.inference_mode()
     def errors(self, windows: Windows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error [N] and channel error [N, C]."""
-        pieces = [self._module(*piece) for piece in _batches(windows)]
+        pieces = [self._module(*piece) for piece in batches_of(windows)]
         if not pieces:
             return np.zeros(0, np.float32), np.zeros(windows.centre.shape, np.float32)
         return torch.cat([error for error, _ in pieces]).numpy(), torch.cat([each for _, each in pieces]).numpy()
 
     @torch.inference_mode()
+    def represent(self, windows: Windows) -> NDArray[np.float32]:
+        """Features [N, C, F] or [N, C, H, W] of at least one window."""
+        return torch.cat([self._module.represent(*piece) for piece in batches_of(windows)]).numpy()
+
+    @torch.inference_mode()
     def reconstruct(self, windows: Windows) -> NDArray[np.float32]:
-        """Reconstruction [N, C, L] in the units of the input; at least one window."""
-        return torch.cat([self._module.reconstruct(*piece) for piece in _batches(windows)]).numpy()
+        """Reconstruction of the features of at least one window; of raw ones [N, C, L], in the units of the input."""
+        return torch.cat([self._module.reconstruct(*piece) for piece in batches_of(windows)]).numpy()
 
     def to_bytes(self, manifest: Manifest) -> bytes:
         """Serialize: the archive with the manifest embedded."""
@@ -136,11 +149,6 @@ def golden_deviation(artifact: Artifact) -> float:
         float((np.abs(found - promised) / np.maximum(np.abs(promised), artifact.manifest.threshold)).max())
         for found, promised in pairs
     )
-
-
-def _batches(windows: Windows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    columns = [torch.from_numpy(column) for column in (windows.values, windows.centre, windows.scale)]
-    return zip(*(torch.split(column, BATCH_WINDOWS) for column in columns), strict=True)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from torch import nn
 
 from monitor.core.manifest import ARTIFACT_SHA256, MANIFEST_FILE, Manifest
 from trainer.errors import ArtifactError
@@ -21,10 +20,10 @@ _INPUTS = ("windows", "centre", "scale")
 _OUTPUTS = ("error", "channel_error")
 
 
-def to_onnx(autoencoder: nn.Module, manifest: Manifest, artifact: bytes) -> bytes:
-    """Export a fitted autoencoder with the error around it, and prove it by the golden windows.
+def to_onnx(scorer: WindowScorer, manifest: Manifest, artifact: bytes) -> bytes:
+    """Export a fitted scorer, and prove it by the golden windows.
 
-    artifact: the TorchScript archive of the same autoencoder.
+    artifact: the TorchScript archive of the same scorer.
 
     Raises:
         ArtifactError: ONNX Runtime computes something else than the artifact promises.
@@ -39,7 +38,7 @@ def to_onnx(autoencoder: nn.Module, manifest: Manifest, artifact: bytes) -> byte
         warnings.simplefilter("ignore")  # the exporter warns about what it does itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            WindowScorer(autoencoder).eval(),
+            scorer.eval(),
             example,
             input_names=_INPUTS,
             output_names=_OUTPUTS,

@@ -14,12 +14,14 @@ from monitor import __version__
 from monitor.core.manifest import Array, Golden, Manifest, Provenance
 from trainer.calibrate import Calibrated, calibrate
 from trainer.corpus import Corpus
+from trainer.error_definition import fit_error_definition
 from trainer.errors import ArtifactError
-from trainer.export import CompiledScorer, golden_deviation, load_artifact, normalize
+from trainer.export import CompiledScorer, WindowScorer, golden_deviation, load_artifact
 from trainer.loop import History, OnEpoch
 from trainer.metrics import auc_pr, auc_roc
 from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
+from trainer.representations import features_of, fit_representation
 from trainer.settings import FitSettings
 from trainer.split import Part
 from trainer.windows import Windows
@@ -53,8 +55,14 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
 
     """
     torch.set_num_threads(settings.training.threads)
-    model, history = train_model(corpus, settings, on_epoch)
-    scorer = CompiledScorer.compile(model)
+    representation, representation_settings = fit_representation(
+        settings.representation, corpus.normalization, corpus.parts[Part.TRAIN], corpus.sample_period_seconds
+    )
+    train, validation = (features_of(representation, corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
+    model, history = train_model(train, validation, settings, on_epoch)
+    error_definition, score = fit_error_definition(model, representation, settings.score, train, validation)
+    module = WindowScorer(model, representation, error_definition)
+    scorer = CompiledScorer.compile(module)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
     calibrated = calibrate(errors["calibration"], settings.calibration)
     if len(corpus.anomalous):
@@ -62,11 +70,14 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     manifest = Manifest(
         schema_version=1,
         model=name,
-        version=_version(created, model, corpus),
+        version=_version(created, module, corpus),
         channels=corpus.channels,
         sample_period_seconds=corpus.sample_period_seconds,
         window=corpus.window,
         normalization=corpus.normalization,
+        representation=settings.representation.kind,
+        representation_settings=representation_settings,
+        score=score,
         family=settings.model.family,
         settings=model.describe(),
         parameters=sum(tensor.numel() for tensor in model.state_dict().values()),
@@ -85,29 +96,26 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     if settings.export.onnx:
         from trainer.export_onnx import to_onnx  # noqa: PLC0415 - an extra
 
-        onnx = to_onnx(model, manifest, artifact)
+        onnx = to_onnx(module, manifest, artifact)
     return Fitted(manifest, artifact, onnx, loaded.scorer, history, errors, calibrated)
 
 
-def train_model(corpus: Corpus, settings: FitSettings, on_epoch: OnEpoch) -> tuple[Autoencoder, History]:
-    """Build and train the model that `settings` name. The seed decides weights and shuffling."""
+def train_model(
+    train: Tensor, validation: Tensor, settings: FitSettings, on_epoch: OnEpoch
+) -> tuple[Autoencoder, History]:
+    """Build and train the model that `settings` name on features [N, *shape]. The seed decides weights and order."""
     family = FAMILIES[settings.model.family]
-    train, validation = (_normalized(corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        model = family.build(settings.model, len(corpus.channels), corpus.window.length)
+        model = family.build(settings.model, tuple(train.shape[1:]))
     history = family.fit(model, train, validation, settings.training, settings.seed, on_epoch)
     return model.eval(), history
 
 
-def _normalized(windows: Windows) -> Tensor:
-    return normalize(*map(torch.from_numpy, (windows.values, windows.centre, windows.scale)))
-
-
-def _version(created: datetime, model: Autoencoder, corpus: Corpus) -> str:
+def _version(created: datetime, module: WindowScorer, corpus: Corpus) -> str:
     """Name the version: the time to sort by, and a hash that tells apart what was made in the same second."""
     digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
+    for tensor in module.state_dict().values():
         digest.update(tensor.numpy().tobytes())
     for data in corpus.ranges:
         digest.update(data.sha256.encode())

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from tests.manifests import manifest_of
+from trainer.error_definition import ErrorDefinition
 from trainer.export import CompiledScorer, WindowScorer
 from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
 from trainer.models.dense import default_widths
 from trainer.models.pca import Pca, fit_pca
+from trainer.representations.raw import Raw
 from trainer.settings import ConvSettings, DenseSettings, PcaSettings, TrainingSettings
 from trainer.windows import Windows
 
@@ -37,7 +39,7 @@ def normal_windows(count: int, channels: int, length: int, seed: int = 0) -> Ten
 
 def fitted(name: str, channels: int = 2, length: int = 24) -> Autoencoder:
     torch.manual_seed(1)
-    model = FAMILIES[name].build(SETTINGS[name], channels, length)
+    model = FAMILIES[name].build(SETTINGS[name], (channels, length))
     train, validation = normal_windows(40, channels, length), normal_windows(10, channels, length, seed=1)
     FAMILIES[name].fit(model, train, validation, QUICK, 0, ignore)
     return model.eval()
@@ -50,6 +52,10 @@ def raw_windows(count: int = 9, channels: int = 2, length: int = 24) -> Windows:
         rng.normal(100, 1, (count, channels)).astype(np.float32),
         rng.uniform(5, 9, (count, channels)).astype(np.float32),
     )
+
+
+def scorer_of(model: Autoencoder, channels: int = 2, length: int = 24) -> WindowScorer:
+    return WindowScorer(model, Raw(channels, length), ErrorDefinition.mean_square())
 
 
 def tensors(windows: Windows) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,9 +78,9 @@ def test_the_reconstruction_has_the_shape_of_the_input(name: str, channels: int,
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_compiled_module_computes_what_the_eager_one_computes(name: str) -> None:
     model, windows = fitted(name), raw_windows()
-    error, channel_error = CompiledScorer.compile(model).errors(windows)
+    error, channel_error = CompiledScorer.compile(scorer_of(model)).errors(windows)
     with torch.inference_mode():
-        eager_error, eager_channel_error = WindowScorer(model)(*tensors(windows))
+        eager_error, eager_channel_error = scorer_of(model)(*tensors(windows))
     np.testing.assert_allclose(error, eager_error.numpy(), rtol=1e-5)
     np.testing.assert_allclose(channel_error, eager_channel_error.numpy(), rtol=1e-5)
 
@@ -82,7 +88,7 @@ def test_the_compiled_module_computes_what_the_eager_one_computes(name: str) -> 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_errors_are_mean_squares_of_the_normalized_residual(name: str) -> None:
     model, windows = fitted(name), raw_windows()
-    scorer = CompiledScorer.compile(model)
+    scorer = CompiledScorer.compile(scorer_of(model))
     error, channel_error = scorer.errors(windows)
     residual = (scorer.reconstruct(windows) - windows.values) / windows.scale[:, :, None]
     np.testing.assert_allclose(channel_error, (residual**2).mean(axis=2), rtol=1e-3)
@@ -92,7 +98,7 @@ def test_errors_are_mean_squares_of_the_normalized_residual(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_a_window_that_is_not_finite_spoils_only_its_own_error(name: str, poison: float) -> None:
-    scorer, windows = CompiledScorer.compile(fitted(name)), raw_windows()
+    scorer, windows = CompiledScorer.compile(scorer_of(fitted(name))), raw_windows()
     clean = scorer.errors(windows)[0]
     windows.values[4, 1, 3] = poison
     spoiled = scorer.errors(windows)[0]
@@ -102,7 +108,7 @@ def test_a_window_that_is_not_finite_spoils_only_its_own_error(name: str, poison
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_batches_of_any_size_give_the_same_errors(name: str) -> None:
-    scorer, windows = CompiledScorer.compile(fitted(name)), raw_windows()
+    scorer, windows = CompiledScorer.compile(scorer_of(fitted(name))), raw_windows()
     one_by_one = np.concatenate([scorer.errors(windows[np.array([index])])[0] for index in range(len(windows))])
     np.testing.assert_allclose(one_by_one, scorer.errors(windows)[0], rtol=1e-5)
     assert scorer.errors(windows[np.zeros(len(windows), bool)])[0].shape == (0,)
@@ -111,11 +117,11 @@ def test_batches_of_any_size_give_the_same_errors(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_both_methods_survive_freezing_and_a_round_through_bytes(name: str) -> None:
     windows = raw_windows()
-    scorer = CompiledScorer.compile(fitted(name))
+    scorer = CompiledScorer.compile(scorer_of(fitted(name)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         buffer = io.BytesIO()
-        torch.jit.save(torch.jit.script(WindowScorer(fitted(name)).eval()), buffer)
+        torch.jit.save(torch.jit.script(scorer_of(fitted(name)).eval()), buffer)
         buffer.seek(0)
         loaded = torch.jit.load(buffer)  # type: ignore[no-untyped-call] # torch does not type it
         frozen = torch.jit.freeze(loaded.eval(), preserved_attrs=["reconstruct"])
@@ -165,7 +171,7 @@ def test_pca_keeps_as_many_components_as_the_variance_asks_for() -> None:
 
 
 def test_an_artifact_names_no_folder_of_the_machine_that_made_it() -> None:
-    artifact = CompiledScorer.compile(fitted("dense")).to_bytes(manifest_of())
+    artifact = CompiledScorer.compile(scorer_of(fitted("dense"))).to_bytes(manifest_of())
     folder = str(Path(__file__).parents[2]).encode()
     with zipfile.ZipFile(io.BytesIO(artifact)) as archive:
         assert not [name for name in archive.namelist() if folder in archive.read(name)]

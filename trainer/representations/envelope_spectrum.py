@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainer.representations.level import LEVEL_FEATURES, Level
 from trainer.representations.power import LogPower, stretches_of
-from trainer.representations.representation import Representation, balanced_weights
+from trainer.representations.representation import Representation
 
 
 class EnvelopeSpectrum(Representation):
@@ -36,7 +36,7 @@ class EnvelopeSpectrum(Representation):
         units: ArrayLike | None,
     ) -> None:
         lines = segment_samples // 2
-        super().__init__((channels, lines + LEVEL_FEATURES), 0, balanced_weights(lines, LEVEL_FEATURES))
+        super().__init__((channels, lines + LEVEL_FEATURES), levels=lines, scaled=0)
         self.segment_samples = segment_samples
         self.power = LogPower(segment_samples)
         self.level = Level(units)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from trainer.representations.level import LEVEL_FEATURES, Level
-from trainer.representations.representation import Representation, balanced_weights
+from trainer.representations.representation import Representation
 from trainer.windows import denormalize
 
 
@@ -18,7 +18,7 @@ class Raw(Representation):
     """
 
     def __init__(self, channels: int, length: int) -> None:
-        super().__init__((channels, length), length, torch.ones(length))
+        super().__init__((channels, length), levels=length, scaled=length)
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG002 - others need them
         """Features of normalized windows `x` [B, C, L]."""
@@ -35,7 +35,7 @@ class RawWithLevel(Representation):
     length: Final[int]
 
     def __init__(self, channels: int, length: int, units: ArrayLike | None) -> None:
-        super().__init__((channels, length + LEVEL_FEATURES), length, balanced_weights(length, LEVEL_FEATURES))
+        super().__init__((channels, length + LEVEL_FEATURES), levels=length, scaled=length)
         self.length = length
         self.level = Level(units)
 

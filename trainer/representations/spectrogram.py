@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainer.representations.level import LEVEL_FEATURES, Level
 from trainer.representations.power import LogPower, stretches_of
-from trainer.representations.representation import Representation, balanced_weights
+from trainer.representations.representation import Representation
 
 
 class Spectrogram(Representation):
@@ -22,8 +22,7 @@ class Spectrogram(Representation):
     def __init__(self, channels: int, length: int, segment_samples: int, units: ArrayLike | None) -> None:
         lines = segment_samples // 2
         stretches = (length - segment_samples) // (segment_samples - lines) + 1
-        weights = balanced_weights(lines, LEVEL_FEATURES).unsqueeze(1)
-        super().__init__((channels, lines + LEVEL_FEATURES, stretches), 0, weights)
+        super().__init__((channels, lines + LEVEL_FEATURES, stretches), levels=lines, scaled=0)
         self.segment_samples = segment_samples
         self.power = LogPower(segment_samples)
         self.level = Level(units)

@@ -18,7 +18,7 @@ class Standardized(Representation):
     spread: Tensor
 
     def __init__(self, features: Representation) -> None:
-        super().__init__(features.shape, features.scaled, features.weights)
+        super().__init__(features.shape, features.levels, features.scaled)
         self.features = features
         # in a spectrogram the time within the window is as good as any other
         shape = (*features.shape[:2], *(1 for _ in features.shape[2:]))

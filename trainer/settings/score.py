@@ -15,7 +15,8 @@ class ScoreSettings(Section):
     residual: `mean_square`, or in units of each feature's normal deviation (`variance`), or whitened by the normal
         residual's covariance (`covariance`). None: `mean_square` for raw windows, else `covariance`, or `variance`
         where there are too many features for that.
-    latent_weight: how much the code's distance from the normal codes counts beside the residual: 1 as much, 0 nothing.
+    latent_weight: how much the code's distance from the normal codes counts: 0 nothing, 1 each number of the code as
+        much as each feature.
     """
 
     residual: Residual | None = None

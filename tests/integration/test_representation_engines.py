@@ -1,0 +1,45 @@
+"""Every representation and error definition computes the same in both engines, from a real fit."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.adapters.artifact import load_artifact
+from monitor.config import ScoringConfig
+from tests.sines import data_file, sine_recording
+from trainer.artifact import publish
+from trainer.corpus import gather
+from trainer.fitting import fit
+from trainer.settings import load_settings
+
+pytestmark = pytest.mark.integration
+
+COMBINATIONS: list[dict[str, Any]] = [
+    {"representation.level": True, "normalization.kind": "window", "score.residual": "variance"},
+    {"representation.kind": "spectrum", "score.residual": "covariance", "score.latent_weight": 1.0},
+    {"representation.kind": "envelope_spectrum", "representation.band_hz": [5.0, 20.0]},
+    {"representation.kind": "spectrogram", "representation.segment_samples": 9, "score.residual": "variance"},
+]
+
+
+@pytest.mark.parametrize("options", COMBINATIONS)
+def test_both_engines_agree(tmp_path: Path, options: dict[str, Any]) -> None:
+    chosen = {"model.family": "pca", "window.length": 50, "window.stride": 10, "export.onnx": True}
+    settings = load_settings(None, chosen | options)
+    recording = sine_recording(4000)
+    corpus = gather([data_file(recording)], settings)
+    fitted = fit(corpus, settings, "sine", datetime(2025, 1, 1, tzinfo=UTC), lambda *_: None)
+    path = publish(tmp_path / "sine", fitted.manifest.version, fitted.artifact, "", fitted.onnx)
+
+    rng = np.random.default_rng(0)
+    windows = rng.normal([[10], [0]], [[3], [0.2]], (33, 2, 50)).astype(np.float32)
+    centre, scale = windows.mean(axis=2), windows.std(axis=2)
+    reference, found = (
+        load_artifact(path, engine, 64).scorer.score(windows, centre, scale)
+        for engine in (None, ScoringConfig(engine="onnx"))
+    )
+    np.testing.assert_allclose(found.error, reference.error, rtol=1e-3)
+    np.testing.assert_allclose(found.channel_error, reference.channel_error, rtol=1e-3)
