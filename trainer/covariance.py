@@ -12,11 +12,12 @@ Floats = NDArray[np.float64]
 # common one as if that had been seen in this many windows.
 PRIOR_WINDOWS = 10
 
-# Of the mean variance: what stands still in normal residuals is still not infinitely sensitive.
-SMALLEST_VARIANCE = 1e-4
+# Of the mean variance. What hardly moves in a few normal windows will move in others: unbounded, the quietest feature
+# would rule the error, and with it the threshold.
+SMALLEST_VARIANCE = 0.1
 
 # Of the mean eigenvalue: directions in which normal residuals do not move at all are not to be infinitely sensitive.
-SMALLEST_EIGENVALUE = 1e-3
+SMALLEST_EIGENVALUE = 1e-2
 
 
 @dataclass(frozen=True, slots=True)

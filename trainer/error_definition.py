@@ -206,13 +206,13 @@ def _whitening(residual: Residual, residuals: Tensor) -> nn.Module:
     """Learn from normal residuals [N, C, F]."""
     if residual == "mean_square":
         return Unchanged()
+    observations = residuals.flatten(1).double().numpy()
     if residual == "covariance":
-        mean, matrix = whitening_of(_float64(residuals.flatten(1)))
+        mean, matrix = whitening_of(observations)
         return Whitened(_float32(mean), _float32(matrix))
-    each = [moments_of(_float64(residuals[:, channel])) for channel in range(residuals.shape[1])]
-    mean = np.stack([moments.mean for moments in each])
-    deviation = np.sqrt(np.stack([moments.variance for moments in each]))
-    return Scaled(_float32(mean), _float32(deviation))
+    moments = moments_of(observations)
+    shape = residuals.shape[1:]
+    return Scaled(_float32(moments.mean).view(shape), _float32(np.sqrt(moments.variance)).view(shape))
 
 
 def _levels(representation: Representation, train: Tensor) -> nn.Module:
@@ -231,7 +231,7 @@ def _latent(
     model: Autoencoder, definition: ErrorDefinition, weight: float, train: Tensor, validation: Tensor
 ) -> LatentDistance:
     _, reconstruction, codes = _passed_through(model, train)
-    mean, matrix = whitening_of(_float64(codes))
+    mean, matrix = whitening_of(codes.double().numpy())
     latent = LatentDistance(_float32(mean), _float32(matrix), reconstruction.flatten(2).mean(dim=0))
     features, reconstruction, codes = _passed_through(model, validation)
     residual_error = definition.residual_error(features, reconstruction)
@@ -245,10 +245,6 @@ def _passed_through(model: Autoencoder, features: Tensor) -> tuple[Tensor, Tenso
     codes = [model.encode(batch) for batch in torch.split(features, BATCH_WINDOWS)]
     reconstruction = torch.cat([model.decode(code) for code in codes])
     return features, reconstruction, torch.cat(codes)
-
-
-def _float64(values: Tensor) -> NDArray[np.float64]:
-    return values.double().numpy()
 
 
 def _float32(values: NDArray[np.float64]) -> Tensor:

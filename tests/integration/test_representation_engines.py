@@ -35,7 +35,7 @@ def test_both_engines_agree(tmp_path: Path, options: dict[str, Any]) -> None:
     path = publish(tmp_path / "sine", fitted.manifest.version, fitted.artifact, "", fitted.onnx)
 
     rng = np.random.default_rng(0)
-    windows = rng.normal([[10], [0]], [[3], [0.2]], (33, 2, 50)).astype(np.float32)
+    windows = rng.normal([[10.0], [0.0]], [[3.0], [0.2]], (33, 2, 50)).astype(np.float32)
     centre, scale = windows.mean(axis=2), windows.std(axis=2)
     reference, found = (
         load_artifact(path, engine, 64).scorer.score(windows, centre, scale)

@@ -10,7 +10,8 @@ from trainer.covariance import PRIOR_WINDOWS, moments_of, shrunk_covariance, whi
 
 def correlated(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(count, dimensions)) @ rng.normal(size=(dimensions, dimensions)) + 3.0
+    found: np.ndarray = rng.normal(size=(count, dimensions)) @ rng.normal(size=(dimensions, dimensions)) + 3.0
+    return found
 
 
 def test_the_shrinkage_is_that_of_the_paper_written_out() -> None:
@@ -21,7 +22,7 @@ def test_the_shrinkage_is_that_of_the_paper_written_out() -> None:
     mean = np.trace(sample) / dimensions
 
     def norm(matrix: np.ndarray) -> float:  # the paper's: divided by the dimension
-        return float(np.trace(matrix @ matrix.T)) / dimensions
+        return float(np.square(matrix).sum() / dimensions)
 
     distance = norm(sample - mean * np.eye(dimensions))
     noise = sum(norm(np.outer(row, row) - sample) for row in centred) / count**2

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.error_definition import MOST_WHITENED, ErrorDefinition, fit_error_definition
 from trainer.errors import SettingsError
@@ -44,7 +44,7 @@ class FirstFeatures(Autoencoder):
 def normal(count: int, seed: int, channels: int = 2, length: int = 8) -> Tensor:
     """Features of very different spread; the last two of channel 1 always agree."""
     rng = np.random.default_rng(seed)
-    features = rng.normal(size=(count, channels, length)) * np.linspace(0.1, 2, length)
+    features = rng.normal(size=(count, channels, length)) * np.linspace(0.7, 2, length)
     features[:, 1, -1] = features[:, 1, -2] + 0.01 * rng.normal(size=count)
     return torch.from_numpy(features).float()
 
@@ -59,7 +59,7 @@ def fitted(
 
 
 @torch.inference_mode()
-def errors(definition: ErrorDefinition, features: Tensor, kept: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def errors(definition: nn.Module, features: Tensor, kept: int = 3) -> tuple[np.ndarray, np.ndarray]:
     model = FirstFeatures(kept, (2, 8))
     code = model.encode(features)
     error, channel_error = definition(features, model.decode(code), code)
@@ -94,14 +94,14 @@ def test_a_whitened_error_is_about_1_on_normal_windows_that_it_has_not_seen(resi
 @pytest.mark.parametrize("residual", ["variance", "covariance"])
 def test_a_quiet_feature_is_heard_beside_loud_ones(residual: str) -> None:
     features = normal(200, 2)
-    features[100:, 1, 0] += 0.6  # six of its standard deviations, a third of the loudest one's
+    features[100:, 1, 0] += 4.0  # nearly six of its standard deviations, and two of the loudest one's
 
     def separation(score: dict[str, Any]) -> float:
         error, _ = errors(fitted(score), features)
         return float((error[100:, None] > error[None, :100]).mean())
 
-    assert separation({"residual": "mean_square"}) < 0.7
-    assert separation({"residual": residual}) > 0.9
+    assert separation({"residual": "mean_square"}) < 0.85
+    assert separation({"residual": residual}) > 0.95
 
 
 def test_a_correlation_that_breaks_is_found_by_the_covariance_alone() -> None:
@@ -120,7 +120,7 @@ def test_a_correlation_that_breaks_is_found_by_the_covariance_alone() -> None:
 
 def test_a_code_far_from_the_normal_ones_counts_even_where_the_reconstruction_is_perfect() -> None:
     features = normal(20, 2)
-    features[10:, 0, 0] += 2.0  # twenty standard deviations; reconstructed perfectly
+    features[10:, 0, 0] += 14.0  # twenty standard deviations; reconstructed perfectly
     blind, _ = errors(fitted({"residual": "covariance"}), features)
     seeing, channel_error = errors(fitted({"residual": "covariance", "latent_weight": 1.0}), features)
     assert blind[10:].max() < 3 * blind[:10].max()
