@@ -76,11 +76,31 @@ a settings file (every key is optional; these are the defaults unless said other
   validation = 0.15
   calibration = 0.25
   [calibration]
-  rule = "quantile"                  # quantile (a level), mean_std, mad (how many of them)
-  setting = 0.995
+  rule = "budget"                    # or quantile, mean_std, mad: `setting` is a level, or how many of them
+  false_alarms = "1 per 30d"         # alerts without a cause, per stream; h, d or w
+  [calibration.judge]                # as in the daemon's configuration: the budget counts alerts
+  k = 2
+  n = 3
   [export]
   onnx = false                       # also write VERSION.onnx (needs the extra `onnx`)
 
+{EXIT_CODES}"""
+
+SELECT = f"""\
+Try models on normal data under a time budget, choose one without labels, and fit it as `fit` does. The report explains
+the choice.
+
+Models of several families, on raw windows and on their spectra, are fitted to the first part of each recording. They
+are then compared by how well they tell a later part from the same windows with injected anomalies: spikes, dropouts,
+drift, changes of frequency and of amplitude, and broken correlations. PCA is kept unless a model beats it beyond the
+noise. The end of each recording sets the threshold and has no part in the choice. A settings file says everything but
+the model and its representation.
+
+examples:
+  residuald-trainer select --data motor-1.npz motor-2.npz --out models/motor --budget-minutes 5
+  residuald-trainer select --data ecg.csv --out models/ecg --window 256 --stride 64
+
+{DATA_FILES}
 {EXIT_CODES}"""
 
 EVALUATE = f"""\
@@ -163,6 +183,22 @@ def build_parser() -> argparse.ArgumentParser:
 
     fit.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")
 
+    select = _command(commands, "select", "choose a model without labels, and fit it", SELECT)
+    _add_data(select)
+    select.add_argument("--out", type=Path, required=True, metavar="models/NAME", help="the model's folder")
+    select.add_argument(
+        "--budget-minutes", type=_minutes, default=10.0, metavar="N", help="how long models are tried (default: 10)"
+    )
+    select.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML); the options below win over it")
+    select.add_argument("--window", type=int, metavar="N", help="samples per window")
+    select.add_argument("--stride", type=int, metavar="N", help="samples from one window to the next")
+    select.add_argument(
+        "--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say"
+    )
+    select.add_argument("--normalization", choices=("fixed", "window", "stream"), help="default: fixed")
+    select.add_argument("--seed", type=int, metavar="N", help="decides initial weights and injected anomalies")
+    select.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")
+
     evaluate = _command(commands, "evaluate", "measure a model on data", EVALUATE)
     evaluate.add_argument("--model", type=Path, required=True, metavar="MODEL", help="models/NAME or an artifact file")
     _add_data(evaluate)
@@ -183,6 +219,13 @@ def build_parser() -> argparse.ArgumentParser:
     sign.add_argument("model", type=Path, metavar="MODEL", help="models/NAME or an artifact file")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key, as `keygen` wrote it")
     return parser
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return minutes
 
 
 def _command(

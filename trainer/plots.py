@@ -66,19 +66,22 @@ def reconstructions(
     windows: NDArray[np.float32],
     reconstructed: NDArray[np.float32],
     channels: list[str],
-    sample_period_seconds: float,
+    sample_period_seconds: float | None,
 ) -> bytes:
-    """Input and reconstruction: one column per window [K, C, L], one row per channel (at most `MAX_CHANNELS`)."""
+    """Input and reconstruction: one column per window [K, C, L], one row per channel (at most `MAX_CHANNELS`).
+
+    sample_period_seconds: None where it is features that are reconstructed, not samples.
+    """
     rows = min(len(channels), MAX_CHANNELS)
     figure = Figure(figsize=(3.2 * len(titles), 1.5 * rows + 0.8), layout="constrained")
     grid = figure.subplots(rows, len(titles), squeeze=False, sharex=True, sharey="row")
-    seconds = np.arange(windows.shape[2]) * sample_period_seconds
+    at = np.arange(windows.shape[2]) * (sample_period_seconds or 1)
     for column, title in enumerate(titles):
         for row in range(rows):
             axes = grid[row][column]
-            axes.plot(seconds, windows[column, row], color=COLOURS["input"], linewidth=1.0, label="input")
+            axes.plot(at, windows[column, row], color=COLOURS["input"], linewidth=1.0, label="input")
             axes.plot(
-                seconds,
+                at,
                 reconstructed[column, row],
                 color=COLOURS["reconstruction"],
                 linewidth=1.2,
@@ -89,7 +92,7 @@ def reconstructions(
             if column == 0:
                 axes.set_ylabel(channels[row], fontsize=9)
             if row == rows - 1:
-                axes.set_xlabel("seconds", fontsize=9)
+                axes.set_xlabel("seconds" if sample_period_seconds else "feature", fontsize=9)
             axes.tick_params(labelsize=8)
     grid[0][0].legend(fontsize=8)
     return _png(figure)

@@ -29,14 +29,21 @@ ERRORS_NOTE = (
 )
 
 
-def render_report(corpus: Corpus, fitted: Fitted) -> str:
-    """Render the report: what was fitted to what, the loss, the error distribution, and what the model sees."""
+_SEEN = "each feature in units of its normal deviation"
+
+
+def render_report(corpus: Corpus, fitted: Fitted, choice: str = "") -> str:
+    """Render the report: what was fitted to what, the loss, the error distribution, and what the model sees.
+
+    choice: a section on why these settings, as HTML.
+    """
     manifest = fitted.manifest
     warning = [f'<p class="warning">{escape(fitted.calibrated.shortfall)}</p>'] if fitted.calibrated.shortfall else []
     body = [
         f"<h1>{escape(manifest.model)} <small>{escape(manifest.version)}</small></h1>",
         *warning,
         _table(summary(manifest)),
+        choice,
         "<h2>Loss</h2>",
         f"<p>{_stopping(fitted)}</p>",
         _image(plots.loss_curve(fitted.history), "Loss per epoch"),
@@ -112,17 +119,21 @@ def _examples(corpus: Corpus, fitted: Fitted) -> bytes:
     _, channel_error = fitted.scorer.errors(windows)
     # where there are too many channels for a page, show those that are reconstructed worst
     rows = np.sort(np.argsort(-channel_error.max(axis=0), kind="stable")[: plots.MAX_CHANNELS])
+    reconstructed = fitted.scorer.reconstruct(windows)
+    as_samples = reconstructed.shape == windows.values.shape
+    seen = windows.values if as_samples else fitted.scorer.represent(windows)
     return plots.reconstructions(
         titles,
-        windows.values[:, rows],
-        fitted.scorer.reconstruct(windows)[:, rows],
+        seen[:, rows].reshape(len(windows), len(rows), -1),
+        reconstructed[:, rows].reshape(len(windows), len(rows), -1),
         [corpus.channels[row].name for row in rows],
-        corpus.sample_period_seconds,
+        corpus.sample_period_seconds if as_samples else None,
     )
 
 
 def _examples_note(manifest: Manifest) -> str:
-    note = "Held-out calibration windows in the units of the data; the score is error / threshold."
+    seen = "in the units of the data" if manifest.representation == "raw" else f"as the model sees them, {_SEEN}"
+    note = f"Held-out calibration windows {seen}; the score is error / threshold."
     if len(manifest.channels) > plots.MAX_CHANNELS:
         note += f" Of {len(manifest.channels)} channels, the {plots.MAX_CHANNELS} with the largest errors."
     return note

@@ -2,18 +2,20 @@
 
 import argparse
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from trainer.artifact import CURRENT, model_name, publish
-from trainer.corpus import gather
+from trainer.corpus import Corpus, gather
 from trainer.data import read_files
 from trainer.fitting import fit
 from trainer.report import render_report, summary
-from trainer.settings import load_settings
+from trainer.settings import FitSettings, load_settings
 from trainer.signing import read_key
 
 _OPTIONS = {
@@ -29,13 +31,32 @@ _OPTIONS = {
 
 def run(args: argparse.Namespace) -> int:
     """Fit, publish, and say where the results are."""
-    notes, out = Console(stderr=True), Console()
-    name = model_name(args.out)
-    settings = load_settings(args.config, _overrides(args))
+    notes = Console(stderr=True)
+    settings = load_settings(args.config, overrides(args))
     key = None if args.sign_key is None else read_key(args.sign_key)
+    name = model_name(args.out)
     with notes.status("reading and cutting the data"):
-        corpus = gather(read_files(args.data, settings.reading, settings.window.sample_rate_hz), settings)
+        files = read_files(args.data, settings.reading, settings.window.sample_rate_hz)
+        corpus = gather(files, settings)
+    fit_and_publish(corpus, settings, args.out, name, key, notes)
+    return 0
 
+
+def fit_and_publish(
+    corpus: Corpus,
+    settings: FitSettings,
+    folder: Path,
+    name: str,
+    key: Ed25519PrivateKey | None,
+    notes: Console,
+    choice: str = "",
+) -> None:
+    """Fit with a progress bar, publish, and print a summary. `choice`: HTML for the report, why these settings.
+
+    Raises:
+        TrainerError: the fit failed, or the results cannot be written.
+
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -55,19 +76,20 @@ def run(args: argparse.Namespace) -> int:
         epochs = len(fitted.history.train_loss)
         progress.update(bar, total=epochs, description="trained")
     with notes.status("drawing the report"):
-        report = render_report(corpus, fitted)
-    path = publish(args.out, fitted.manifest.version, fitted.artifact, report, fitted.onnx, key)
+        report = render_report(corpus, fitted, choice)
+    path = publish(folder, fitted.manifest.version, fitted.artifact, report, fitted.onnx, key)
 
     if fitted.calibrated.shortfall:
         notes.print(f"[yellow]note:[/] {fitted.calibrated.shortfall}", highlight=False)
-    table = Table.grid(padding=(0, 2))
+    out, table = Console(), Table.grid(padding=(0, 2))
     for label, text in summary(fitted.manifest):
         table.add_row(label, text)
     out.print(table)
     out.print(f"artifact  {path}\nreport    {path.with_suffix('')}.report.html", soft_wrap=True, highlight=False)
-    out.print(f"in use    {args.out / CURRENT}", soft_wrap=True, highlight=False)
-    return 0
+    out.print(f"in use    {folder / CURRENT}", soft_wrap=True, highlight=False)
 
 
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    return {path: getattr(args, option) for option, path in _OPTIONS.items() if getattr(args, option) is not None}
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line sets, as dotted paths."""
+    given = vars(args)
+    return {path: given[option] for option, path in _OPTIONS.items() if given.get(option) is not None}
