@@ -13,7 +13,7 @@ BATCH_WINDOWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """N windows: values float32 [N, C, L] (raw), centre and scale float32 [N, C]."""
+    """N windows: values float32 [N, C, L] (raw), centre and scale float32 [N, C]; a template is a centre [N, C, L]."""
 
     values: NDArray[np.float32]
     centre: NDArray[np.float32]
@@ -44,10 +44,17 @@ def batches_of(windows: Windows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
 
 
 def normalize(windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    """Windows [B, C, L] in units of `scale` [B, C] around `centre` [B, C]."""
-    return (windows - centre.unsqueeze(2)) / scale.unsqueeze(2)
+    """Windows [B, C, L] in units of `scale` [B, C] around `centre` [B, C] or, if it is a template, [B, C, L]."""
+    return (windows - per_sample(centre)) / scale.unsqueeze(2)
 
 
 def denormalize(windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
     """Take normalized windows [B, C, L] back to the units of the input."""
-    return windows * scale.unsqueeze(2) + centre.unsqueeze(2)
+    return windows * scale.unsqueeze(2) + per_sample(centre)
+
+
+def per_sample(centre: Tensor) -> Tensor:
+    """A centre that windows [B, C, L] can be compared with: [B, C, 1] or, if it is a template, [B, C, L]."""
+    if centre.dim() == 2:
+        return centre.unsqueeze(2)
+    return centre

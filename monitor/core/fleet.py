@@ -115,7 +115,7 @@ class Fleet:
         if state["cut"] != _cut_of(self.manifest):
             raise StateError(f"model {self.name}: the artifact cuts other windows")
         ours = self.manifest.normalization
-        if ours.kind == "stream" and state["normalization"] != ours.model_dump(mode="json"):
+        if ours.learnt and state["normalization"] != ours.model_dump(mode="json"):
             raise StateError(f"model {self.name}: the artifact normalizes otherwise")
 
     def restore(self, state: State) -> None:
@@ -140,7 +140,7 @@ class Fleet:
         ours, theirs = self.manifest, manifest
         same = ours.channel_names == theirs.channel_names and ours.window == theirs.window
         same = same and ours.sample_period_seconds == theirs.sample_period_seconds
-        return same and (theirs.normalization.kind != "stream" or ours.normalization == theirs.normalization)
+        return same and (not theirs.normalization.learnt or ours.normalization == theirs.normalization)
 
     def adopt(self, manifest: Manifest, max_batch: int) -> None:
         """Go on with another artifact that fits; rings, phases and alerts stay."""

@@ -1,8 +1,10 @@
-"""Normalization: centre and scale, one of each per window and channel.
+"""Normalization: centre and scale, one of each per window and channel; a template is a centre per sample.
 
 The numbers are computed here, and only here, for training and for scoring alike; they are *applied* inside the
 artifact's module as `(x - centre) / scale`.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +27,9 @@ class Normalizer:
 
     `fixed` and `window` keep no state. `stream` learns from each stream's first `warmup_windows` trusted windows: the
     centre is the median of the windows' medians; the scale combines the median of the windows' MADs with the MAD of
-    their medians (both times 1.4826, so that a Gaussian's standard deviation comes out). Odd windows carry neither
-    away while they are fewer than half.
+    their medians (both times 1.4826, so that a Gaussian's standard deviation comes out). `template` learns likewise:
+    the centre is the median window, sample by sample; the scale combines the standard deviation along it with the MAD
+    of the windows around it. Odd windows carry neither away while they are fewer than half.
     """
 
     def __init__(self, spec: NormalizationSpec, channels: int) -> None:
@@ -35,12 +38,15 @@ class Normalizer:
         self._seen = np.zeros(0, np.int64)  # windows learnt from, by stream
         self._centre: Floats32 = np.zeros((0, channels), np.float32)
         self._scale: Floats32 = np.ones((0, channels), np.float32)
-        self._learning: dict[int, NDArray[np.float64]] = {}  # stream -> medians and MADs so far, [2, warmup, C]
+        # stream -> medians and MADs so far, [2, warmup, C]; for templates the windows themselves, [warmup, C, L]
+        self._learning: dict[int, NDArray[np.floating[Any]]] = {}
 
     def parameters(
         self, batch: WindowBatch, trusted: NDArray[np.bool_]
     ) -> tuple[Floats32, Floats32, NDArray[np.bool_]]:
         """Centre [B, C], scale [B, C] and ready [B] for a batch, learning from it where a stream still warms up.
+
+        Of kind `template`, centre is [B, C, L].
 
         trusted: bool [B], windows of good quality; the others teach nothing. A window that a stream learnt from is not
         ready: it is never judged by numbers it helped to make.
@@ -56,6 +62,8 @@ class Normalizer:
             fixed = (count, channels)
             centre = np.broadcast_to(np.asarray(self.spec.centre, np.float32), fixed)
             return centre, np.broadcast_to(np.asarray(self.spec.scale, np.float32), fixed), ready
+        if self.spec.kind == "template" and self._centre.ndim == 2:
+            self._centre = np.zeros((0, *batch.values.shape[1:]), np.float32)
         self._make_room(int(batch.stream.max(initial=-1)) + 1)
         for at in np.flatnonzero(self._seen[batch.stream] < self.spec.warmup_windows).tolist():
             stream = int(batch.stream[at])
@@ -67,9 +75,9 @@ class Normalizer:
 
     def warmup_progress(self, streams: NDArray[np.int64]) -> NDArray[np.float64]:
         """How much of its warm-up each stream has behind it: float64 [T], 1.0 when done or when none is needed."""
-        if self.spec.kind != "stream":
+        if not self.spec.learnt:
             return np.ones(len(streams))
-        self._make_room(int(streams.max(initial=-1)) + 1)
+        self._seen = grown(self._seen, int(streams.max(initial=-1)) + 1, 0)
         return self._seen[streams] / self.spec.warmup_windows
 
     def forget(self, stream: int) -> None:
@@ -95,6 +103,9 @@ class Normalizer:
 
     def _learn(self, stream: int, window: Floats32) -> None:
         """Take in one window [C, L]; after the last one, settle the stream's numbers."""
+        if self.spec.kind == "template":
+            self._learn_template(stream, window)
+            return
         values = window.astype(np.float64)  # the median of two huge float32 would overflow
         seen, warmup = int(self._seen[stream]), self.spec.warmup_windows
         learnt = self._learning.setdefault(stream, np.empty((2, warmup, len(window))))
@@ -109,3 +120,16 @@ class Normalizer:
         between = MAD_TO_SIGMA * np.median(np.abs(medians - centre), axis=0)
         self._centre[stream] = centre
         self._scale[stream] = np.clip(np.hypot(within, between), self._floor, np.finfo(np.float32).max)
+
+    def _learn_template(self, stream: int, window: Floats32) -> None:
+        seen, warmup = int(self._seen[stream]), self.spec.warmup_windows
+        learnt = self._learning.setdefault(stream, np.empty((warmup, *window.shape), np.float32))
+        learnt[seen] = window
+        self._seen[stream] += 1
+        if seen + 1 < warmup:
+            return
+        windows = self._learning.pop(stream).astype(np.float64)
+        centre = np.median(windows, axis=0)  # [C, L]
+        around = MAD_TO_SIGMA * np.median(np.abs(windows - centre), axis=(0, 2))
+        self._centre[stream] = centre
+        self._scale[stream] = np.clip(np.hypot(centre.std(axis=1), around), self._floor, np.finfo(np.float32).max)

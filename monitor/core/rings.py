@@ -98,7 +98,8 @@ class Rings:
     def stretches(self, streams: Ints, channel: int, end: Ints, count: int) -> NDArray[np.float32]:
         """The last `count` samples before slot `end` [T] of one channel of streams: float32 [T, count], a copy."""
         slots = (end[:, None] - count + np.arange(count)) % self.capacity
-        return self._values[streams[:, None], channel, slots]
+        found: NDArray[np.float32] = self._values[streams[:, None], channel, slots]
+        return found
 
     def tails(self, streams: Ints, end: Ints, count: int) -> NDArray[np.float32]:
         """What lies in the last `count` slots before `end` [T] of these streams: float32 [T, C, count], a copy."""

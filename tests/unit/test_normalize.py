@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.core.manifest import NormalizationSpec
 from monitor.core.normalize import Floats32, Normalizer
+from monitor.core.state import decode_state, encode_state
 from monitor.core.windows import WindowBatch
 
 WARMUP = 8
@@ -163,3 +164,46 @@ def test_a_number_given_to_a_new_stream_learns_anew() -> None:
 
 def test_forgetting_a_stream_that_never_had_a_window_is_fine() -> None:
     Normalizer(spec(), 2).forget(12)
+
+
+def beats(count: int, seed: int = 0) -> Floats32:
+    """Windows of two channels: one wave each, twice as high in the second, with noise."""
+    wave = np.sin(np.linspace(0, np.pi, 40))
+    rng = np.random.default_rng(seed)
+    values: Floats32 = (wave * [[1.0], [2.0]] + rng.normal(0, 0.05, (count, 2, 40))).astype(np.float32)
+    return values
+
+
+def test_a_template_is_the_usual_window_whatever_odd_ones_there_were() -> None:
+    values = beats(64)
+    values[::3] *= -3
+    centre, scale = learn(Normalizer(spec("template", warmup_windows=64), 2), values)
+    wave = np.sin(np.linspace(0, np.pi, 40))
+    assert centre.shape == (2, 40)
+    np.testing.assert_allclose(centre, [wave, 2 * wave], atol=0.12)
+    assert scale[1] > 1.5 * scale[0] > 0
+
+
+def test_a_template_of_constant_windows_is_scaled_by_how_they_differ() -> None:
+    values = np.repeat(np.random.default_rng(0).normal(0.8, 0.1, (64, 2, 1)), 40, axis=2).astype(np.float32)
+    centre, scale = learn(Normalizer(spec("template", warmup_windows=64), 2), values)
+    np.testing.assert_allclose(centre, 0.8, atol=0.05)
+    np.testing.assert_allclose(scale, 0.1, atol=0.03)
+
+
+def test_templates_of_streams_that_learn_in_turns_are_those_of_streams_that_learn_alone() -> None:
+    ours, theirs = beats(WARMUP, seed=1), beats(WARMUP, seed=2) + 1
+    normalizer = Normalizer(spec("template"), 2)
+    together = batch_of(np.stack((ours, theirs), axis=1).reshape(-1, 2, 40), [0, 1] * WARMUP)
+    first, second = together.select(slice(0, 7)), together.select(slice(7, None))
+    normalizer.parameters(first, all_of(first))
+    kept = Normalizer(spec("template"), 2)
+    kept.restore(decode_state(encode_state(normalizer.snapshot())))
+    kept.parameters(second, all_of(second))
+    after = batch_of(ours[:2], [0, 1])
+    centre, scale, ready = kept.parameters(after, all_of(after))
+    assert ready.all()
+    for at, values in enumerate((ours, theirs)):
+        alone = learn(Normalizer(spec("template"), 2), values)
+        np.testing.assert_array_equal(centre[at], alone[0])
+        np.testing.assert_array_equal(scale[at], alone[1])
