@@ -43,9 +43,11 @@ def _model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:
         f"({window.stride * period:g} s), normalization {manifest.normalization.kind}"
     )
     yield (
-        f"         threshold {manifest.threshold:.4g} ({manifest.calibration.rule} {manifest.calibration.setting:g} of "
-        f"{manifest.calibration.windows:,} windows), fires on {judge.k} of {judge.n}"
+        f"         threshold {manifest.threshold:.4g} ({manifest.calibration.described}), "
+        f"fires on {judge.k} of {judge.n}"
     )
+    if manifest.calibration.false_alarms is not None:
+        yield f"         {manifest.calibration.false_alarms.expectation}"
 
 
 def _tls(config: Config) -> str:

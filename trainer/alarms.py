@@ -64,7 +64,7 @@ def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: Judge
         running = np.flatnonzero(np.array(lengths) > start)
         streams = (running[:, None] * count + np.arange(count)).ravel()
         # as the daemon computes it
-        score = np.divide.outer(_piece([series[one] for one in running], start), thresholds.astype(np.float32))
+        score = np.divide.outer(_piece([series[one] for one in running.tolist()], start), thresholds.astype(np.float32))
         score = score.reshape(len(score), -1)
         awake = np.flatnonzero((judge.phase[streams] != Phase.CALM) | (score > 1).any(axis=0))
         if not len(awake):

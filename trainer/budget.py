@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-DAY_SECONDS = 86400.0
+from monitor.core.calibration import DAY_SECONDS
 
 _UNIT_SECONDS = {"h": 3600.0, "d": DAY_SECONDS, "w": 7 * DAY_SECONDS}
 _PATTERN = re.compile(r"(?P<alarms>\d+(?:\.\d+)?) per (?P<count>\d+(?:\.\d+)?)(?P<unit>[hdw])")
@@ -41,12 +41,3 @@ def parse_budget(text: str) -> Budget:
     if not alarms or not count:
         raise ValueError(f"{text!r}: no threshold keeps a budget of nothing; both numbers must be above 0")
     return Budget(alarms, count * _UNIT_SECONDS[found["unit"]])
-
-
-def in_words(seconds: float) -> str:
-    """A duration with two significant digits in the largest unit that fits, e.g. `2.5 h`."""
-    for unit, size in (("d", DAY_SECONDS), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= size:
-            number = seconds / size
-            return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.2g} {unit}"
-    return f"{seconds:.2g} s"

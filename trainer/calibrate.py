@@ -1,14 +1,18 @@
 """The threshold, from errors of normal windows that neither fitted nor stopped the model."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 
-from monitor.core.manifest import Calibration
+from monitor.core.calibration import DAY_SECONDS, Calibration, FalseAlarms
+from monitor.core.duration import in_words
+from trainer.alarms import ErrorSeries
 from trainer.settings import CalibrationSettings
+from trainer.threshold import MAX_EXTRAPOLATION, TailCurve, keep_budget
 
 QUANTILE_LEVELS = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
@@ -19,11 +23,16 @@ SMALLEST_THRESHOLD = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """A threshold and how it came about. `shortfall` says so where the data could not carry the level asked for."""
+    """A threshold and how it came about.
+
+    notes: what a person must know before trusting it, e.g. that the data could not carry what was asked for. curve:
+    alarms against thresholds, for rule `budget`.
+    """
 
     threshold: float
     calibration: Calibration
-    shortfall: str | None = None
+    notes: tuple[str, ...] = ()
+    curve: TailCurve | None = None
 
 
 def windows_needed(level: float) -> int:
@@ -42,17 +51,23 @@ def quantile_threshold(errors: NDArray[np.floating], level: float) -> float:
     return float(np.partition(errors, rank - 1)[rank - 1])
 
 
-def calibrate(errors: NDArray[np.floating], settings: CalibrationSettings) -> Calibrated:
-    """Set the threshold by the rule asked for. `errors` [N], all finite, N > 0.
+def calibrate(series: Sequence[ErrorSeries], settings: CalibrationSettings) -> Calibrated:
+    """Set the threshold by the rule asked for. All errors are finite; there is at least one.
 
-    Where a quantile level needs more windows than there are, the largest error becomes the threshold and the
-    calibration states the level that this really gives, N / (N + 1).
+    Where the data cannot carry what is asked for, the calibration states what they do give, and a note says so.
     """
-    count, number, shortfall = len(errors), settings.number, None
-    if settings.rule == "quantile":
+    errors = np.concatenate([one.error for one in series])
+    number, notes = settings.number, []
+    false_alarms = curve = None
+    if settings.rule == "budget":
+        kept = keep_budget(series, settings.budget, settings.false_alarms, settings.judge)
+        threshold, false_alarms, curve = kept.threshold, kept.false_alarms, kept.curve
+        notes = _notes(false_alarms)
+    elif settings.rule == "quantile":
         threshold = quantile_threshold(errors, number)
+        count = len(errors)
         if count < windows_needed(number):
-            shortfall = (
+            notes.append(
                 f"{count} calibration windows cannot carry the level {number:g} (that takes {windows_needed(number)}): "
                 f"the threshold is their largest error, level {count / (count + 1):.4g}"
             )
@@ -65,7 +80,42 @@ def calibrate(errors: NDArray[np.floating], settings: CalibrationSettings) -> Ca
     calibration = Calibration(
         rule=settings.rule,
         setting=number,
-        windows=count,
+        windows=len(errors),
         error_quantiles={f"{level:g}": float(value) for level, value in zip(QUANTILE_LEVELS, quantiles, strict=True)},
+        false_alarms=false_alarms,
     )
-    return Calibrated(max(threshold, SMALLEST_THRESHOLD), calibration, shortfall)
+    return Calibrated(max(threshold, SMALLEST_THRESHOLD), calibration, tuple(notes), curve)
+
+
+def _notes(false_alarms: FalseAlarms) -> list[str]:
+    """Where the budget is not kept, where it is extrapolated, and what was set aside."""
+    data, needed = in_words(false_alarms.normal_seconds), in_words(false_alarms.needed_seconds)
+    asked, expected = false_alarms.asked, in_words(DAY_SECONDS / false_alarms.expected_per_day)
+    notes = []
+    if false_alarms.expected_per_day > 1.01 * false_alarms.asked_per_day:
+        why = (
+            f"nothing is known about what happens once in more than {MAX_EXTRAPOLATION:g} times the data"
+            if false_alarms.tail
+            else "they show too few alarms, at any threshold, to tell how the rate falls beyond them"
+        )
+        notes.append(
+            f"the budget {asked} is not kept: expect a false alarm every {expected}. It rests on {data} of normal "
+            f"calibration data; {why}. {asked} takes at least {needed} of them, that is "
+            f"{in_words(4 * false_alarms.needed_seconds)} of recordings if a quarter calibrates"
+        )
+    elif false_alarms.extrapolation > 1:
+        notes.append(
+            f"the budget {asked} is extrapolated {false_alarms.extrapolation:.3g} times beyond {data} of normal "
+            f"calibration data, by the tail of {false_alarms.tail.peaks if false_alarms.tail else 0} alarms' peaks"
+        )
+    if false_alarms.set_aside:
+        stretches = "; ".join(
+            f"{stretch.windows} windows of {stretch.recording} from {stretch.start_seconds:.10g} s to "
+            f"{stretch.end_seconds:.10g} s, error up to {stretch.error:.4g}"
+            for stretch in false_alarms.set_aside
+        )
+        notes.append(
+            f"set aside from the calibration, as too far out for the tail of all the others: {stretches}. If they are "
+            "normal, such alarms come on top of what is expected"
+        )
+    return notes

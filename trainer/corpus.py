@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from monitor.core.manifest import ChannelSpec, DataRange, NormalizationSpec, WindowSpec
 from monitor.core.normalize import Normalizer
 from monitor.core.recording import Recording
+from trainer.alarms import ErrorSeries
 from trainer.data import Cut, DataFile, agree_on_channels, cut, plan_windows, withheld_reasons
 from trainer.errors import DataError
 from trainer.normalization import normalization_spec
@@ -21,11 +22,19 @@ MIN_WINDOWS = {Part.TRAIN: 30, Part.VALIDATION: 5, Part.CALIBRATION: 20}
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where N windows were cut, in order: file int64 [N], a number into `Corpus.ranges`; end_seconds float64 [N]."""
+
+    file: NDArray[np.int64]
+    end_seconds: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """What a fit works on.
 
-    parts: who serves for what; none of these windows is labelled anomalous. anomalous: the labelled anomalies, for
-    figures only. ranges: per file, what was used and what was left out.
+    parts: who serves for what; none of these windows is labelled anomalous. origins: where they come from. anomalous:
+    the labelled anomalies, for figures only. ranges: per file, what was used and what was left out.
     """
 
     channels: tuple[ChannelSpec, ...]
@@ -33,8 +42,22 @@ class Corpus:
     sample_period_seconds: float
     normalization: NormalizationSpec
     parts: dict[Part, Windows]
+    origins: dict[Part, Origin]
     anomalous: Windows
     ranges: tuple[DataRange, ...]
+
+    def series(self, part: Part, error: NDArray[np.float32]) -> list[ErrorSeries]:
+        """The errors [N] of a part's windows, by recording."""
+        origin = self.origins[part]
+        several = []
+        for number in np.unique(origin.file).tolist():
+            rows = np.flatnonzero(origin.file == number)
+            ends = origin.end_seconds[rows]
+            planned = self.window.stride * self.sample_period_seconds
+            # beats and ready-made windows keep a pace of their own
+            interval = float(np.median(np.diff(ends))) if len(ends) > 1 else planned
+            several.append(ErrorSeries(self.ranges[number].name, ends, error[rows], interval))
+        return several
 
 
 def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
@@ -80,12 +103,15 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
 
     everything = Windows.join(normalized)
     part_of, reason_of = np.concatenate(parts), np.concatenate(reasons)
+    file_of = np.concatenate([piece.batch.stream for piece in cuts])
+    ends = np.concatenate([piece.batch.end_seconds for piece in cuts])
     return Corpus(
         channels=channels,
         window=spec,
         sample_period_seconds=period,
         normalization=normalization,
         parts={part: everything[part_of == part] for part in MIN_WINDOWS},
+        origins={part: Origin(file_of[part_of == part], ends[part_of == part]) for part in MIN_WINDOWS},
         anomalous=everything[reason_of == "labelled_anomalous"],
         ranges=tuple(_range(piece, reason) for piece, reason in zip(cuts, reasons, strict=True)),
     )

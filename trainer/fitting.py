@@ -64,7 +64,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     module = WindowScorer(model, representation, error_definition)
     scorer = CompiledScorer.compile(module)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
-    calibrated = calibrate(errors["calibration"], settings.calibration)
+    calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
     if len(corpus.anomalous):
         errors["anomalous"] = scorer.errors(corpus.anomalous)[0]
     manifest = Manifest(

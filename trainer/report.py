@@ -38,7 +38,7 @@ def render_report(corpus: Corpus, fitted: Fitted, choice: str = "") -> str:
     choice: a section on why these settings, as HTML.
     """
     manifest = fitted.manifest
-    warning = [f'<p class="warning">{escape(fitted.calibrated.shortfall)}</p>'] if fitted.calibrated.shortfall else []
+    warning = [f'<p class="warning">{escape(note)}</p>' for note in fitted.calibrated.notes]
     body = [
         f"<h1>{escape(manifest.model)} <small>{escape(manifest.version)}</small></h1>",
         *warning,
@@ -80,16 +80,15 @@ def summary(manifest: Manifest) -> list[tuple[str, str]]:
             f"{window.length} samples ({window.length * period:g} s) at {1 / period:g} Hz, every {window.stride}",
         ),
         ("normalization", manifest.normalization.kind),
-        (
-            "threshold",
-            f"{manifest.threshold:.6g} ({calibration.rule} {calibration.setting:.5g} of {calibration.windows} windows)",
-        ),
+        ("threshold", f"{manifest.threshold:.6g} ({calibration.described})"),
         (
             "windows",
             f"{made.train_windows} train, {made.validation_windows} validation, {made.calibration_windows} calibration",
         ),
         ("made", f"{made.created} by residuald {made.code_version}, torch {made.torch_version}, seed {made.seed}"),
     ]
+    if calibration.false_alarms is not None:
+        lines.append(("false alarms", calibration.false_alarms.expectation))
     if manifest.evaluation:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.evaluation.items())
         lines.append(("labelled anomalies against calibration", figures))

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from monitor.core.calibration import FalseAlarms, SetAside, TailFit
+from monitor.core.calibration import DAY_SECONDS, FalseAlarms, SetAside, TailFit
 from monitor.core.judge import JudgeSettings
 from trainer.alarms import Alarm, ErrorSeries, agreed, alarms_of
-from trainer.budget import DAY_SECONDS, Budget
+from trainer.budget import Budget
 from trainer.tail import CONFIDENCE, Tail
 
 Floats = NDArray[np.float64]
@@ -114,13 +114,12 @@ def keep_budget(series: Sequence[ErrorSeries], budget: Budget, asked: str, judge
         threshold = base.level + excess
         expected = min(reachable, kept + 0.5) / counted.seconds
         low, high = base.tail.rate_interval(excess, counted.seconds)
-    per_day = DAY_SECONDS
     false_alarms = FalseAlarms(
         asked=asked,
         asked_per_day=budget.per_day,
-        expected_per_day=expected * per_day,
-        low_per_day=low * per_day,
-        high_per_day=high * per_day,
+        expected_per_day=expected * DAY_SECONDS,
+        low_per_day=low * DAY_SECONDS,
+        high_per_day=high * DAY_SECONDS,
         method="rank" if base is None else "tail",
         normal_seconds=counted.seconds,
         needed_seconds=budget.seconds_per_alarm / MAX_EXTRAPOLATION,

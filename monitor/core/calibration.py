@@ -4,7 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitor.core.duration import in_words
 from monitor.core.judge import JudgeSettings
+
+DAY_SECONDS = 86400.0
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -52,7 +55,7 @@ class FalseAlarms(_Part):
 
     asked: str
     asked_per_day: Positive
-    expected_per_day: NotNegative
+    expected_per_day: Positive
     low_per_day: NotNegative
     high_per_day: NotNegative
     method: Literal["tail", "rank"]
@@ -65,7 +68,14 @@ class FalseAlarms(_Part):
     @property
     def extrapolation(self) -> float:
         """How many times longer than the normal data an alarm is expected to take; above 1 nobody has seen one."""
-        return float("inf") if not self.expected_per_day else 86400.0 / self.expected_per_day / self.normal_seconds
+        return DAY_SECONDS / self.expected_per_day / self.normal_seconds
+
+    @property
+    def expectation(self) -> str:
+        """What the threshold promises, in words."""
+        rates = (self.expected_per_day, self.high_per_day, self.low_per_day)
+        mean, shortest, longest = (in_words(DAY_SECONDS / rate) if rate else "over 100 years" for rate in rates)
+        return f"one false alarm per stream in {mean} expected (95 %: in {shortest} to {longest})"
 
 
 class Calibration(_Part):
@@ -81,3 +91,10 @@ class Calibration(_Part):
     windows: Annotated[int, Field(ge=1)]
     error_quantiles: dict[str, Finite]
     false_alarms: FalseAlarms | None = None
+
+    @property
+    def described(self) -> str:
+        """The rule and what it rests on, in words."""
+        if self.false_alarms is None:
+            return f"{self.rule} {self.setting:.5g} of {self.windows:,} windows"
+        return f"budget {self.false_alarms.asked}, from {self.windows:,} windows"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from monitor.core.calibration import Calibration
 from monitor.core.names import Name
 
 SCHEMA_VERSION = 1
@@ -94,15 +95,21 @@ class NormalizationSpec(_Part):
     """Where centre and scale come from.
 
     fixed: from the training data (`centre`, `scale`: one number per channel). window: each window's own mean and
-    standard deviation. stream: learnt robustly from the first `warmup_windows` windows of each stream.
+    standard deviation. stream: learnt robustly from the first `warmup_windows` windows of each stream. template:
+    likewise, but the centre is a whole window, the stream's usual one, for windows cut around an event as a heartbeat.
     `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up.
     """
 
-    kind: Literal["fixed", "window", "stream"]
+    kind: Literal["fixed", "window", "stream", "template"]
     centre: tuple[Finite, ...] | None = None
     scale: tuple[Positive, ...] | None = None
     scale_floor: tuple[Positive, ...]
     warmup_windows: Annotated[int, Field(ge=1, le=4096)] = 64
+
+    @property
+    def learnt(self) -> bool:
+        """Whether each stream has numbers of its own, which it must learn first."""
+        return self.kind in {"stream", "template"}
 
     @model_validator(mode="after")
     def _fixed_has_numbers(self) -> "NormalizationSpec":
@@ -151,7 +158,7 @@ class Array(_Part):
 class Golden(_Part):
     """Windows with their expected errors: proof at load that this machine computes what the trainer computed.
 
-    windows [G, C, L], centre [G, C], scale [G, C] go in; error [G], channel_error [G, C] must come out,
+    windows [G, C, L], centre [G, C] or [G, C, L], scale [G, C] go in; error [G], channel_error [G, C] must come out,
     within `tolerance` (relative to the threshold).
     """
 
@@ -161,19 +168,6 @@ class Golden(_Part):
     error: Array
     channel_error: Array
     tolerance: Positive = 1e-3
-
-
-class Calibration(_Part):
-    """How the threshold came about, on normal windows that the model was not fitted on.
-
-    rule: `quantile` (level in `setting`), `mean_std` (how many standard deviations), `mad` (how many scaled MADs).
-    error_quantiles: level (as text, e.g. "0.99") to error.
-    """
-
-    rule: Literal["quantile", "mean_std", "mad"]
-    setting: Finite
-    windows: Annotated[int, Field(ge=1)]
-    error_quantiles: dict[str, Finite]
 
 
 class DataRange(_Part):
@@ -253,7 +247,7 @@ class Manifest(_Part):
         golden = shapes["windows"][0] if shapes["windows"] else 0
         expected = {
             "windows": (golden, count, length),
-            "centre": (golden, count),
+            "centre": (golden, count, length) if self.normalization.kind == "template" else (golden, count),
             "scale": (golden, count),
             "error": (golden,),
             "channel_error": (golden, count),

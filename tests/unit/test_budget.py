@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.budget import in_words, parse_budget
+from trainer.budget import parse_budget
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,3 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
 def test_nothing_is_no_budget(text: str) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         parse_budget(text)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.5, "0.5 s"), (90, "1.5 min"), (2.1 * 3600, "2.1 h"), (30 * 86400, "30 d"), (1e8, "1,157 d")],
-)
-def test_durations_are_told_in_the_largest_unit_that_fits(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words

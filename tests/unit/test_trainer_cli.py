@@ -78,7 +78,8 @@ def test_fit_publishes_and_says_where(trainer: Trainer, data: Path, tmp_path: Pa
     (report,) = (tmp_path / "sine").glob("*.report.html")
     for path in (artifact, report, tmp_path / "sine" / "current"):
         assert str(path) in done.out.replace("\n", "")
-    assert "144 calibration windows cannot carry the level 0.995" in done.err
+    assert "note: the budget 1 per 30d is not kept" in done.err
+    assert "false alarms" in done.out
 
 
 def test_evaluate_tells_all_figures_as_json(trainer: Trainer, data: Path, model: Path) -> None:

@@ -24,7 +24,7 @@ CREATED = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def settings(family: str = "dense", more: dict[str, Any] | None = None) -> FitSettings:
-    quick = {"window.length": 50, "window.stride": 10, "training.max_epochs": 60, "calibration.setting": 0.99}
+    quick = {"window.length": 50, "window.stride": 10, "training.max_epochs": 60}
     return load_settings(None, {"model.family": family, **quick, **(more or {})})
 
 
@@ -107,10 +107,19 @@ def test_the_manifest_says_what_was_made_of_what(corpus: Corpus, pca: Fitted) ->
     assert manifest.evaluation["auc_pr"] > 0.9
 
 
-def test_the_threshold_comes_from_the_calibration_part(pca: Fitted) -> None:
-    errors = np.sort(pca.errors["calibration"])
+def test_the_threshold_comes_from_the_calibration_part(corpus: Corpus) -> None:
+    by_quantile = fitted(corpus, settings("pca", {"calibration.rule": "quantile", "calibration.setting": 0.99}))
+    errors = np.sort(by_quantile.errors["calibration"])
     rank = int(np.ceil((len(errors) + 1) * 0.99))
-    assert pca.manifest.threshold == pytest.approx(errors[rank - 1])
+    assert by_quantile.manifest.threshold == pytest.approx(errors[rank - 1])
+
+
+def test_the_manifest_tells_the_budget_and_what_came_of_it(pca: Fitted) -> None:
+    promised = pca.manifest.calibration.false_alarms
+    assert promised is not None
+    assert (promised.asked, promised.asked_per_day) == ("1 per 30d", pytest.approx(1 / 30))
+    assert promised.normal_seconds == pytest.approx(pca.manifest.calibration.windows * 0.2)
+    assert promised.low_per_day <= promised.expected_per_day <= promised.high_per_day
 
 
 def test_without_labels_there_are_no_figures_to_boast_with() -> None:
@@ -174,9 +183,9 @@ def test_the_report_is_one_file_that_needs_nothing_else(corpus: Corpus, pca: Fit
 
 
 def test_the_report_repeats_the_note_about_too_few_windows(corpus: Corpus) -> None:
-    short = fitted(corpus, settings("pca", {"calibration.setting": 0.9999}))
-    assert short.calibrated.shortfall is not None
-    assert short.calibrated.shortfall in render_report(corpus, short)
+    short = fitted(corpus, settings("pca", {"calibration.rule": "quantile", "calibration.setting": 0.9999}))
+    (note,) = short.calibrated.notes
+    assert note in render_report(corpus, short)
 
 
 def test_the_report_escapes_what_it_did_not_write(pca: Fitted) -> None:

@@ -50,7 +50,17 @@ def test_a_rule_without_a_setting_takes_the_rules_own_default(tmp_path: Path) ->
         ('[model]\nfamily = "pca"\nhidden = [3]', ["model.hidden: unknown key"]),
         ('[model]\nfamily = "pca"\ncomponents = 1.5', ["model.components: "]),
         ('[model]\nfamily = "conv"\nkernel_samples = 4', ["model.kernel_samples: must be odd"]),
-        ("[calibration]\nsetting = 5.0", ["calibration: for rule `quantile`, `setting` is a level between 0 and 1"]),
+        (
+            '[calibration]\nrule = "quantile"\nsetting = 5.0',
+            ["calibration: for rule `quantile`, `setting` is a level between 0 and 1"],
+        ),
+        ("[calibration]\nsetting = 4.0", ["calibration: `setting` belongs to the other rules"]),
+        ('[calibration]\nfalse_alarms = "rarely"', ["calibration.false_alarms: 'rarely' is no budget"]),
+        (
+            '[calibration]\nrule = "mad"\nfalse_alarms = "1 per 7d"',
+            ["calibration: `false_alarms` and `judge` belong to rule `budget`, not to `mad`"],
+        ),
+        ("[calibration.judge]\nk = 4", ["calibration.judge: k (4) must not exceed n (3)"]),
         ("[calibration]\nsetting = nan", ["calibration.setting: "]),
         ('[[channel]]\nname = "a b"', ["channel.0.name: "]),
         ('[[channel]]\nname = "a"\n[[channel]]\nname = "a"', ["channel: 'a' is listed twice"]),

@@ -79,8 +79,8 @@ def fit_and_publish(
         report = render_report(corpus, fitted, choice)
     path = publish(folder, fitted.manifest.version, fitted.artifact, report, fitted.onnx, key)
 
-    if fitted.calibrated.shortfall:
-        notes.print(f"[yellow]note:[/] {fitted.calibrated.shortfall}", highlight=False)
+    for note in fitted.calibrated.notes:
+        notes.print(f"[yellow]note:[/] {note}", highlight=False)
     out, table = Console(), Table.grid(padding=(0, 2))
     for label, text in summary(fitted.manifest):
         table.add_row(label, text)

@@ -2,28 +2,53 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from monitor.core.judge import JudgeSettings
+from trainer.budget import Budget, parse_budget
 from trainer.settings.section import Section
+
+_DEFAULTS = {"quantile": 0.995, "mean_std": 4.0, "mad": 6.0}
 
 
 class CalibrationSettings(Section):
     """How the threshold follows from the errors of the calibration part.
 
+    false_alarms: for `budget`, how many alerts without a cause one stream may raise, e.g. `1 per 30d`.
     setting: for `quantile` the level, for `mean_std` how many standard deviations, for `mad` how many scaled MADs
         (None: 0.995, 4 and 6).
+    judge: when windows become an alert, as the daemon's configuration has it; the budget counts alerts.
     """
 
-    rule: Literal["quantile", "mean_std", "mad"] = "quantile"
+    rule: Literal["budget", "quantile", "mean_std", "mad"] = "budget"
+    false_alarms: str = "1 per 30d"
     setting: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    judge: JudgeSettings = JudgeSettings()
+
+    @field_validator("false_alarms")
+    @classmethod
+    def _is_a_budget(cls, false_alarms: str) -> str:
+        parse_budget(false_alarms)
+        return false_alarms
 
     @model_validator(mode="after")
-    def _level_below_one(self) -> "CalibrationSettings":
+    def _belongs_to_the_rule(self) -> "CalibrationSettings":
+        if self.rule == "budget" and self.setting is not None:
+            raise ValueError("`setting` belongs to the other rules (`rule = ...`); a budget is set by `false_alarms`")
+        if self.rule != "budget" and not self.model_fields_set.isdisjoint({"false_alarms", "judge"}):
+            raise ValueError(f"`false_alarms` and `judge` belong to rule `budget`, not to `{self.rule}`")
         if self.rule == "quantile" and self.setting is not None and self.setting >= 1:
             raise ValueError("for rule `quantile`, `setting` is a level between 0 and 1, e.g. 0.995")
         return self
 
     @property
+    def budget(self) -> Budget:
+        """`false_alarms`, parsed."""
+        return parse_budget(self.false_alarms)
+
+    @property
     def number(self) -> float:
-        """The setting, or the rule's default."""
-        return self.setting if self.setting is not None else {"quantile": 0.995, "mean_std": 4.0, "mad": 6.0}[self.rule]
+        """The setting, or the rule's default; of a budget, the alarms per day."""
+        if self.rule == "budget":
+            return self.budget.per_day
+        return _DEFAULTS[self.rule] if self.setting is None else self.setting
