@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.manifest import ChannelSpec, WindowSpec
-from monitor.core.quality import QUALITIES, assess, is_trusted
+from monitor.core.beats import LEAST_RATE_HZ
+from monitor.core.manifest import BeatSpec, ChannelSpec, WindowSpec
+from monitor.core.quality import QUALITIES, assess, is_trusted, may_teach
 from monitor.core.recording import Recording, WindowSet
 from monitor.core.windows import WindowBatch, window_labels, windows_of
 from trainer.errors import DataError
@@ -26,6 +27,13 @@ DEFAULT_LENGTHS = (32, 512)
 # cut more densely there.
 SLOW_RATE_HZ = 8.0
 SLOW_OVERLAP, OVERLAP = 8, 2
+
+# A window around a beat reaches from before its P wave to the end of its T wave. So long before R there is room for the
+# end of the beat before, if this one is premature.
+BEAT_SECONDS = 0.9
+BEFORE_R = 4 / 9  # the part of it before the R peak
+MAX_RR_SECONDS = 3.0  # a sinus pause longer than that is called for
+BEAT_LABEL_SECONDS = 0.075  # a beat has the label of what lies so close to its R peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ def plan_windows(files: list[DataFile], settings: WindowSettings) -> tuple[Windo
     """Decide how to cut, and the sample period in seconds.
 
     Length and stride that are not set: a power of two of about one second, and half of it, or an eighth where the
-    signal is slow. Ready-made windows bring their length.
+    signal is slow; around beats 0.9 seconds, and one second. Ready-made windows bring their length.
 
     Raises:
         DataError: sample rates or window lengths differ between the files, or from what is set.
@@ -120,6 +128,8 @@ def plan_windows(files: list[DataFile], settings: WindowSettings) -> tuple[Windo
     """
     period = _agree_on_period(files, settings.sample_rate_hz)
     ready_made = {file.content.windows.shape[2]: file for file in files if isinstance(file.content, WindowSet)}
+    if settings.cut == "beat":
+        return _plan_beats(list(ready_made.values()), settings, period), period
     length = settings.length or next(iter(ready_made), None) or _default_length(period)
     for found, file in ready_made.items():
         if found != length:
@@ -141,6 +151,8 @@ def cut(file: DataFile, number: int, channels: tuple[str, ...], spec: WindowSpec
         DataError: the file lacks a channel, or its sample rate or window length is not the model's.
 
     """
+    if isinstance(file.content, Recording):  # ready-made windows hold derived channels, too
+        channels = tuple(name for name in channels if name not in {derived.name for derived in spec.derived})
     require_channels(file, channels)
     columns = [file.content.channels.index(name) for name in channels]
     span_seconds = (spec.length - 1) * sample_period_seconds
@@ -161,9 +173,25 @@ def cut(file: DataFile, number: int, channels: tuple[str, ...], spec: WindowSpec
     recording = replace(file.content, channels=channels, samples=file.content.samples[:, columns])
     _require_rate(file, recording.sample_period_seconds, sample_period_seconds)
     batch = windows_of(recording, spec, sample_period_seconds)
-    labels = None if recording.labels is None else window_labels(recording, batch, spec.length)
+    labels = None if recording.labels is None else _labels(recording, batch, spec)
     batch = replace(batch, stream=np.full(len(batch), number, np.int64))
     return Cut(file, batch, batch.end_seconds - span_seconds, labels)
+
+
+def _labels(recording: Recording, batch: WindowBatch, spec: WindowSpec) -> NDArray[np.int8]:
+    """Labels [N]: of all samples of a window; of a beat's window, what lies close to its R peak."""
+    if spec.beat is None:
+        return window_labels(recording, batch, spec.length)
+    period = recording.sample_period_seconds
+    reach = round(BEAT_LABEL_SECONDS / period)
+    after = spec.length - 1 - spec.beat.before_samples
+    near_peak = replace(batch, end_seconds=batch.end_seconds - (after - reach) * period)
+    return window_labels(recording, near_peak, 2 * reach + 1)
+
+
+def may_be_normal(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.bool_]:
+    """Tell which windows [N] may show what is normal: those that the daemon judges, but where a heart stood still."""
+    return may_teach(assess(batch, spec, channels, max_skew_seconds=math.inf))
 
 
 def withheld_reasons(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.str_]:
@@ -181,6 +209,24 @@ def _agree_on_period(files: list[DataFile], rate_hz: float | None) -> float:
     for file, seconds in found:
         _require_rate(file, seconds, period)
     return period
+
+
+def _plan_beats(ready_made: list[DataFile], settings: WindowSettings, period: float) -> WindowSpec:
+    if ready_made:
+        raise DataError(f'{ready_made[0].name} holds windows that are cut already: leave `cut = "beat"` out')
+    if period * LEAST_RATE_HZ > 1:
+        raise DataError(f"beats cannot be found at {1 / period:g} Hz: it takes {LEAST_RATE_HZ:g} Hz or more")
+    length = settings.length or round(BEAT_SECONDS / period)
+    if length * period > MAX_RR_SECONDS:
+        raise DataError(f"a window around a beat has at most {MAX_RR_SECONDS / period:g} samples here, not {length}")
+    return WindowSpec(
+        length=length,
+        stride=settings.stride or round(1 / period),
+        cut="beat",
+        beat=BeatSpec(before_samples=round(BEFORE_R * length), max_rr_seconds=MAX_RR_SECONDS),
+        max_gap_samples=settings.max_gap_samples,
+        min_coverage=settings.min_coverage,
+    )
 
 
 def _require_rate(file: DataFile, found_seconds: float, wanted_seconds: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.normalize import Normalizer
-from trainer.data import Cut, DataFile, cut, withheld_reasons
+from trainer.data import Cut, DataFile, cut, may_be_normal, withheld_reasons
 from trainer.export import Artifact
 from trainer.metrics import Detection, auc_pr, auc_roc
 from trainer.windows import Windows
@@ -78,7 +78,8 @@ def score_file(artifact: Artifact, file: DataFile) -> Scored:
     piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
     withheld = withheld_reasons(piece.batch, manifest.window, manifest.channels)
     normalizer = Normalizer(manifest.normalization, len(manifest.channels))
-    centre, scale, ready = normalizer.parameters(piece.batch, withheld == "")
+    taught = may_be_normal(piece.batch, manifest.window, manifest.channels)
+    centre, scale, ready = normalizer.parameters(piece.batch, taught)
     withheld[~ready & (withheld == "")] = "warming_up"
     usable = withheld == ""
     error = np.full(len(piece), np.nan, np.float32)

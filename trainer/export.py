@@ -22,6 +22,7 @@ from trainer.error_definition import ErrorDefinition
 from trainer.errors import ArtifactError
 from trainer.models.autoencoder import Autoencoder
 from trainer.representations.representation import Representation
+from trainer.rhythm_error import NoRhythm, RhythmError
 from trainer.windows import Windows, batches_of, normalize
 
 
@@ -29,19 +30,25 @@ class WindowScorer(nn.Module):
     """The exported module; its methods are the contract in ARCHITECTURE.md, "The artifact"."""
 
     def __init__(
-        self, autoencoder: Autoencoder, representation: Representation, error_definition: ErrorDefinition
+        self,
+        autoencoder: Autoencoder,
+        representation: Representation,
+        error_definition: ErrorDefinition,
+        rhythm: RhythmError | None = None,
     ) -> None:
         super().__init__()
         self.representation = representation
         self.autoencoder = autoencoder
         self.error_definition = error_definition
+        self.rhythm = rhythm or NoRhythm()
 
     def forward(self, windows: Tensor, centre: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Error [B] and channel error [B, C]."""
         features = self.represent(windows, centre, scale)
         code = self.autoencoder.encode(features)
-        error: tuple[Tensor, Tensor] = self.error_definition(features, self.autoencoder.decode(code), code)
-        return error
+        _, channel_error = self.error_definition(features, self.autoencoder.decode(code), code)
+        channel_error = self.rhythm(normalize(windows, centre, scale), channel_error)
+        return channel_error.mean(dim=1), channel_error
 
     @torch.jit.export
     def represent(self, windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
@@ -74,7 +81,7 @@ class CompiledScorer:
         """Error [N] and channel error [N, C]."""
         pieces = [self._module(*piece) for piece in batches_of(windows)]
         if not pieces:
-            return np.zeros(0, np.float32), np.zeros(windows.centre.shape, np.float32)
+            return np.zeros(0, np.float32), np.zeros(windows.scale.shape, np.float32)
         return torch.cat([error for error, _ in pieces]).numpy(), torch.cat([each for _, each in pieces]).numpy()
 
     @torch.inference_mode()

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.manifest import NormalizationSpec
+from monitor.core.manifest import ChannelSpec, NormalizationSpec
 from trainer.settings import NormalizationSettings
 
 # A window or stream that moves less than this fraction of the training data's standard deviation is taken as still:
@@ -15,8 +15,15 @@ FLOOR_FRACTION = 0.05
 CONSTANT_FRACTION = 0.01
 
 
-def normalization_spec(windows: NDArray[np.float32], settings: NormalizationSettings) -> NormalizationSpec:
-    """Centre, scale and scale floor per channel from training windows [N, C, L], all finite."""
+# What a heart's rhythm varies by without anything being wrong, in the units of the derived channels: the rate through a
+# day, and breathing from beat to beat. Below that no stream's own numbers make it more sensitive.
+RHYTHM_FLOOR = {"rr": 0.25, "rr_change": 0.05}
+
+
+def normalization_spec(
+    windows: NDArray[np.float32], settings: NormalizationSettings, derived: tuple[ChannelSpec, ...] = ()
+) -> NormalizationSpec:
+    """Centre, scale and scale floor per channel from training windows [N, C, L], all finite; the last are `derived`."""
     values = windows.astype(np.float64)
     centre = values.mean(axis=(0, 2))  # [C]
     deviation = values.std(axis=(0, 2))
@@ -24,6 +31,7 @@ def normalization_spec(windows: NDArray[np.float32], settings: NormalizationSett
     constant = deviation <= 1e-6 * np.abs(centre)
     level = np.where(centre == 0, 1.0, CONSTANT_FRACTION * np.abs(centre))
     floor = np.where(constant, level, FLOOR_FRACTION * deviation)
+    floor[len(floor) - len(derived) :] = [RHYTHM_FLOOR[channel.name] for channel in derived]
     fixed = settings.kind == "fixed"
     return NormalizationSpec(
         kind=settings.kind,

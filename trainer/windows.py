@@ -27,6 +27,10 @@ class Windows:
         """Take the windows at `index`."""
         return Windows(self.values[index], self.centre[index], self.scale[index])
 
+    def first_channels(self, count: int) -> "Windows":
+        """The same windows with only their first `count` channels."""
+        return Windows(self.values[:, :count], self.centre[:, :count], self.scale[:, :count])
+
     @staticmethod
     def join(several: list["Windows"]) -> "Windows":
         """Put the windows of several (at least one) one after another."""
