@@ -1,7 +1,7 @@
 """The corpus: all windows of a fit, which part each serves, and the numbers that normalize it."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,17 @@ class Corpus:
     origins: dict[Part, Origin]
     anomalous: Windows
     ranges: tuple[DataRange, ...]
+
+    def without(self, left_out: dict[Part, NDArray[np.bool_]], reason: str) -> "Corpus":
+        """The corpus without some windows of some parts (masks [N]); the ranges tell how many, and for which reason."""
+        parts, origins, ranges = dict(self.parts), dict(self.origins), list(self.ranges)
+        for part, mask in left_out.items():
+            for number, count in Counter(self.origins[part].file[mask].tolist()).items():
+                excluded = Counter(ranges[number].excluded) + Counter({reason: count})
+                ranges[number] = ranges[number].model_copy(update={"excluded": dict(excluded)})
+            parts[part] = self.parts[part][~mask]
+            origins[part] = Origin(self.origins[part].file[~mask], self.origins[part].end_seconds[~mask])
+        return replace(self, parts=parts, origins=origins, ranges=tuple(ranges))
 
     def series(self, part: Part, error: NDArray[np.float32]) -> list[ErrorSeries]:
         """The errors [N] of a part's windows, by recording."""

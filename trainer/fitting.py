@@ -4,6 +4,7 @@ import hashlib
 import platform
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from trainer.metrics import auc_pr, auc_roc
 from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
 from trainer.representations import features_of, fit_representation
+from trainer.robust import RobustFit, fit_robustly
 from trainer.settings import FitSettings
 from trainer.split import Part
 from trainer.windows import Windows
@@ -44,6 +46,12 @@ class Fitted:
     history: History
     errors: dict[str, NDArray[np.float32]]
     calibrated: Calibrated
+    robust: RobustFit
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person must know before trusting the model."""
+        return self.calibrated.notes if self.robust.note is None else (self.robust.note, *self.calibrated.notes)
 
 
 def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_epoch: OnEpoch) -> Fitted:
@@ -59,7 +67,13 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         settings.representation, corpus.normalization, corpus.parts[Part.TRAIN], corpus.sample_period_seconds
     )
     train, validation = (features_of(representation, corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
-    model, history = train_model(train, validation, settings, on_epoch)
+    robust = fit_robustly(
+        train, validation, settings.robust, partial(train_model, settings=settings, on_epoch=on_epoch)
+    )
+    model, history = robust.model, robust.history
+    in_train, in_validation = np.split(robust.kept, [len(train)])
+    corpus = corpus.without({Part.TRAIN: ~in_train, Part.VALIDATION: ~in_validation}, "does_not_belong")
+    train, validation = train[torch.from_numpy(in_train)], validation[torch.from_numpy(in_validation)]
     error_definition, score = fit_error_definition(model, representation, settings.score, train, validation)
     module = WindowScorer(model, representation, error_definition)
     scorer = CompiledScorer.compile(module)
@@ -97,7 +111,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         from trainer.export_onnx import to_onnx  # noqa: PLC0415 - an extra
 
         onnx = to_onnx(module, manifest, artifact)
-    return Fitted(manifest, artifact, onnx, loaded.scorer, history, errors, calibrated)
+    return Fitted(manifest, artifact, onnx, loaded.scorer, history, errors, calibrated, robust)
 
 
 def train_model(

@@ -38,7 +38,7 @@ def render_report(corpus: Corpus, fitted: Fitted, choice: str = "") -> str:
     choice: a section on why these settings, as HTML.
     """
     manifest = fitted.manifest
-    warning = [f'<p class="warning">{escape(note)}</p>' for note in fitted.calibrated.notes]
+    warning = [f'<p class="warning">{escape(note)}</p>' for note in fitted.notes]
     body = [
         f"<h1>{escape(manifest.model)} <small>{escape(manifest.version)}</small></h1>",
         *warning,

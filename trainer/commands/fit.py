@@ -79,7 +79,7 @@ def fit_and_publish(
         report = render_report(corpus, fitted, choice)
     path = publish(folder, fitted.manifest.version, fitted.artifact, report, fitted.onnx, key)
 
-    for note in fitted.calibrated.notes:
+    for note in fitted.notes:
         notes.print(f"[yellow]note:[/] {note}", highlight=False)
     out, table = Console(), Table.grid(padding=(0, 2))
     for label, text in summary(fitted.manifest):

@@ -27,6 +27,7 @@ from trainer.settings.representation import (
     SpectrogramSettings,
     SpectrumSettings,
 )
+from trainer.settings.robust import RobustSettings
 from trainer.settings.score import Residual, ScoreSettings
 from trainer.settings.split import SplitSettings
 from trainer.settings.training import TrainingSettings
@@ -52,6 +53,7 @@ __all__ = [
     "RepresentationSettings",
     "Residual",
     "ResidualSettings",
+    "RobustSettings",
     "ScoreSettings",
     "SpectrogramSettings",
     "SpectrumSettings",

@@ -12,6 +12,7 @@ from trainer.settings.model import DenseSettings, ModelSettings
 from trainer.settings.normalization import NormalizationSettings
 from trainer.settings.reading import ReadingSettings
 from trainer.settings.representation import RawSettings, RepresentationSettings
+from trainer.settings.robust import RobustSettings
 from trainer.settings.score import ScoreSettings
 from trainer.settings.section import Section
 from trainer.settings.split import SplitSettings
@@ -34,6 +35,7 @@ class FitSettings(Section):
     model: ModelSettings = DenseSettings()
     training: TrainingSettings = TrainingSettings()
     split: SplitSettings = SplitSettings()
+    robust: RobustSettings = RobustSettings()
     score: ScoreSettings = ScoreSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     export: ExportSettings = ExportSettings()
