@@ -1,6 +1,6 @@
 """What can be added to the loss, one function each: from tensors to a number per window, averaged over the batch.
 
-Codes are [B, K], features [B, *shape]. The sums are those of the papers; `trainer.objective` weighs them.
+Codes are [B, K], features [B, *shape]. The sums are those of the papers; `trainer.models.objective` weighs them.
 """
 
 from collections.abc import Callable

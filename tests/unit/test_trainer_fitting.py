@@ -103,7 +103,7 @@ def test_the_manifest_says_what_was_made_of_what(corpus: Corpus, pca: Fitted) ->
     assert manifest.provenance.data == corpus.ranges
     assert manifest.provenance.train_windows == len(corpus.parts[Part.TRAIN])
     assert manifest.calibration.windows == len(corpus.parts[Part.CALIBRATION])
-    assert manifest.parameters == 100 + 100 * manifest.settings["components"]
+    assert manifest.parameters == 100 + 101 * manifest.settings["components"]
     assert manifest.evaluation["auc_pr"] > 0.9
 
 

@@ -9,12 +9,13 @@ from torch import Tensor
 from trainer.errors import TrainingError
 from trainer.loop import descend, evaluate_loss
 from trainer.models.dense import DenseAutoencoder
+from trainer.models.objective import Objective
 from trainer.settings import DenseSettings, TrainingSettings
 
 
-def model() -> DenseAutoencoder:
+def objective() -> Objective:
     torch.manual_seed(0)
-    return DenseAutoencoder(DenseSettings(hidden=(32, 16)), 1, 16)
+    return Objective(DenseAutoencoder(DenseSettings(hidden=(32, 16)), (1, 16)), TrainingSettings())
 
 
 def noise(count: int, seed: int) -> Tensor:
@@ -25,7 +26,7 @@ def test_early_stopping_leaves_the_best_weights_not_the_last() -> None:
     # few windows of pure noise: soon the model learns them by heart and gets worse on others
     seen: list[tuple[int, float]] = []
     weights: list[dict[str, Tensor]] = []
-    fitted = model()
+    fitted = objective()
 
     def on_epoch(done: int, train: float, validation: float) -> None:
         seen.append((done, validation))
@@ -41,14 +42,14 @@ def test_early_stopping_leaves_the_best_weights_not_the_last() -> None:
     assert len(losses) < 400
     best = losses.index(min(losses))
     assert history.best_epoch == best < len(losses) - 1
-    assert evaluate_loss(fitted, validation) == pytest.approx(min(losses))
+    assert evaluate_loss(fitted, validation, 0) == pytest.approx(min(losses))
     for name, tensor in fitted.state_dict().items():
         assert torch.equal(tensor, weights[best][name])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     def weights(seed: int) -> list[Tensor]:
-        fitted = model()
+        fitted = objective()
         descend(fitted, noise(100, 1), noise(20, 2), TrainingSettings(max_epochs=3), seed, lambda *_: None)
         return list(fitted.state_dict().values())
 
@@ -59,4 +60,4 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
 def test_a_loss_that_is_no_number_says_what_to_do() -> None:
     extreme = noise(100, 1) * 1e30
     with pytest.raises(TrainingError, match=r"after epoch 1: lower `training\.learning_rate`"):
-        descend(model(), extreme, extreme, TrainingSettings(), 0, lambda *_: None)
+        descend(objective(), extreme, extreme, TrainingSettings(), 0, lambda *_: None)

@@ -46,7 +46,7 @@ def test_a_rule_without_a_setting_takes_the_rules_own_default(tmp_path: Path) ->
             "[window]\nlength = 1\nstride = 0\nwidth = 3",
             ["window.length: ", "window.stride: ", "window.width: unknown key"],
         ),
-        ('[model]\nfamily = "lstm"', ["model: Input tag 'lstm'"]),
+        ('[model]\nfamily = "gru"', ["model: Input tag 'gru'"]),
         ('[model]\nfamily = "pca"\nhidden = [3]', ["model.hidden: unknown key"]),
         ('[model]\nfamily = "pca"\ncomponents = 1.5', ["model.components: "]),
         ('[model]\nfamily = "conv"\nkernel_samples = 4', ["model.kernel_samples: must be odd"]),

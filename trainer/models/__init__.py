@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.learning import learn
 from trainer.loop import History
 from trainer.models.autoencoder import Autoencoder, Shape
 from trainer.models.conv import Conv2dAutoencoder, ConvAutoencoder
 from trainer.models.dense import DenseAutoencoder
+from trainer.models.learning import learn
 from trainer.models.lstm import LstmAutoencoder
 from trainer.models.pca import Pca, fit_pca
 from trainer.models.residual import ResidualAutoencoder

@@ -31,6 +31,10 @@ class Autoencoder(nn.Module):
         """Reconstruct a batch of features."""
         return self.decode(self.encode(features))
 
+    def count_numbers(self) -> int:
+        """How many numbers the model holds; tied weights are the same numbers."""
+        return sum({each.data_ptr(): each.numel() for each in self.state_dict().values()}.values())
+
     def describe(self) -> dict[str, Any]:
         """Give the family's settings, completed by what the data decided."""
         return self._settings
@@ -40,7 +44,7 @@ class Network(Autoencoder):
     """An autoencoder of layers, which learns by gradient descent.
 
     encoder: its last module makes the code, before `code_activation`; everything before it is shared with the variance
-        of a variational code (`trainer.objective`).
+        of a variational code (`trainer.models.objective`).
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class SparseSettings(Section):
     """Few numbers of the code may be active at a time.
 
     l1: their mean magnitude is the penalty. kl: the mean activity of each over the windows is pulled to
-        `target_activation`. weight: None: 0.1 and 1.
+        `target_activation`. weight: None: 0.1 and 3.
     """
 
     kind: Literal["l1", "kl"] = "kl"
@@ -55,7 +55,7 @@ class SparseSettings(Section):
     @property
     def number(self) -> float:
         """The weight, or the kind's default."""
-        return self.weight if self.weight is not None else {"l1": 0.1, "kl": 1.0}[self.kind]
+        return self.weight if self.weight is not None else {"l1": 0.1, "kl": 3.0}[self.kind]
 
 
 class ContractiveSettings(Section):

@@ -9,7 +9,7 @@ from trainer.errors import SettingsError
 from trainer.loop import History, OnEpoch, descend
 from trainer.models.autoencoder import Network
 from trainer.models.dense import DenseAutoencoder
-from trainer.objective import Objective, Reconstruction
+from trainer.models.objective import Objective, Reconstruction
 from trainer.settings.training import TrainingSettings
 
 
@@ -26,6 +26,8 @@ def learn(
     _refuse_copying(model, train, training)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if training.sparse is not None and training.sparse.kind == "kl":
+            _start_at_activity(model, training.sparse.target_activation)
         if training.pretraining_epochs and isinstance(model, DenseAutoencoder):
             pretrain(model, train, validation, training, seed, on_epoch)
         return descend(Objective(model, training), train, validation, training, seed, on_epoch)
@@ -48,6 +50,13 @@ def pretrain(
         down.eval()
         with torch.no_grad():
             train, validation = down(train), down(validation)
+
+
+def _start_at_activity(model: Network, activity: float) -> None:
+    """Let the code begin near its target activity: a sigmoid that begins at one half takes hundreds of epochs down."""
+    for name, parameter in model.encoder[-1].named_parameters():
+        if name.endswith("bias"):
+            nn.init.constant_(parameter, math.log(activity / (1 - activity)))
 
 
 def _refuse_copying(model: Network, train: Tensor, training: TrainingSettings) -> None:

@@ -1,0 +1,43 @@
+"""Every family, with what changes its layers, computes under both engines what the trainer computed."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.adapters.artifact import load_artifact
+from monitor.config import ScoringConfig
+from tests.sines import data_file, sine_recording
+from trainer.artifact import publish
+from trainer.corpus import gather
+from trainer.fitting import fit
+from trainer.settings import load_settings
+
+pytestmark = pytest.mark.integration
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "dense": {"tied_weights": True, "batch_norm": True, "dropout": 0.1, "code_activation": "sigmoid"},
+    "conv": {"features": [8, 4], "fully_convolutional": True, "batch_norm": True},
+    "conv2d": {"features": [4, 8], "dropout": 0.1},
+    "residual": {"features": [4, 8], "batch_norm": True},
+    "lstm": {"units": 8},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_both_engines_agree_for_one_window_and_for_many(tmp_path: Path, family: str) -> None:
+    sizes = {"window.length": 50, "window.stride": 10, "training.max_epochs": 1, "export.onnx": True}
+    options = {f"model.{name}": value for name, value in FAMILIES[family].items()}
+    settings = load_settings(None, {"model.family": family, **sizes, **options})
+    corpus = gather([data_file(sine_recording(4000))], settings)
+    fitted = fit(corpus, settings, family, datetime(2025, 1, 1, tzinfo=UTC), lambda *_: None)
+    folder = publish(tmp_path / family, fitted.manifest.version, fitted.artifact, "", fitted.onnx)
+    engines = [load_artifact(folder, engine, 64).scorer for engine in (None, ScoringConfig(engine="onnx"))]
+    values = np.random.default_rng(0).normal(10, 3, (7, 2, 50)).astype(np.float32)
+    for count in (1, 7):
+        centre, scale = np.full((count, 2), 10, np.float32), np.full((count, 2), 3, np.float32)
+        torchscript, onnx = (engine.score(values[:count], centre, scale) for engine in engines)
+        np.testing.assert_allclose(onnx.error, torchscript.error, rtol=1e-4)
+        np.testing.assert_allclose(onnx.channel_error, torchscript.channel_error, rtol=1e-4)
