@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from monitor.core.manifest import ChannelSpec, DataRange, NormalizationSpec, WindowSpec
 from monitor.core.normalize import Normalizer
+from monitor.core.quality import Quality
 from monitor.core.recording import Recording
 from trainer.alarms import ErrorSeries
-from trainer.data import Cut, DataFile, agree_on_channels, cut, plan_windows, withheld_reasons
+from trainer.data import Cut, DataFile, agree_on_channels, cut, may_be_normal, plan_windows, withheld_reasons
 from trainer.errors import DataError
 from trainer.normalization import normalization_spec
 from trainer.settings import FitSettings
@@ -85,9 +86,13 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
     spec, period = plan_windows(files, settings.window)
     names = tuple(channel.name for channel in channels)
     cuts = [cut(file, number, names, spec, period) for number, file in enumerate(files)]
-    channels = _with_rest(channels, cuts)
+    channels = _with_rest((*channels, *spec.derived), cuts)
 
     withheld = [withheld_reasons(piece.batch, spec, channels) for piece in cuts]
+    withheld = [
+        np.where((reason == "") & ~may_be_normal(piece.batch, spec, channels), Quality.NO_BEAT.value, reason)
+        for reason, piece in zip(withheld, cuts, strict=True)
+    ]
     reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, cuts, strict=True)]
     # a window may begin with values held over from before it; the half sample absorbs rounding
     gap_seconds = (spec.max_gap_samples + 0.5) * period
@@ -100,7 +105,7 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
     _require_enough(parts, reasons)
 
     train = np.concatenate([piece.batch.values[part == Part.TRAIN] for piece, part in zip(cuts, parts, strict=True)])
-    normalization = normalization_spec(train, settings.normalization)
+    normalization = normalization_spec(train, settings.normalization, spec.derived)
     normalizer = Normalizer(normalization, len(channels))
     normalized: list[Windows] = []
     for piece, reason, part, untrusted in zip(cuts, reasons, parts, withheld, strict=True):

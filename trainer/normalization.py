@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import median_abs_deviation
 
 from monitor.core.manifest import ChannelSpec, NormalizationSpec
 from trainer.settings import NormalizationSettings
@@ -31,7 +32,11 @@ def normalization_spec(
     constant = deviation <= 1e-6 * np.abs(centre)
     level = np.where(centre == 0, 1.0, CONSTANT_FRACTION * np.abs(centre))
     floor = np.where(constant, level, FLOOR_FRACTION * deviation)
-    floor[len(floor) - len(derived) :] = [RHYTHM_FLOOR[channel.name] for channel in derived]
+    if derived:  # robustly, as a stream's own numbers are: ectopic beats are many in some patients
+        rhythm = values[:, -len(derived) :, 0]
+        centre[-len(derived) :] = np.median(rhythm, axis=0)
+        deviation[-len(derived) :] = median_abs_deviation(rhythm, axis=0, scale="normal")
+        floor[-len(derived) :] = [RHYTHM_FLOOR[channel.name] for channel in derived]
     fixed = settings.kind == "fixed"
     return NormalizationSpec(
         kind=settings.kind,
