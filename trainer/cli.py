@@ -106,7 +106,8 @@ examples:
 EVALUATE = f"""\
 Score data files with an artifact, exactly as the daemon would, and say how well anomalies are told from normal.
 Figures: AUC-ROC, AUC-PR (average precision), and at the deployed threshold F1, precision, recall and the
-false-alarm rate (alarms among normal windows). Without labels there is only the alarm rate.
+false-alarm rate (alarms among normal windows). Without labels there is only the alarm rate. The daemon's own rules turn
+windows into alerts: how many of them were false per day, beside the budget, and how late the others came.
 
 examples:
   residuald-trainer evaluate --model models/motor --data faulty.npz

@@ -93,11 +93,25 @@ def test_evaluate_tells_all_figures_as_json(trainer: Trainer, data: Path, model:
     assert figures["labelled"]["normal"] + figures["labelled"]["anomalous"] == figures["windows"]
     assert [channel["name"] for channel in figures["channels"]] == ["a", "b"]
     assert figures["fitted_on"] == []
+    alerts = figures["alerts"]
+    assert alerts["judge"] == {"k": 2, "n": 3, "release_score": 0.9, "release_windows": 3}
+    assert alerts["asked_per_day"] == pytest.approx(1 / 30)
+    assert (alerts["events"], alerts["hit"]) == (6, 6)
 
 
 def test_evaluate_tells_a_person_the_same(trainer: Trainer, data: Path, model: Path) -> None:
     done = trainer("evaluate", "--model", model, "--data", data / "faulty.npz", data / "normal.npz")
-    words = ("AUC-ROC", "AUC-PR", "F1", "precision", "recall", "false-alarm rate", "leads the alarms", "faulty.npz")
+    words = (
+        "AUC-ROC",
+        "AUC-PR",
+        "F1",
+        "precision",
+        "recall",
+        "false-alarm rate",
+        "leads the alarms",
+        "faulty.npz",
+        "budget",
+    )
     assert [word for word in words if word not in done.out] == []
     assert "the model was fitted on normal.npz: figures there are too good" in done.err
 

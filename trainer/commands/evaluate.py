@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
+from monitor.core.duration import in_words
+from trainer.alerting import AlertFigures, alert_figures
 from trainer.artifact import read_artifact
 from trainer.data import read_files
 from trainer.errors import OutputError
@@ -33,17 +35,20 @@ def run(args: argparse.Namespace) -> int:
     fitted_on = {data.sha256 for data in manifest.provenance.data}
     seen = [file.name for file in files if file.sha256 in fitted_on]
     total = figures(scored, manifest.channel_names)
+    alerts = alert_figures(scored, manifest.calibration)
     per_file = [(piece.cut.file.name, figures([piece], manifest.channel_names)) for piece in scored]
     if args.json:
-        _print_json(artifact, total, per_file, seen)
+        _print_json(artifact, total, alerts, per_file, seen)
     else:
-        _print_tables(artifact, total, per_file)
+        _print_tables(artifact, total, alerts, per_file)
     if seen:
         notes.print(f"note: the model was fitted on {', '.join(seen)}: figures there are too good", highlight=False)
     return 0
 
 
-def _print_json(artifact: Artifact, total: Figures, per_file: list[tuple[str, Figures]], seen: list[str]) -> None:
+def _print_json(
+    artifact: Artifact, total: Figures, alerts: AlertFigures, per_file: list[tuple[str, Figures]], seen: list[str]
+) -> None:
     manifest = artifact.manifest
     document = {
         "model": manifest.model,
@@ -51,13 +56,16 @@ def _print_json(artifact: Artifact, total: Figures, per_file: list[tuple[str, Fi
         "family": manifest.family,
         "threshold": manifest.threshold,
         **asdict(total),
+        "alerts": {**asdict(alerts), "judge": alerts.judge.model_dump()},
         "files": [{"name": name, **asdict(part)} for name, part in per_file],
         "fitted_on": seen,
     }
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
-def _print_tables(artifact: Artifact, total: Figures, per_file: list[tuple[str, Figures]]) -> None:
+def _print_tables(
+    artifact: Artifact, total: Figures, alerts: AlertFigures, per_file: list[tuple[str, Figures]]
+) -> None:
     console = Console()
     manifest = artifact.manifest
     console.print(
@@ -65,7 +73,7 @@ def _print_tables(artifact: Artifact, total: Figures, per_file: list[tuple[str, 
         highlight=False,
     )
     overview = Table.grid(padding=(0, 2))
-    for label, text in _lines(total):
+    for label, text in (*_lines(total), *_alert_lines(alerts)):
         overview.add_row(label, text)
     console.print(overview)
     if total.labelled is None:
@@ -100,6 +108,21 @@ def _lines(total: Figures) -> list[tuple[str, str]]:
             ("recall", _number(known.recall)),
             ("false-alarm rate", _share(known.false_alarm_rate)),
         ]
+    return lines
+
+
+def _alert_lines(alerts: AlertFigures) -> list[tuple[str, str]]:
+    """Alerts as a person would have got them, beside what the artifact promises."""
+    judge, lines = alerts.judge, []
+    if alerts.false_alarms_per_day is not None:
+        rate = f"{alerts.false_alarms_per_day:.3g} per day, 95 %: {alerts.low_per_day:.3g} to {alerts.high_per_day:.3g}"
+        seen = f"{alerts.false_alarms} in {in_words(alerts.normal_seconds)} of normal windows ({rate})"
+        lines.append(("false alarms", f"{seen}; fires on {judge.k} of {judge.n}"))
+    if alerts.asked_per_day is not None:
+        lines.append(("budget", f"{alerts.asked_per_day:.3g} per day asked, {alerts.expected_per_day:.3g} expected"))
+    if alerts.events:
+        delay = "" if alerts.delay_seconds is None else f", {in_words(alerts.delay_seconds)} after the onset (median)"
+        lines.append(("anomalies", f"{alerts.hit} of {alerts.events} raised an alert{delay}"))
     return lines
 
 
