@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from monitor.core.manifest import ScoreSpec
 from trainer.covariance import moments_of, whitening_of
 from trainer.errors import SettingsError
 from trainer.models.autoencoder import Autoencoder
@@ -171,7 +170,7 @@ class ErrorDefinition(nn.Module):
 
 def fit_error_definition(
     model: Autoencoder, representation: Representation, settings: ScoreSettings, train: Tensor, validation: Tensor
-) -> tuple[ErrorDefinition, ScoreSpec]:
+) -> ErrorDefinition:
     """Learn what is normal for a fitted model: of residuals from `validation`, of codes from `train`, [N, *shape].
 
     Codes hardly suffer from overfitting, and the training part has seen more ways of operation.
@@ -181,25 +180,18 @@ def fit_error_definition(
 
     """
     size = int(np.prod(representation.shape))
-    residual = settings.residual or _default_residual(representation, size)
-    if residual == "covariance" and size > MOST_WHITENED:
+    if settings.residual == "covariance" and size > MOST_WHITENED:
         raise SettingsError(
             "score",
             [f'residual: at most {MOST_WHITENED} features can be whitened by their covariance, not {size}: "variance"'],
         )
     found, reconstruction, _ = _passed_through(model, validation)
     definition = ErrorDefinition.mean_square()
-    definition.whitening = _whitening(residual, (found - reconstruction).flatten(2))
+    definition.whitening = _whitening(settings.residual, (found - reconstruction).flatten(2))
     definition.levels = _levels(representation, train)
     if settings.latent_weight > 0:
         definition.latent = _latent(model, definition, settings.latent_weight, train, validation)
-    return definition, ScoreSpec(residual=residual, latent_weight=settings.latent_weight)
-
-
-def _default_residual(representation: Representation, size: int) -> Residual:
-    if representation.scaled > 0:  # raw
-        return "mean_square"
-    return "covariance" if size <= MOST_WHITENED else "variance"
+    return definition
 
 
 def _whitening(residual: Residual, residuals: Tensor) -> nn.Module:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor import __version__
-from monitor.core.manifest import Array, Golden, Manifest, Provenance
+from monitor.core.manifest import Array, Golden, Manifest, Provenance, ScoreSpec
 from trainer.calibrate import Calibrated, calibrate
 from trainer.corpus import Corpus
 from trainer.error_definition import fit_error_definition
@@ -23,6 +23,8 @@ from trainer.metrics import auc_pr, auc_roc
 from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
 from trainer.representations import features_of, fit_representation
+from trainer.representations.measured import Measured
+from trainer.rhythm_error import fit_rhythm_error
 from trainer.robust import RobustFit, fit_robustly
 from trainer.settings import FitSettings
 from trainer.split import Part
@@ -63,9 +65,16 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
 
     """
     torch.set_num_threads(settings.training.threads)
-    representation, representation_settings = fit_representation(
-        settings.representation, corpus.normalization, corpus.parts[Part.TRAIN], corpus.sample_period_seconds
+    derived = len(corpus.window.derived)
+    measured = len(corpus.channels) - derived
+    representation, represented = fit_representation(
+        settings.decided_representation,
+        corpus.normalization,
+        corpus.parts[Part.TRAIN].first_channels(measured),
+        corpus.sample_period_seconds,
     )
+    if derived:
+        representation = Measured(representation, measured)
     train, validation = (features_of(representation, corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
     robust = fit_robustly(
         train, validation, settings.robust, partial(train_model, settings=settings, on_epoch=on_epoch)
@@ -74,8 +83,9 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     in_train, in_validation = np.split(robust.kept, [len(train)])
     corpus = corpus.without({Part.TRAIN: ~in_train, Part.VALIDATION: ~in_validation}, "does_not_belong")
     train, validation = train[torch.from_numpy(in_train)], validation[torch.from_numpy(in_validation)]
-    error_definition, score = fit_error_definition(model, representation, settings.score, train, validation)
-    module = WindowScorer(model, representation, error_definition)
+    error_definition = fit_error_definition(model, representation, settings.score, train, validation)
+    rhythm = fit_rhythm_error(measured, model, error_definition, validation) if derived else None
+    module = WindowScorer(model, representation, error_definition, rhythm)
     scorer = CompiledScorer.compile(module)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
     calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
@@ -89,12 +99,12 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         sample_period_seconds=corpus.sample_period_seconds,
         window=corpus.window,
         normalization=corpus.normalization,
-        representation=settings.representation.kind,
-        representation_settings=representation_settings,
-        score=score,
+        representation=represented.kind,
+        representation_settings=represented.model_dump(mode="json", exclude={"kind"}, exclude_none=True),
+        score=ScoreSpec(**settings.score.model_dump()),
         family=settings.model.family,
         settings=model.describe(),
-        parameters=sum(tensor.numel() for tensor in model.state_dict().values()),
+        parameters=model.count_numbers(),
         threshold=calibrated.threshold,
         calibration=calibrated.calibration,
         golden=_golden(corpus.parts[Part.CALIBRATION], scorer),

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,13 +16,20 @@ from monitor.core.windows import WindowBatch
 from trainer.errors import SettingsError
 from trainer.normalization import normalization_spec
 from trainer.representations import features_of, fit_representation
+from trainer.representations.choice import suitable_representation
 from trainer.representations.envelope_spectrum import EnvelopeSpectrum
 from trainer.representations.level import Level
 from trainer.representations.power import SMALLEST_DENSITY
 from trainer.representations.representation import Representation
 from trainer.representations.spectrogram import Spectrogram
 from trainer.representations.spectrum import Spectrum
-from trainer.settings import NormalizationSettings, RepresentationSettings, load_settings
+from trainer.settings import (
+    NormalizationSettings,
+    RawSettings,
+    RepresentationSettings,
+    SpectrumSettings,
+    load_settings,
+)
 from trainer.windows import Windows, normalize
 
 PERIOD = 0.01
@@ -36,7 +44,9 @@ ALL = [
 
 
 def settings(**options: object) -> RepresentationSettings:
-    return load_settings(None, {"representation": options}).representation
+    chosen = load_settings(None, {"representation": options}).representation
+    assert chosen is not None
+    return chosen
 
 
 def noise(count: int = 7, channels: int = 2, length: int = 60, seed: int = 0) -> Tensor:
@@ -213,4 +223,50 @@ def test_settings_that_mean_nothing_are_refused(options: dict[str, object], prob
 
 def test_what_was_left_open_is_described() -> None:
     windows, spec = windows_of(np.random.default_rng(5).normal(0, 1, (20, 2, 60)), "fixed")
-    assert fit_representation(settings(kind="spectrum"), spec, windows, PERIOD)[1] == {"segment_samples": 15}
+    assert fit_representation(settings(kind="spectrum"), spec, windows, PERIOD)[1] == SpectrumSettings(
+        segment_samples=15
+    )
+
+
+def vibration(rng: np.random.Generator) -> np.ndarray:
+    at, phase = np.arange(100) / 100, rng.uniform(0, 1, (50, 2, 1))
+    return np.sin(2 * np.pi * (12 * at + phase)) + rng.normal(0, 0.5, (50, 2, 100))
+
+
+def heartbeats(rng: np.random.Generator) -> np.ndarray:
+    at, beat = np.arange(100) / 100, rng.uniform(0, 1, (50, 2, 1))
+    return np.exp(-(((at - beat) / 0.02) ** 2)) + rng.normal(0, 0.02, (50, 2, 100))
+
+
+@pytest.mark.parametrize(
+    ("signal", "rate_hz", "expected"),
+    [
+        (vibration, 100.0, SpectrumSettings()),
+        (vibration, 1.0, RawSettings()),
+        (heartbeats, 100.0, RawSettings()),
+        (lambda rng: np.ones((50, 2, 100)), 100.0, RawSettings()),
+    ],
+)
+def test_vibration_is_seen_by_its_spectrum_unless_told_otherwise_and_all_else_raw(
+    signal: Callable[[np.random.Generator], np.ndarray], rate_hz: float, expected: RepresentationSettings
+) -> None:
+    windows, spec = windows_of(signal(np.random.default_rng(0)), "fixed")
+    assert suitable_representation(windows, 1 / rate_hz) == expected
+    found = fit_representation(None, spec, windows, 1 / rate_hz)[1]
+    assert found.kind == expected.kind
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"model.family": "pca"}, None),
+        ({"model.family": "conv"}, RawSettings()),
+        ({"window.cut": "beat"}, RawSettings()),
+        ({"window.cut": "beat", "representation.kind": "spectrum"}, SpectrumSettings()),
+    ],
+)
+def test_cuts_and_families_that_are_made_for_samples_get_samples(
+    given: dict[str, object], expected: RepresentationSettings | None
+) -> None:
+    assert load_settings(None, given).decided_representation == expected

@@ -24,7 +24,7 @@ CREATED = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def settings(family: str = "dense", more: dict[str, Any] | None = None) -> FitSettings:
-    quick = {"window.length": 50, "window.stride": 10, "training.max_epochs": 60}
+    quick = {"representation.kind": "raw", "window.length": 50, "window.stride": 10, "training.max_epochs": 60}
     return load_settings(None, {"model.family": family, **quick, **(more or {})})
 
 

@@ -3,8 +3,6 @@
 They are computed inside the exported module, so that trainer and daemon cannot differ.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +10,7 @@ from torch import Tensor
 from monitor.core.manifest import NormalizationSpec
 from trainer.errors import SettingsError
 from trainer.normalization import FLOOR_FRACTION
+from trainer.representations.choice import suitable_representation
 from trainer.representations.envelope_spectrum import EnvelopeSpectrum
 from trainer.representations.raw import Raw, RawWithLevel
 from trainer.representations.representation import Representation
@@ -23,23 +22,27 @@ from trainer.windows import Windows, batches_of, normalize
 
 
 def fit_representation(
-    settings: RepresentationSettings, normalization: NormalizationSpec, train: Windows, sample_period_seconds: float
-) -> tuple[Representation, dict[str, Any]]:
-    """Make the representation that `settings` name, and standardize its features by the training windows.
+    settings: RepresentationSettings | None,
+    normalization: NormalizationSpec,
+    train: Windows,
+    sample_period_seconds: float,
+) -> tuple[Representation, RepresentationSettings]:
+    """Make the representation that `settings` name (None: one that suits), standardized by the training windows.
 
-    Returns the representation and its options as the manifest has them, completed by what the windows decided.
+    Returns the representation, and its settings completed by what the windows decided.
 
     Raises:
         SettingsError: the settings do not suit the windows' length or sample rate.
 
     """
     _, channels, length = train.values.shape
+    settings = settings or suitable_representation(train, sample_period_seconds)
     # only where each window is normalized by its own numbers has it lost its level (see Level)
     own = normalization.kind == "window"
     units = np.asarray(normalization.scale_floor) / FLOOR_FRACTION if own else None
     if isinstance(settings, RawSettings):
         if not settings.level:
-            return Raw(channels, length), _options(settings)
+            return Raw(channels, length), settings
         features: Representation = RawWithLevel(channels, length, units)
     else:
         segment = settings.segment_samples or settings.default_segment(length)
@@ -57,7 +60,7 @@ def fit_representation(
             features = Spectrogram(channels, length, segment, units)
     standardized = Standardized(features)
     standardized.fit(train)
-    return standardized, _options(settings)
+    return standardized, settings
 
 
 @torch.inference_mode()
@@ -67,10 +70,6 @@ def features_of(representation: Representation, windows: Windows) -> Tensor:
         representation(normalize(values, centre, scale), centre, scale) for values, centre, scale in batches_of(windows)
     ]
     return torch.cat(pieces) if pieces else torch.zeros((0, *representation.shape))
-
-
-def _options(settings: RepresentationSettings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
 
 
 def _band(settings: EnvelopeSpectrumSettings, sample_period_seconds: float) -> tuple[float, float] | None:

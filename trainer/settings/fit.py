@@ -24,6 +24,8 @@ class FitSettings(Section):
     """Everything `fit` can be told.
 
     channel: the model's channels in order, with unit and physical range (left out: all channels of the data).
+    representation: left out, the data decide (`trainer.representations.choice`), but for families and cuts that are
+        made for raw windows.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -31,7 +33,7 @@ class FitSettings(Section):
     channel: Annotated[tuple[ChannelSpec, ...], Field(max_length=1024)] = ()
     window: WindowSettings = WindowSettings()
     normalization: NormalizationSettings = NormalizationSettings()
-    representation: RepresentationSettings = RawSettings()
+    representation: RepresentationSettings | None = None
     model: ModelSettings = DenseSettings()
     training: TrainingSettings = TrainingSettings()
     split: SplitSettings = SplitSettings()
@@ -49,9 +51,17 @@ class FitSettings(Section):
         given = {name: tags | values[name] for name, tags in defaults.items() if isinstance(values.get(name), dict)}
         return values | given
 
+    @property
+    def decided_representation(self) -> RepresentationSettings | None:
+        """The representation, where the settings decide it."""
+        along_time = self.window.cut == "beat" or self.model.family not in {"dense", "pca"}
+        return RawSettings() if self.representation is None and along_time else self.representation
+
     @model_validator(mode="after")
     def _makes_sense_together(self) -> "FitSettings":
-        problems = clashes(self.model, self.training, self.representation)
+        problems = clashes(self.model, self.training, self.representation or RawSettings())
+        if self.window.cut == "beat" and self.normalization.kind == "window":
+            problems.append("normalization.kind: `window` takes the rhythm away; around beats `template` or `fixed` is")
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -13,11 +13,10 @@ class ScoreSettings(Section):
     """How the residual becomes an error; see `monitor.core.manifest.ScoreSpec`.
 
     residual: `mean_square`, or in units of each feature's normal deviation (`variance`), or whitened by the normal
-        residual's covariance (`covariance`). None: `mean_square` for raw windows, else `covariance`, or `variance`
-        where there are too many features for that.
+        residual's covariance (`covariance`).
     latent_weight: how much the code's distance from the normal codes counts: 0 nothing, 1 each number of the code as
         much as each feature.
     """
 
-    residual: Residual | None = None
+    residual: Residual = "mean_square"
     latent_weight: Annotated[float, Field(ge=0, le=1000)] = 0.0
