@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monitor import __version__
 from trainer.errors import TrainerError
+from trainer.presets import KINDS
 
 EXIT_CODES = """\
 exit codes:
@@ -38,7 +39,7 @@ Windows labelled anomalous are left out of all three; the report shows how well 
 
 examples:
   residuald-trainer fit --data motor-1.npz motor-2.npz --out models/motor
-  residuald-trainer fit --data ecg.csv --out models/ecg --family conv --window 256 --stride 64
+  residuald-trainer fit --data patient.csv --out models/ecg --kind ecg
   residuald-trainer fit --data pump.csv --out models/pump --config pump.toml --seed 1
 
 {DATA_FILES}
@@ -58,12 +59,13 @@ a settings file (every key is optional; these are the defaults unless said other
   samples = ["DE_time", "FE_time"]
   rate_hz = "fs"
   [window]                           # default: about one second, half overlapping (below 8 Hz: seven eighths)
+  cut = "sliding"                    # or beat: around heartbeats found in the first channel, at least 60 Hz
   length = 256
   stride = 128
   max_gap_samples = 2
   min_coverage = 0.8
   [normalization]
-  kind = "fixed"                     # fixed (from the training data), window, stream
+  kind = "fixed"                     # fixed (from the training data); window; stream, template (each stream's own)
   [model]
   family = "dense"                   # dense: hidden = [64, 32, 8]; conv: features = [8, 16, 32]; pca: components = 0.9
   [training]
@@ -98,7 +100,7 @@ the model and its representation.
 
 examples:
   residuald-trainer select --data motor-1.npz motor-2.npz --out models/motor --budget-minutes 5
-  residuald-trainer select --data ecg.csv --out models/ecg --window 256 --stride 64
+  residuald-trainer select --data patient-*.csv --out models/ecg --kind ecg
 
 {DATA_FILES}
 {EXIT_CODES}"""
@@ -165,6 +167,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit = _command(commands, "fit", "fit a model to normal data", FIT)
     _add_data(fit)
     fit.add_argument("--out", type=Path, required=True, metavar="models/NAME", help="the model's folder; NAME names it")
+    _add_kind(fit)
     fit.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML); the options below win over it")
     fit.add_argument("--family", choices=("dense", "conv", "pca"), help="kind of model (default: dense)")
     fit.add_argument("--window", type=int, metavar="N", help="samples per window (default: about one second)")
@@ -172,7 +175,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--stride", type=int, metavar="N", help="samples from one window to the next (default: half of it)"
     )
     fit.add_argument("--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say")
-    fit.add_argument("--normalization", choices=("fixed", "window", "stream"), help="default: fixed")
+    fit.add_argument("--normalization", choices=("fixed", "window", "stream", "template"), help="default: fixed")
     fit.add_argument("--seed", type=int, metavar="N", help="decides initial weights and shuffling (default: 0)")
 
     fit.add_argument(
@@ -190,13 +193,14 @@ def build_parser() -> argparse.ArgumentParser:
     select.add_argument(
         "--budget-minutes", type=_minutes, default=10.0, metavar="N", help="how long models are tried (default: 10)"
     )
+    _add_kind(select)
     select.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML); the options below win over it")
     select.add_argument("--window", type=int, metavar="N", help="samples per window")
     select.add_argument("--stride", type=int, metavar="N", help="samples from one window to the next")
     select.add_argument(
         "--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say"
     )
-    select.add_argument("--normalization", choices=("fixed", "window", "stream"), help="default: fixed")
+    select.add_argument("--normalization", choices=("fixed", "window", "stream", "template"), help="default: fixed")
     select.add_argument("--seed", type=int, metavar="N", help="decides initial weights and injected anomalies")
     select.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")
 
@@ -234,6 +238,14 @@ def _command(
 ) -> argparse.ArgumentParser:
     return commands.add_parser(
         name, help=summary, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def _add_kind(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kind",
+        choices=KINDS,
+        help="what is measured: ecg cuts windows around heartbeats; motor is the default. What is set by hand wins",
     )
 
 

@@ -23,6 +23,8 @@ RATE_TOLERANCE = 0.01
 # keep slow signals from windows of a few samples and fast ones from windows that take long to fit.
 DEFAULT_WINDOW_SECONDS = 1.0
 DEFAULT_LENGTHS = (32, 512)
+# Of a short recording even the part that validates, about a seventh, must hold some windows that do not overlap.
+LEAST_WINDOWS = 20
 # Where a second holds so few samples, recordings hold few windows, and who waits for an alert waits long: windows are
 # cut more densely there.
 SLOW_RATE_HZ = 8.0
@@ -128,7 +130,7 @@ def plan_windows(files: list[DataFile], settings: WindowSettings) -> tuple[Windo
     """
     period = _agree_on_period(files, settings.sample_rate_hz)
     ready_made = {file.content.windows.shape[2]: file for file in files if isinstance(file.content, WindowSet)}
-    if settings.cut == "beat":
+    if settings.cut == "beat" and any(isinstance(file.content, Recording) for file in files):
         return _plan_beats(list(ready_made.values()), settings, period), period
     length = settings.length or next(iter(ready_made), None) or _default_length(period)
     for found, file in ready_made.items():
@@ -213,7 +215,7 @@ def _agree_on_period(files: list[DataFile], rate_hz: float | None) -> float:
 
 def _plan_beats(ready_made: list[DataFile], settings: WindowSettings, period: float) -> WindowSpec:
     if ready_made:
-        raise DataError(f'{ready_made[0].name} holds windows that are cut already: leave `cut = "beat"` out')
+        raise DataError(f"{ready_made[0].name} holds windows that are cut already: give recordings, or such files only")
     if period * LEAST_RATE_HZ > 1:
         raise DataError(f"beats cannot be found at {1 / period:g} Hz: it takes {LEAST_RATE_HZ:g} Hz or more")
     length = settings.length or round(BEAT_SECONDS / period)

@@ -14,6 +14,7 @@ from trainer.artifact import CURRENT, model_name, publish
 from trainer.corpus import Corpus, gather
 from trainer.data import read_files
 from trainer.fitting import fit
+from trainer.presets import preset
 from trainer.report import render_report, summary
 from trainer.settings import FitSettings, load_settings
 from trainer.signing import read_key
@@ -32,7 +33,7 @@ _OPTIONS = {
 def run(args: argparse.Namespace) -> int:
     """Fit, publish, and say where the results are."""
     notes = Console(stderr=True)
-    settings = load_settings(args.config, overrides(args))
+    settings = load_settings(args.config, overrides(args), preset_of(args))
     key = None if args.sign_key is None else read_key(args.sign_key)
     name = model_name(args.out)
     with notes.status("reading and cutting the data"):
@@ -87,6 +88,11 @@ def fit_and_publish(
     out.print(table)
     out.print(f"artifact  {path}\nreport    {path.with_suffix('')}.report.html", soft_wrap=True, highlight=False)
     out.print(f"in use    {folder / CURRENT}", soft_wrap=True, highlight=False)
+
+
+def preset_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What follows from the kind of data, as dotted paths."""
+    return {} if args.kind is None else preset(args.kind, len(args.data))
 
 
 def overrides(args: argparse.Namespace) -> dict[str, Any]:

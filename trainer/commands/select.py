@@ -10,7 +10,7 @@ from rich.table import Table
 
 from trainer.artifact import model_name
 from trainer.candidates import CANDIDATES, Candidate
-from trainer.commands.fit import fit_and_publish, overrides
+from trainer.commands.fit import fit_and_publish, overrides, preset_of
 from trainer.corpus import gather
 from trainer.data import read_files
 from trainer.selection import Choice, select
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     given = overrides(args)
 
     def settings_of(own: dict[str, Any]) -> FitSettings:
-        return load_settings(args.config, {**given, **own})
+        return load_settings(args.config, {**given, **own}, preset_of(args))
 
     settings = settings_of({})
     key = None if args.sign_key is None else read_key(args.sign_key)

@@ -1,7 +1,9 @@
 """TOML into settings, command-line values over the file; everything wrong is told at once."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,8 +14,10 @@ from trainer.settings.fit import FitSettings
 _UNIONS = ("model", "representation")
 
 
-def load_settings(path: Path | None, overrides: dict[str, Any]) -> FitSettings:
-    """Read a settings file (None: defaults only) and lay `overrides` (dotted path to value) over it.
+def load_settings(
+    path: Path | None, overrides: dict[str, Any], preset: Mapping[str, Any] = MappingProxyType({})
+) -> FitSettings:
+    """Read a settings file (None: defaults only) and lay `overrides` (dotted path to value) over it, `preset` below.
 
     Raises:
         SettingsError: the file cannot be read or used; it lists every problem.
@@ -27,17 +31,26 @@ def load_settings(path: Path | None, overrides: dict[str, Any]) -> FitSettings:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(source, [str(error)]) from None
     for dotted, value in overrides.items():
-        *sections, key = dotted.split(".")
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-            if not isinstance(node, dict):
-                raise SettingsError(source, [f"{section}: must be a table, e.g. `[{section}]`"])
+        node, key = _place(tree, dotted, source)
         node[key] = value
+    for dotted, value in preset.items():
+        node, key = _place(tree, dotted, source)
+        node.setdefault(key, value)
     try:
         return FitSettings.model_validate(tree)
     except ValidationError as error:
         raise SettingsError(source, _problems(error)) from None
+
+
+def _place(tree: dict[str, Any], dotted: str, source: str) -> tuple[dict[str, Any], str]:
+    """The table that a dotted path leads to, made if need be, and the key in it."""
+    *sections, key = dotted.split(".")
+    node = tree
+    for section in sections:
+        node = node.setdefault(section, {})
+        if not isinstance(node, dict):
+            raise SettingsError(source, [f"{section}: must be a table, e.g. `[{section}]`"])
+    return node, key
 
 
 def _problems(error: ValidationError) -> list[str]:
