@@ -66,6 +66,9 @@ a settings file (every key is optional; these are the defaults unless said other
   min_coverage = 0.8
   [normalization]
   kind = "fixed"                     # fixed (from the training data); window; stream, template (each stream's own)
+  [representation]                   # default: spectrum for vibration, raw samples for all else
+  kind = "spectrum"                  # or raw: level = false; envelope_spectrum: band_hz = [2000, 4000]; spectrogram
+  segment_samples = 64               # of all but raw; default: 1/4, 1/2 and 1/8 of the window
   [model]
   family = "dense"                   # dense: hidden = [64, 32, 8]; conv: features = [8, 16, 32]; pca: components = 0.9
   [training]
@@ -77,6 +80,9 @@ a settings file (every key is optional; these are the defaults unless said other
   [split]
   validation = 0.15
   calibration = 0.25
+  [score]
+  residual = "mean_square"           # or weighed by what is normal: variance (each feature's), covariance
+  latent_weight = 0.0                # how much the distance from the normal codes adds, e.g. 1
   [calibration]
   rule = "budget"                    # or quantile, mean_std, mad: `setting` is a level, or how many of them
   false_alarms = "1 per 30d"         # alerts without a cause, per stream; h, d or w
@@ -175,6 +181,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--stride", type=int, metavar="N", help="samples from one window to the next (default: half of it)"
     )
     fit.add_argument("--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say")
+    fit.add_argument(
+        "--representation",
+        choices=("raw", "spectrum", "envelope_spectrum", "spectrogram"),
+        help="what the model sees of a window (default: spectrum for vibration, raw samples for all else)",
+    )
     fit.add_argument("--normalization", choices=("fixed", "window", "stream", "template"), help="default: fixed")
     fit.add_argument("--seed", type=int, metavar="N", help="decides initial weights and shuffling (default: 0)")
 

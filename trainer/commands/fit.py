@@ -24,6 +24,7 @@ _OPTIONS = {
     "window": "window.length",
     "stride": "window.stride",
     "sample_rate": "window.sample_rate_hz",
+    "representation": "representation.kind",
     "normalization": "normalization.kind",
     "seed": "seed",
     "onnx": "export.onnx",
