@@ -70,7 +70,7 @@ def main() -> int:
                 for detector in DETECTORS:
                     for seed in detector.seeds[:1] if args.quick else detector.seeds:
                         path = folder / f"{row.name}-{detector.name}-{seed}.json"
-                        outcome = None if args.fresh else cached(path, settings_of(row, detector, seed))
+                        outcome = None if args.fresh else cached(path, settings_of(row, detector, seed, tasks))
                         if outcome is None:
                             title = f"{row.title}, {detector.title}, seed {seed}"
                             bar = progress.add_task(title, total=len(tasks))

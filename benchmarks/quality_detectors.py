@@ -1,22 +1,37 @@
 """Who is compared in the quality benchmark. The first one is what aims are measured by."""
 
-from benchmarks.quality_run import Detector
+from typing import Any
 
-# Without windows around beats, a window must begin this often (in samples) for one to lie around each beat.
-_ECG = {"window.stride": 32}
+from benchmarks.quality_rows.protocol import Row
+from benchmarks.quality_run import Detector
+from trainer.presets import preset
+
+# Windows that are not cut around beats must begin this often (in samples) for one to lie around each beat.
+_ECG_STRIDE_SAMPLES = 32
+
+
+def _default(row: Row, recordings: int) -> dict[str, Any]:
+    return {"model.family": "conv2d"} if row.kind == "image" else preset(row.kind, recordings)
+
+
+def _pca(row: Row, recordings: int) -> dict[str, Any]:
+    settings = {path: value for path, value in _default(row, recordings).items() if path.startswith(_OF_WINDOWS)}
+    return {**settings, "model.family": "pca"}
+
+
+def _plain(row: Row, _recordings: int) -> dict[str, Any]:
+    return {"window.stride": _ECG_STRIDE_SAMPLES} if row.kind == "ecg" else {}
+
+
+_OF_WINDOWS = ("window.", "normalization.")
 
 DETECTORS = (
     Detector(
         "default",
-        "fit",
-        "`residuald-trainer fit` with its defaults",
-        {"ecg": _ECG},
+        "default",
+        "`residuald-trainer fit --kind ecg` or `--kind motor`; for images a 2-D convolutional autoencoder",
+        _default,
     ),
-    Detector(
-        "pca",
-        "PCA",
-        "principal components of the same windows, 90 % of the variance",
-        {kind: {"model.family": "pca"} | (_ECG if kind == "ecg" else {}) for kind in ("ecg", "motor", "image")},
-        seeds=(0,),
-    ),
+    Detector("pca", "PCA", "principal components of the same windows, raw, 90 % of the variance", _pca, seeds=(0,)),
+    Detector("plain", "plain", "`residuald-trainer fit`: a dense autoencoder on raw sliding windows", _plain),
 )

@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.figures import Firing, Judged, delay_of, events_of, is_false
 from benchmarks.quality_rows.protocol import Items
+from monitor.core.calibration import FalseAlarms
 from monitor.core.judge import Judge, JudgeSettings, Phase
 from monitor.core.manifest import Manifest
 from monitor.core.recording import Recording
@@ -89,6 +90,18 @@ def alert_figures(alerts: Sequence[Alerts]) -> Figures:
         "events": float(events),
         "hit_share": sum(each.hit for each in alerts) / events if events else None,
         "delay_seconds": float(np.median(delays)) if delays else None,
+    }
+
+
+def promise_figures(promised: Sequence[FalseAlarms]) -> Figures:
+    """What the thresholds of several models promise, false alarms per stream and day: the mean over models."""
+    if not promised:
+        return {}
+    return {
+        "asked_per_day": float(np.mean([each.asked_per_day for each in promised])),
+        "expected_per_day": float(np.mean([each.expected_per_day for each in promised])),
+        "low_per_day": float(np.mean([each.low_per_day for each in promised])),
+        "high_per_day": float(np.mean([each.high_per_day for each in promised])),
     }
 
 

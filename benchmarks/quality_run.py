@@ -3,14 +3,23 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality_figures import Alerts, Figures, alert_figures, alerts_of, item_figures, mean_figures
-from benchmarks.quality_rows.protocol import Content, Items, Kind, Row, Task
+from benchmarks.quality_figures import (
+    Alerts,
+    Figures,
+    alert_figures,
+    alerts_of,
+    item_figures,
+    mean_figures,
+    promise_figures,
+)
+from benchmarks.quality_rows.protocol import Content, Items, Row, Task
+from monitor.core.calibration import FalseAlarms
 from monitor.core.recording import Recording, WindowSet
 from trainer.corpus import gather
 from trainer.data import DataFile
@@ -25,12 +34,16 @@ OnDone = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """A way to fit. settings: by kind of signal, as dotted paths; seeds: where nothing is random one is enough."""
+    """A way to fit.
+
+    settings: what it sets for a row and so many recordings to fit on, as dotted paths. seeds: where nothing is random
+    one is enough.
+    """
 
     name: str
     title: str
     about: str
-    settings: Mapping[Kind, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Callable[[Row, int], dict[str, Any]]
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -50,11 +63,12 @@ class Outcome:
 
 def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnDone) -> Outcome:
     """Fit and score every task."""
-    settings = settings_of(row, detector, seed)
+    settings = settings_of(row, detector, seed, tasks)
     began = time.monotonic()
     items: dict[str, Items] = {}
     alerts: dict[str, Alerts] = {}
     unfit: dict[str, str] = {}
+    promised: list[FalseAlarms] = []
     for task in tasks:
         try:
             artifact = fitted(task, settings)
@@ -62,6 +76,8 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
             unfit[task.name] = str(error)
             on_done()
             continue
+        promise = artifact.manifest.calibration.false_alarms
+        promised += [] if promise is None else [promise]
         for content in task.test:
             scored = score_file(artifact, data_file(content))
             items[content.name] = row.items(task, scored, artifact.manifest)
@@ -75,13 +91,13 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
     if streams:
         figures = item_figures(Items.join(list(items.values()))) if row.pooled else mean_figures(list(streams.values()))
         if row.timed:
-            figures |= alert_figures(list(alerts.values()))
+            figures |= alert_figures(list(alerts.values())) | promise_figures(promised)
     return Outcome(row.name, detector.name, seed, figures, streams, unfit, settings, time.monotonic() - began)
 
 
-def settings_of(row: Row, detector: Detector, seed: int) -> dict[str, Any]:
+def settings_of(row: Row, detector: Detector, seed: int, tasks: Sequence[Task]) -> dict[str, Any]:
     """What the detector sets for this kind of signal, and what the protocol dictates."""
-    return {**detector.settings.get(row.kind, {}), **row.settings, "seed": seed}
+    return {**detector.settings(row, len(tasks[0].train)), **row.settings, "seed": seed}
 
 
 def fitted(task: Task, settings: dict[str, Any]) -> Artifact:

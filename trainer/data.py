@@ -23,7 +23,7 @@ RATE_TOLERANCE = 0.01
 # keep slow signals from windows of a few samples and fast ones from windows that take long to fit.
 DEFAULT_WINDOW_SECONDS = 1.0
 DEFAULT_LENGTHS = (32, 512)
-# Of a short recording even the part that validates, about a seventh, must hold some windows that do not overlap.
+# Of short recordings even the part that validates, about a seventh, must hold some windows that do not overlap.
 LEAST_WINDOWS = 20
 # Where a second holds so few samples, recordings hold few windows, and who waits for an alert waits long: windows are
 # cut more densely there.
@@ -132,7 +132,7 @@ def plan_windows(files: list[DataFile], settings: WindowSettings) -> tuple[Windo
     ready_made = {file.content.windows.shape[2]: file for file in files if isinstance(file.content, WindowSet)}
     if settings.cut == "beat" and any(isinstance(file.content, Recording) for file in files):
         return _plan_beats(list(ready_made.values()), settings, period), period
-    length = settings.length or next(iter(ready_made), None) or _default_length(period)
+    length = settings.length or next(iter(ready_made), None) or _default_length(files, period)
     for found, file in ready_made.items():
         if found != length:
             raise DataError(f"{file.name} holds windows of {found} samples, not {length}: fit one model per length")
@@ -239,10 +239,12 @@ def _require_rate(file: DataFile, found_seconds: float, wanted_seconds: float) -
         )
 
 
-def _default_length(sample_period_seconds: float) -> int:
+def _default_length(files: list[DataFile], sample_period_seconds: float) -> int:
     shortest, longest = DEFAULT_LENGTHS
     power_of_two = 2.0 ** round(math.log2(DEFAULT_WINDOW_SECONDS / sample_period_seconds))
-    return int(min(longest, max(shortest, power_of_two)))
+    samples = max(len(file.content.samples) for file in files if isinstance(file.content, Recording))
+    fitting = 2.0 ** max(1, math.floor(math.log2(samples / LEAST_WINDOWS)))
+    return int(min(longest, fitting, max(shortest, power_of_two)))
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

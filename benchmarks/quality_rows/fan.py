@@ -24,5 +24,5 @@ ROW = Row(
     items=window_items,
     pooled=True,
     timed=True,
-    settings={"window.length": 50},
+    settings={"window.length": 50, "calibration.false_alarms": "1 per 1h"},
 )

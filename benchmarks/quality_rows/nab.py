@@ -46,4 +46,5 @@ ROW = Row(
     items=causal_items,
     pooled=True,
     timed=True,
+    settings={"calibration.false_alarms": "1 per 7d"},
 )

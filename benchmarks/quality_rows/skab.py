@@ -34,5 +34,5 @@ ROW = Row(
     items=causal_items,
     pooled=True,
     timed=True,
-    settings={"window.stride": 1},
+    settings={"window.stride": 1, "calibration.false_alarms": "1 per 1h"},
 )

@@ -40,4 +40,5 @@ ROW = Row(
     items=centred_items,
     pooled=True,
     timed=True,
+    settings={"calibration.false_alarms": "1 per 1h"},
 )

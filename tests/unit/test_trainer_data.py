@@ -57,10 +57,16 @@ def test_files_that_cannot_be_used_are_data_errors(
     ],
 )  # fmt: skip
 def test_a_window_spans_about_a_second_by_default(rate_hz: float, length: int, stride: int) -> None:
-    file = data_file(sine_recording(300, period_seconds=1 / rate_hz))
+    file = data_file(sine_recording(11_000, period_seconds=1 / rate_hz))
     spec, period = plan_windows([file], WindowSettings())
     assert (spec.length, spec.stride) == (length, stride)
     assert period == pytest.approx(1 / rate_hz)
+
+
+@pytest.mark.parametrize(("samples", "length"), [(20_000, 32), (640, 32), (639, 16), (400, 16), (30, 2)])
+def test_short_recordings_get_shorter_windows(samples: int, length: int) -> None:
+    spec, _ = plan_windows([data_file(sine_recording(samples, period_seconds=1.0))], WindowSettings())
+    assert spec.length == length
 
 
 def test_ready_made_windows_bring_their_length_and_need_no_rate() -> None:
