@@ -30,6 +30,18 @@ data files:
 Under [reading.wfdb] and [reading.matlab] a settings file says more.
 """
 
+FAMILY_LINES = {
+    "dense": "layers over the whole window: windows that begin at a known place, spectra (the default)",
+    "conv": "convolutions along the window: raw windows cut anywhere",
+    "conv2d": "convolutions along two axes: spectrograms, images",
+    "residual": "a strong encoder of residual convolutions, a plain decoder: many shapes, much data",
+    "lstm": "recurrent, sample by sample: short windows; slow",
+    "pca": "principal components, the linear baseline: solved in seconds, nothing to tune",
+}
+FAMILIES = "families (docs/models.md says more, and when to add what to the training):\n" + "".join(
+    f"  {name:<14} {line}\n" for name, line in FAMILY_LINES.items()
+)
+
 FIT = f"""\
 Fit an autoencoder to normal data and write models/NAME/VERSION.pt (TorchScript with its manifest), a report
 VERSION.report.html with plots, and the link models/NAME/current, which the daemon follows.
@@ -43,6 +55,7 @@ examples:
   residuald-trainer fit --data pump.csv --out models/pump --config pump.toml --seed 1
 
 {DATA_FILES}
+{FAMILIES}
 a settings file (every key is optional; these are the defaults unless said otherwise):
   seed = 0
   [[channel]]                        # default: all channels of the data, without unit and range
@@ -77,6 +90,10 @@ a settings file (every key is optional; these are the defaults unless said other
   batch_windows = 64
   learning_rate = 0.002
   threads = 1
+  loss = "mse"                       # or l1, rmse, huber
+  # [training.denoising]             # off; likewise sparse, contractive, variational, latent_consistency
+  # kind = "gaussian"                # or masking
+  # level = 0.3
   [split]
   validation = 0.15
   calibration = 0.25
@@ -86,6 +103,7 @@ a settings file (every key is optional; these are the defaults unless said other
   [calibration]
   rule = "budget"                    # or quantile, mean_std, mad: `setting` is a level, or how many of them
   false_alarms = "1 per 30d"         # alerts without a cause, per stream; h, d or w
+  max_extrapolation = 10.0           # how far beyond the data, in time, their tail is trusted
   [calibration.judge]                # as in the daemon's configuration: the budget counts alerts
   k = 2
   n = 3
@@ -175,7 +193,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", type=Path, required=True, metavar="models/NAME", help="the model's folder; NAME names it")
     _add_kind(fit)
     fit.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML); the options below win over it")
-    fit.add_argument("--family", choices=("dense", "conv", "pca"), help="kind of model (default: dense)")
+    fit.add_argument("--family", choices=tuple(FAMILY_LINES), help="kind of model (default: dense)")
     fit.add_argument("--window", type=int, metavar="N", help="samples per window (default: about one second)")
     fit.add_argument(
         "--stride", type=int, metavar="N", help="samples from one window to the next (default: half of it)"

@@ -116,7 +116,7 @@ def test_gaussian_noise_has_the_level_asked_for() -> None:
 
 def test_masking_sets_half_of_the_values_to_zero_and_leaves_the_others() -> None:
     masked = disturbed(torch.full((100, 1, 100), 2.0), DenoisingSettings(kind="masking"))
-    assert set(masked.unique().tolist()) == {0.0, 2.0}
+    assert set(masked.flatten().tolist()) == {0.0, 2.0}
     assert float((masked == 0).float().mean()) == pytest.approx(0.5, abs=0.02)
 
 

@@ -235,7 +235,7 @@ def diverging(folder: Path) -> list[Any]:
         (no_place, 73, "cannot write"),
         (lambda folder: ["fit", "--data", "x.csv", "--out", folder / "a b"], 73, "the folder names the model"),
         (lambda folder: ["fit", "--out", folder / "m"], 2, "--data"),
-        (lambda folder: ["fit", "--data", "x", "--out", "m", "--family", "lstm"], 2, "invalid choice"),
+        (lambda folder: ["fit", "--data", "x", "--out", "m", "--family", "gru"], 2, "invalid choice"),
     ],
 )
 def test_a_mistake_ends_with_its_own_code_and_one_clear_message(

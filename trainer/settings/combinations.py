@@ -12,7 +12,9 @@ OBJECTIVE = (
 ALONG_ONE_AXIS = ("conv", "residual", "lstm")
 
 
-def clashes(model: ModelSettings, training: TrainingSettings, representation: RepresentationSettings) -> list[str]:
+def clashes(
+    model: ModelSettings, training: TrainingSettings, representation: RepresentationSettings | None
+) -> list[str]:
     """List what cannot be combined, each with the path of the setting to change."""
     if isinstance(model, PcaSettings):
         defaults = TrainingSettings()
@@ -25,11 +27,11 @@ def clashes(model: ModelSettings, training: TrainingSettings, representation: Re
 
 
 def _clashes_of_shape(
-    model: TrainedSettings, training: TrainingSettings, representation: RepresentationSettings
+    model: TrainedSettings, training: TrainingSettings, representation: RepresentationSettings | None
 ) -> list[str]:
     problems = []
     family = model.family
-    if representation.kind == "spectrogram" and family in ALONG_ONE_AXIS:
+    if representation is not None and representation.kind == "spectrogram" and family in ALONG_ONE_AXIS:
         problems.append(
             f"model.family: `{family}` reads features along one axis; for spectrograms take `conv2d`, `dense` or `pca`"
         )
