@@ -12,7 +12,7 @@ from monitor.core.calibration import DAY_SECONDS, Calibration, FalseAlarms
 from monitor.core.duration import in_words
 from trainer.alarms import ErrorSeries
 from trainer.settings import CalibrationSettings
-from trainer.threshold import MAX_EXTRAPOLATION, TailCurve, keep_budget
+from trainer.threshold import TailCurve, keep_budget
 
 QUANTILE_LEVELS = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
@@ -60,7 +60,7 @@ def calibrate(series: Sequence[ErrorSeries], settings: CalibrationSettings) -> C
     number, notes = settings.number, []
     false_alarms = curve = None
     if settings.rule == "budget":
-        kept = keep_budget(series, settings.budget, settings.false_alarms, settings.judge)
+        kept = keep_budget(series, settings.budget, settings.false_alarms, settings.judge, settings.max_extrapolation)
         threshold, false_alarms, curve = kept.threshold, kept.false_alarms, kept.curve
         notes = _notes(false_alarms)
     elif settings.rule == "quantile":
@@ -94,7 +94,7 @@ def _notes(false_alarms: FalseAlarms) -> list[str]:
     notes = []
     if false_alarms.expected_per_day > 1.01 * false_alarms.asked_per_day:
         why = (
-            f"nothing is known about what happens once in more than {MAX_EXTRAPOLATION:g} times the data"
+            f"the tail of their errors is not trusted beyond {false_alarms.extrapolation:.3g} times the data"
             if false_alarms.tail
             else "they show too few alarms, at any threshold, to tell how the rate falls beyond them"
         )

@@ -8,7 +8,7 @@ from benchmarks.error_laws import LAWS
 from monitor.core.judge import JudgeSettings
 from trainer.alarms import ErrorSeries, alarm_counts
 from trainer.budget import Budget
-from trainer.threshold import MAX_EXTRAPOLATION, BudgetThreshold, keep_budget
+from trainer.threshold import BudgetThreshold, keep_budget
 
 JUDGE = JudgeSettings()
 
@@ -81,9 +81,9 @@ def test_a_stricter_budget_never_lowers_the_threshold() -> None:
 
 def test_nobody_extrapolates_without_limit() -> None:
     error = LAWS["independent"](np.random.default_rng(6), 2000, 1)[:, 0]
-    limit, beyond = keep(error, 2000 * MAX_EXTRAPOLATION), keep(error, 2000 * MAX_EXTRAPOLATION * 50)
+    limit, beyond = keep(error, 2000 * 10.0), keep(error, 2000 * 500.0)
     assert beyond.threshold == limit.threshold
-    assert beyond.false_alarms.extrapolation == pytest.approx(MAX_EXTRAPOLATION)
+    assert beyond.false_alarms.extrapolation == pytest.approx(10)
     assert beyond.false_alarms.expected_per_day > beyond.false_alarms.asked_per_day * 40
     assert beyond.false_alarms.needed_seconds == pytest.approx(2000 * 50)
 

@@ -15,7 +15,7 @@ from trainer.settings import CalibrationSettings
 
 
 def calibrated_on(errors: NDArray[np.float64], interval_seconds: float = 1.0, **settings: Any) -> Calibrated:
-    ends = np.arange(len(errors)) * interval_seconds
+    ends = np.arange(len(errors), dtype=np.float64) * interval_seconds
     return calibrate([ErrorSeries("a.npz", ends, errors, interval_seconds)], CalibrationSettings(**settings))
 
 
@@ -83,17 +83,17 @@ def test_a_budget_within_the_data_needs_no_note() -> None:
 
 
 def test_an_extrapolated_budget_says_by_how_much_and_from_what() -> None:
-    calibrated = calibrated_on(gaussian_errors(4000), interval_seconds=60.0, false_alarms="1 per 30d")
+    calibrated = calibrated_on(gaussian_errors(4000), interval_seconds=60.0, false_alarms="1 per 20d")
     (note,) = calibrated.notes
-    assert "the budget 1 per 30d is extrapolated 10.8 times beyond 2.8 d of normal calibration data" in note
-    assert calibrated.calibration.setting == pytest.approx(1 / 30)
+    assert "the budget 1 per 20d is extrapolated 7.2 times beyond 2.8 d of normal calibration data" in note
+    assert calibrated.calibration.setting == pytest.approx(1 / 20)
 
 
 def test_a_budget_beyond_all_reach_says_what_to_expect_instead_and_how_much_data_it_takes() -> None:
     calibrated = calibrated_on(gaussian_errors(600), interval_seconds=1.0, false_alarms="1 per 30d")
     (note,) = calibrated.notes
-    assert "the budget 1 per 30d is not kept: expect a false alarm every 17 h. It rests on 10 min" in note
-    assert "1 per 30d takes at least 7.2 h of them, that is 1.2 d of recordings" in note
+    assert "the budget 1 per 30d is not kept: expect a false alarm every 1.7 h. It rests on 10 min" in note
+    assert "1 per 30d takes at least 3 d of them, that is 12 d of recordings" in note
 
 
 def test_too_few_alarms_for_a_tail_are_admitted() -> None:

@@ -58,7 +58,7 @@ def test_a_rule_without_a_setting_takes_the_rules_own_default(tmp_path: Path) ->
         ('[calibration]\nfalse_alarms = "rarely"', ["calibration.false_alarms: 'rarely' is no budget"]),
         (
             '[calibration]\nrule = "mad"\nfalse_alarms = "1 per 7d"',
-            ["calibration: `false_alarms` and `judge` belong to rule `budget`, not to `mad`"],
+            ["calibration: `false_alarms` belongs to rule `budget`, not to `mad`"],
         ),
         ("[calibration.judge]\nk = 4", ["calibration.judge: k (4) must not exceed n (3)"]),
         ("[calibration]\nsetting = nan", ["calibration.setting: "]),
