@@ -19,7 +19,7 @@ class Standardized(Representation):
 
     def __init__(self, features: Representation) -> None:
         super().__init__(features.shape, features.levels, features.scaled)
-        self.features = features
+        self.plain = features
         # in a spectrogram the time within the window is as good as any other
         shape = (*features.shape[:2], *(1 for _ in features.shape[2:]))
         self.register_buffer("mean", torch.zeros(shape))
@@ -27,21 +27,21 @@ class Standardized(Representation):
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
         """Standardized features of normalized windows `x` [B, C, L]."""
-        standardized: Tensor = (self.features(x, centre, scale) - self.mean) / self.spread
+        standardized: Tensor = (self.plain(x, centre, scale) - self.mean) / self.spread
         return standardized
 
     def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
         """As the features' own; what is standardized stays so."""
-        restored: Tensor = self.features.restore(features, centre, scale)
+        restored: Tensor = self.plain.restore(features, centre, scale)
         return restored
 
     @torch.inference_mode()
     def fit(self, train: Windows) -> None:
         """Learn mean and spread from training windows."""
         count, total, squares = 0, torch.zeros(self.mean.shape).double(), torch.zeros(self.mean.shape).double()
-        over = [0, *range(3, len(self.features.shape) + 1)]
+        over = [0, *range(3, len(self.plain.shape) + 1)]
         for values, centre, scale in batches_of(train):
-            features = self.features(normalize(values, centre, scale), centre, scale).double()
+            features = self.plain(normalize(values, centre, scale), centre, scale).double()
             count += features[:, 0, 0].numel()
             total += features.sum(dim=over).view_as(total)
             squares += features.square().sum(dim=over).view_as(total)
