@@ -112,8 +112,7 @@ def select(
     base = settings_of(candidates[0].settings)
     corpus = gather([_beginning(file, base.split.calibration) for file in files], base)
     block = _thinned(corpus.parts[Part.CALIBRATION])
-    deviation = corpus.parts[Part.TRAIN].values.std(axis=2).mean(axis=0)
-    injected = [_normalized(inject(block.values, deviation, kind, base.seed), block, corpus) for kind in KINDS]
+    injected = [_injected(kind, block, corpus, base.seed) for kind in KINDS]
     trials: list[Trial] = []
     for candidate in candidates:
         deadline = began + budget_seconds if trials else np.inf
@@ -229,6 +228,15 @@ def _thinned(windows: Windows) -> Windows:
     """As many windows as the comparison needs, evenly over the block."""
     every = -(-len(windows) // MOST_BLOCK_WINDOWS)
     return windows[np.arange(0, len(windows), every)]
+
+
+def _injected(kind: str, block: Windows, corpus: Corpus, seed: int) -> Windows:
+    """The block's windows with an anomaly in one of their measured channels."""
+    measured = sum(not channel.derived for channel in corpus.channels)  # the derived ones come last
+    deviation = corpus.parts[Part.TRAIN].values[:, :measured].std(axis=2).mean(axis=0)
+    values = block.values.copy()
+    values[:, :measured] = inject(values[:, :measured], deviation, kind, seed)
+    return _normalized(values, block, corpus)
 
 
 def _normalized(values: NDArray[np.float32], block: Windows, corpus: Corpus) -> Windows:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.sines import data_file, sine_recording
-from trainer.candidates import CANDIDATES, Candidate
+from trainer.candidates import Candidate, candidates_for
 from trainer.data import DataFile
 from trainer.errors import DataError
 from trainer.selection import STRETCHES, Trial, choose, select
@@ -126,8 +126,15 @@ def test_what_suits_no_window_is_skipped_with_its_reason() -> None:
 
 
 def test_every_candidate_is_a_valid_setting() -> None:
-    assert all(settings_of(each.settings) for each in CANDIDATES)
-    assert CANDIDATES[0].linear
+    assert all(settings_of(each.settings) for each in candidates_for("sliding"))
+    assert candidates_for("sliding")[0].linear
+
+
+def test_around_beats_only_models_that_see_the_samples_are_tried() -> None:
+    some = candidates_for("beat")
+    assert some[0].linear
+    assert {each.settings["representation"]["kind"] for each in some} == {"raw"}
+    assert {each.settings["model"]["family"] for each in some} >= {"pca", "dense", "conv"}
 
 
 def test_the_report_shows_every_candidate_and_the_reason() -> None:

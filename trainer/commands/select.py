@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from copy import deepcopy
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from trainer.artifact import model_name
-from trainer.candidates import CANDIDATES, Candidate
+from trainer.candidates import Candidate, candidates_for
 from trainer.commands.fit import fit_and_publish, overrides, preset_of
 from trainer.corpus import gather
 from trainer.data import read_files
@@ -25,9 +26,10 @@ def run(args: argparse.Namespace) -> int:
     given = overrides(args)
 
     def settings_of(own: dict[str, Any]) -> FitSettings:
-        return load_settings(args.config, {**given, **own}, preset_of(args))
+        return load_settings(args.config, {**given, **deepcopy(own)}, preset_of(args))  # it writes into what it gets
 
     settings = settings_of({})
+    candidates = candidates_for(settings.window.cut)
     key = None if args.sign_key is None else read_key(args.sign_key)
     name = model_name(args.out)
     with notes.status("reading the data"):
@@ -41,14 +43,14 @@ def run(args: argparse.Namespace) -> int:
         TextColumn(f"of {args.budget_minutes:g} minutes at most"),
     )
     with Progress(*columns, console=notes) as progress:
-        bar = progress.add_task("trying", total=len(CANDIDATES), state="")
+        bar = progress.add_task("trying", total=len(candidates), state="")
 
         def on_step(candidate: Candidate, epochs: int, validation: float) -> None:
             loss = "" if math.isnan(validation) else f", epoch {epochs}, validation {validation:.4g}"
-            progress.update(bar, completed=CANDIDATES.index(candidate), state=f"{candidate.name}{loss}")
+            progress.update(bar, completed=candidates.index(candidate), state=f"{candidate.name}{loss}")
 
-        choice = select(files, settings_of, CANDIDATES, 60 * args.budget_minutes, on_step)
-        progress.update(bar, completed=len(CANDIDATES), description="tried", state="done")
+        choice = select(files, settings_of, candidates, 60 * args.budget_minutes, on_step)
+        progress.update(bar, completed=len(candidates), description="tried", state="done")
     _show(choice)
     chosen = settings_of(choice.chosen.candidate.settings)
     fit_and_publish(gather(files, chosen), chosen, args.out, name, key, notes, choice_section(choice))
