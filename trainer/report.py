@@ -3,10 +3,11 @@
 import base64
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
 import numpy as np
 
-from monitor.core.manifest import Manifest
+from monitor.core.manifest import Manifest, ScoreSpec
 from trainer import plots
 from trainer.corpus import Corpus
 from trainer.fitting import Fitted
@@ -80,6 +81,8 @@ def summary(manifest: Manifest) -> list[tuple[str, str]]:
             f"{window.length} samples ({window.length * period:g} s) at {1 / period:g} Hz, every {window.stride}",
         ),
         ("normalization", manifest.normalization.kind),
+        ("representation", _listed(manifest.representation, manifest.representation_settings)),
+        ("error", _error(manifest.score)),
         ("threshold", f"{manifest.threshold:.6g} ({calibration.described})"),
         (
             "windows",
@@ -93,6 +96,20 @@ def summary(manifest: Manifest) -> list[tuple[str, str]]:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.evaluation.items())
         lines.append(("labelled anomalies against calibration", figures))
     return lines
+
+
+def _listed(kind: str, options: dict[str, Any]) -> str:
+    return ", ".join([kind, *(f"{name} {value}" for name, value in options.items())])
+
+
+def _error(score: ScoreSpec) -> str:
+    words = {
+        "mean_square": "mean square of the residual",
+        "variance": "mean square of the residual in units of each feature's normal deviation",
+        "covariance": "mean square of the residual whitened by its normal covariance",
+    }
+    latent = f", and {score.latent_weight:g} x the distance from the normal codes" if score.latent_weight else ""
+    return words[score.residual] + latent
 
 
 def _stopping(fitted: Fitted) -> str:
