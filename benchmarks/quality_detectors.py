@@ -16,11 +16,12 @@ def _default(row: Row, recordings: int) -> dict[str, Any]:
 
 def _pca(row: Row, recordings: int) -> dict[str, Any]:
     settings = {path: value for path, value in _default(row, recordings).items() if path.startswith(_OF_WINDOWS)}
-    return {**settings, "model.family": "pca"}
+    return {**settings, "model.family": "pca", "representation.kind": "raw"}
 
 
 def _plain(row: Row, _recordings: int) -> dict[str, Any]:
-    return {"window.stride": _ECG_STRIDE_SAMPLES} if row.kind == "ecg" else {}
+    raw = {"representation.kind": "raw"}
+    return raw | {"window.stride": _ECG_STRIDE_SAMPLES} if row.kind == "ecg" else raw
 
 
 _OF_WINDOWS = ("window.", "normalization.")
@@ -33,5 +34,5 @@ DETECTORS = (
         _default,
     ),
     Detector("pca", "PCA", "principal components of the same windows, raw, 90 % of the variance", _pca, seeds=(0,)),
-    Detector("plain", "plain", "`residuald-trainer fit`: a dense autoencoder on raw sliding windows", _plain),
+    Detector("plain", "plain", "a dense autoencoder on raw sliding windows, one seed", _plain, seeds=(0,)),
 )

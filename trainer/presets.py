@@ -16,11 +16,11 @@ def preset(kind: Kind, recordings: int) -> dict[str, Any]:
     """Give fit settings, as dotted paths, for what is measured and how many recordings there are to fit on.
 
     ecg: windows around beats. Several recordings are taken for several patients, so that every stream learns its own
-    usual beat first; a single one for the patient who is watched, whose beats the model itself knows. motor: a
-    dense autoencoder on the spectrum, which does not mind where in a turn a window begins, with each channel's level.
+    usual beat first; a single one for the patient who is watched, whose beats the model itself knows. motor: the
+    defaults, which look at the data.
     """
     if kind == "motor":
-        return {"representation.kind": "spectrum"}
+        return {}
     settings: dict[str, Any] = {"window.cut": "beat"}
     if recordings > 1:
         settings |= {"normalization.kind": "template", "normalization.warmup_windows": WARMUP_BEATS}
