@@ -63,7 +63,7 @@ class FitSettings(Section):
         if self.window.cut == "beat" and self.normalization.kind == "window":
             problems.append("normalization.kind: `window` takes the rhythm away; around beats `template` or `fixed` is")
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     @field_validator("channel")

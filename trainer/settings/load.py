@@ -56,12 +56,16 @@ def _place(tree: dict[str, Any], dotted: str, source: str) -> tuple[dict[str, An
 def _problems(error: ValidationError) -> list[str]:
     """One line per problem: the dotted path as TOML has it, and what is wrong. The unions' tags are not in the file."""
     lines: dict[str, list[str]] = {}
+    together: list[str] = []  # what `trainer.settings.combinations` says already has its path
     for problem in error.errors():
         location = problem["loc"]
+        if not location and problem["type"] == "value_error":
+            together += problem["msg"].removeprefix("Value error, ").splitlines()
+            continue
         if location and location[0] in _UNIONS:
             location = (location[0], *location[2:3])
         path = ".".join(map(str, location)) or "settings"
         unknown = problem["type"] == "extra_forbidden"
         message = "unknown key" if unknown else problem["msg"].removeprefix("Value error, ")
         lines.setdefault(path, []).append(message)
-    return [f"{path}: {' or '.join(messages)}" for path, messages in lines.items()]
+    return [f"{path}: {' or '.join(messages)}" for path, messages in lines.items()] + together
