@@ -104,6 +104,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         score=ScoreSpec(**settings.score.model_dump()),
         family=settings.model.family,
         settings=model.describe(),
+        training=settings.training.model_dump(mode="json", exclude_defaults=True),
         parameters=model.count_numbers(),
         threshold=calibrated.threshold,
         calibration=calibrated.calibration,

@@ -57,7 +57,7 @@ def render_report(corpus: Corpus, fitted: Fitted, choice: str = "") -> str:
         "<h2>Data</h2>",
         _data_table(manifest),
         "<h2>Settings</h2>",
-        _table((key, str(value)) for key, value in manifest.settings.items()),
+        _table(how_it_was_made(manifest)),
     ]
     return "\n".join(
         [
@@ -96,6 +96,12 @@ def summary(manifest: Manifest) -> list[tuple[str, str]]:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.evaluation.items())
         lines.append(("labelled anomalies against calibration", figures))
     return lines
+
+
+def how_it_was_made(manifest: Manifest) -> list[tuple[str, str]]:
+    """List the settings of model and training, as dotted path and value."""
+    sections = (("model", manifest.settings), ("training", manifest.training))
+    return [(f"{name}.{key}", str(value)) for name, section in sections for key, value in section.items()]
 
 
 def _listed(kind: str, options: dict[str, Any]) -> str:

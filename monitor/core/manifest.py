@@ -210,6 +210,7 @@ class Manifest(_Part):
     score: ScoreSpec = ScoreSpec()
     family: Name  # e.g. dense, conv, pca
     settings: dict[str, Any]  # the family's own: layer sizes and the like
+    training: dict[str, Any] = {}  # how it learnt, where not by the defaults of `provenance.code_version`
     parameters: int  # how many numbers the model holds
     threshold: Positive
     calibration: Calibration

@@ -107,6 +107,12 @@ def test_the_manifest_says_what_was_made_of_what(corpus: Corpus, pca: Fitted) ->
     assert manifest.evaluation["auc_pr"] > 0.9
 
 
+def test_the_manifest_says_how_the_model_learnt_where_not_by_default(corpus: Corpus) -> None:
+    chosen = settings(more={"training.max_epochs": 2, "training.loss": "huber", "training.denoising": {"level": 0.2}})
+    expected = {"max_epochs": 2, "loss": "huber", "denoising": {"level": 0.2}}
+    assert fitted(corpus, chosen).manifest.training == expected
+
+
 def test_the_threshold_comes_from_the_calibration_part(corpus: Corpus) -> None:
     by_quantile = fitted(corpus, settings("pca", {"calibration.rule": "quantile", "calibration.setting": 0.99}))
     errors = np.sort(by_quantile.errors["calibration"])
@@ -175,7 +181,7 @@ def test_an_archive_without_a_manifest_is_refused() -> None:
 
 def test_the_report_is_one_file_that_needs_nothing_else(corpus: Corpus, pca: Fitted) -> None:
     report = render_report(corpus, pca)
-    assert report.count("data:image/png;base64,") == 3
+    assert report.count("data:image/png;base64,") == 4
     assert "http" not in report
     assert pca.manifest.version in report
     for data in corpus.ranges:

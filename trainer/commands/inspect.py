@@ -10,7 +10,7 @@ from monitor.core.manifest import Manifest
 from trainer.artifact import read_artifact
 from trainer.errors import ArtifactError
 from trainer.export import golden_deviation, load_artifact
-from trainer.report import summary
+from trainer.report import how_it_was_made, summary
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,8 +39,8 @@ def _print(manifest: Manifest) -> None:
     overview = Table.grid(padding=(0, 2))
     for label, text in summary(manifest):
         overview.add_row(label, text)
-    for key, value in manifest.settings.items():
-        overview.add_row(f"model.{key}", str(value))
+    for key, text in how_it_was_made(manifest):
+        overview.add_row(key, text)
     console.print(overview)
 
     channels = Table("channel", "unit", "low", "high", "centre", "scale", "scale floor", title="channels")
