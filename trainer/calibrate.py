@@ -12,7 +12,7 @@ from monitor.core.calibration import DAY_SECONDS, Calibration, FalseAlarms
 from monitor.core.duration import in_words
 from trainer.alarms import ErrorSeries
 from trainer.settings import CalibrationSettings
-from trainer.threshold import TailCurve, keep_budget
+from trainer.threshold import AlarmCurve, keep_budget
 
 QUANTILE_LEVELS = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
@@ -32,7 +32,7 @@ class Calibrated:
     threshold: float
     calibration: Calibration
     notes: tuple[str, ...] = ()
-    curve: TailCurve | None = None
+    curve: AlarmCurve | None = None
 
 
 def windows_needed(level: float) -> int:

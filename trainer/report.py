@@ -9,9 +9,11 @@ import numpy as np
 
 from monitor.core.manifest import Manifest, ScoreSpec
 from trainer import plots
+from trainer.calibration_report import false_alarm_section
 from trainer.corpus import Corpus
 from trainer.fitting import Fitted
 from trainer.split import Part
+from trainer.trimming_report import trimming_section
 from trainer.windows import Windows
 
 STYLE = """
@@ -51,6 +53,8 @@ def render_report(corpus: Corpus, fitted: Fitted, choice: str = "") -> str:
         "<h2>Reconstruction errors</h2>",
         f"<p>{ERRORS_NOTE}</p>",
         _image(plots.error_distribution(fitted.errors, manifest.threshold), "Distribution of reconstruction errors"),
+        false_alarm_section(fitted.calibrated),
+        trimming_section(corpus, fitted.robust),
         "<h2>Reconstructions</h2>",
         f"<p>{_examples_note(manifest)}</p>",
         _image(_examples(corpus, fitted), "Best, typical and worst reconstructions"),

@@ -74,9 +74,9 @@ class Tail:
         The ends of the 95 % credible interval. Counts are Poisson; their rate has Jeffreys' prior.
         """
         share = np.exp(_log_survival(excess / self.scales))
-        possible = share > 0
-        share, weight = share[possible], self.weight[possible]
-        never = 1.0 - float(weight.sum())
+        never = float(self.weight[share == 0].sum())
+        counts = (share > 0) & (self.weight > 1e-7)  # of 4800 nodes most carry next to nothing
+        share, weight = share[counts], self.weight[counts]
 
         def quantile(level: float) -> float:
             if never >= level:

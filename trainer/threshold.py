@@ -36,16 +36,17 @@ _SET_ASIDE_PEAKS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class TailCurve:
-    """What the report draws: alarms counted at each level [K], and what the tail expects (none for method `rank`).
+class AlarmCurve:
+    """What the report draws: the alarms counted at each level [K] in `seconds` of data, and the tail over `base`.
 
-    seconds: the normal data they were counted in. expected: at each level from the base on, NaN below it.
+    tail: None for method `rank`.
     """
 
     levels: Floats
     counts: NDArray[np.int64]
-    expected: Floats
     seconds: float
+    base: float
+    tail: Tail | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class BudgetThreshold:
 
     threshold: float
     false_alarms: FalseAlarms
-    curve: TailCurve
+    curve: AlarmCurve
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,9 @@ def keep_budget(
         tail=None if base is None else _described(base),
         set_aside=() if base is None else tuple(_set_aside(base, counted)),
     )
-    return BudgetThreshold(threshold, false_alarms, _curve(counted, base))
+    level, tail = (float(counted.levels[0]), None) if base is None else (base.level, base.tail)
+    curve = AlarmCurve(counted.levels, counted.counts, counted.seconds, level, tail)
+    return BudgetThreshold(threshold, false_alarms, curve)
 
 
 def _by_rank(counted: _Counted, wanted: float) -> tuple[float, float, float, float]:
@@ -221,11 +224,3 @@ def _set_aside(base: _Base, counted: _Counted) -> list[SetAside]:
         )
         for peak, alarm in zip(base.peaks[first:][::-1], base.alarms[first:][::-1], strict=True)
     ]
-
-
-def _curve(counted: _Counted, base: _Base | None) -> TailCurve:
-    expected = np.full(len(counted.levels), np.nan)
-    if base is not None:
-        for number in np.flatnonzero(counted.levels >= base.level):
-            expected[number] = (base.tail.count + 0.5) * base.tail.survival(counted.levels[number] - base.level)
-    return TailCurve(counted.levels, counted.counts, expected, counted.seconds)
