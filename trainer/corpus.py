@@ -85,6 +85,9 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
     channels = agree_on_channels(files, settings.channel)
     spec, period = plan_windows(files, settings.window)
     names = tuple(channel.name for channel in channels)
+    taken = [derived.name for derived in spec.derived if derived.name in names]
+    if taken:
+        raise DataError(f"a channel is named {taken[0]!r}, as one that beats bring: rename it")
     cuts = [cut(file, number, names, spec, period) for number, file in enumerate(files)]
     channels = _with_rest((*channels, *spec.derived), cuts)
 
