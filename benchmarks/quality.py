@@ -17,9 +17,13 @@ if __name__ == "__main__":
     # run as a script, Python looks for modules beside it: `benchmarks` is one level up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.broker import MissingError
 from benchmarks.converters import ConversionError
+from benchmarks.live import LiveError
 from benchmarks.quality_detectors import DETECTORS
-from benchmarks.quality_report import page, plot_auc, targets_of
+from benchmarks.quality_live import run_live
+from benchmarks.quality_plots import plot_auc, plot_budget
+from benchmarks.quality_report import page, targets_of
 from benchmarks.quality_rows import ROWS
 from benchmarks.quality_run import Outcome, cached, keep, run, settings_of
 from benchmarks.targets import add_common_options, conclude, write_json
@@ -82,11 +86,20 @@ def main() -> int:
     except ConversionError as error:
         console.print(f"[bold red]void:[/] {error}", highlight=False)
         return 1
+    live = None
+    if any(row.name == "fan" for row in rows):
+        try:
+            with console.status("the fan once more, through a broker and the daemon"):
+                live = run_live(args.data, folder / "live")
+            void += live.void
+        except (MissingError, LiveError, TimeoutError) as error:
+            void.append(f"fan, live: {error}")
     # a part of the rows, or of their data, is no page
     target = DOCS if rows == list(ROWS) and not args.quick else folder
     target.mkdir(parents=True, exist_ok=True)
     plot_auc(rows, DETECTORS, outcomes, target / "quality-auc.svg")
-    (target / "quality.md").write_text(page(rows, DETECTORS, outcomes, quick=args.quick), encoding="utf-8")
+    plot_budget(rows, DETECTORS[0], outcomes, target / "quality-budget.svg")
+    (target / "quality.md").write_text(page(rows, DETECTORS, outcomes, live, quick=args.quick), encoding="utf-8")
     targets = targets_of(rows, DETECTORS[0], outcomes)
     if args.json:
         write_json(

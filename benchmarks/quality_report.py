@@ -1,18 +1,15 @@
 """The page of the quality benchmark: tables and plots, all of it generated."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from benchmarks.quality_live import Live
 from benchmarks.quality_rows.protocol import Aim, Row
 from benchmarks.quality_run import Detector, Outcome
+from benchmarks.quality_seeds import Outcomes, mean_of, seen_interval, values_of
 from benchmarks.targets import Target
 
-Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]  # by row and detector, one per seed
-
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")  # Okabe & Ito (2008)
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("AUC-ROC", "auc_roc", "{:.3f}"),
     ("AUC-PR", "auc_pr", "{:.3f}"),
@@ -46,11 +43,20 @@ _ALERTS = """\
 Where the recordings are streams: alerts as the daemon raises them, 2 of the last 3 windows. An alert is false when none
 of the windows it rests on is anomalous. **Hit**: anomalies during which an alert was firing. **Delay**: the median from
 the first anomalous sample to the alert."""
+_BUDGETS = """\
+A budget of false alarms is asked for. A threshold follows from held-out normal data, and the artifact says what is to
+be expected of it: where the data are too few for the budget, more than was asked for. *Seen* is what came on recordings
+that had no part in it, with the 95 % interval of a Poisson rate. All per stream and day."""
+_LIVE = """\
+The fan once more, seed 0: fitted by `residuald-trainer fit`, {samples:,} samples published to Mosquitto, and judged by
+`residuald run`. A figure that differs makes the run void."""
 _WORST = 5  # recordings listed where an aim was missed
 
 
-def page(rows: Sequence[Row], detectors: Sequence[Detector], outcomes: Outcomes, *, quick: bool) -> str:
-    """Write the page as markdown."""
+def page(
+    rows: Sequence[Row], detectors: Sequence[Detector], outcomes: Outcomes, live: Live | None, *, quick: bool
+) -> str:
+    """Write the page as markdown. live: the row that was also streamed, if it was."""
     ours = detectors[0]
     hours = sum(outcome.seconds for several in outcomes.values() for outcome in several) / 3600
     lines = [
@@ -87,6 +93,14 @@ def page(rows: Sequence[Row], detectors: Sequence[Detector], outcomes: Outcomes,
         _ALERTS,
         "",
         _by_detector([row for row in rows if row.timed], detectors, outcomes, _ALERT_COLUMNS),
+        "## Does the threshold keep its word?",
+        "",
+        _BUDGETS,
+        "",
+        "![False alarms asked for, promised and seen](quality-budget.svg)",
+        "",
+        _budgets(rows, ours, outcomes),
+        *([] if live is None else _live(live)),
         "## Protocols",
         "",
         *(f"* **{row.title}** (`--only {row.name}`): {row.protocol}." for row in rows),
@@ -114,6 +128,38 @@ def _by_detector(
     return _table(["data", "model", *(title for title, _, _ in columns)], lines)
 
 
+def _budgets(rows: Sequence[Row], ours: Detector, outcomes: Outcomes) -> str:
+    lines = []
+    for row in rows:
+        several = outcomes.get((row.name, ours.name), ())
+        if not row.timed or mean_of(several, "asked_per_day") is None:
+            continue
+        promised = " … ".join(_spread(several, f"{end}_per_day", "{:.3g}").split(" ")[0] for end in ("low", "high"))
+        low, high = seen_interval(several)
+        lines.append(
+            [row.title, _spread(several, "asked_per_day", "{:.3g}").split(" ")[0],
+             _spread(several, "expected_per_day", "{:.3g}"), promised,
+             _spread(several, "false_alarms_per_day", "{:.3g}"), f"{low:.3g} … {high:.3g}",
+             f"{mean_of(several, 'normal_days') or 0:.3g}"]
+        )  # fmt: skip
+    return _table(["data", "asked", "expected", "95 %", "seen", "95 %", "normal days seen"], lines)
+
+
+def _live(live: Live) -> list[str]:
+    names = list(live.offline)
+    lines = [
+        [where, *("-" if figures[name] is None else f"{figures[name]:.6g}" for name in names)]
+        for where, figures in (("offline", live.offline), ("daemon", live.live))
+    ]
+    return [
+        "## Through the broker",
+        "",
+        _LIVE.format(samples=live.samples),
+        "",
+        _table(["", *names], lines),
+    ]
+
+
 def _misses(rows: Sequence[Row], ours: Detector, outcomes: Outcomes) -> list[str]:
     lines = []
     for row in rows:
@@ -126,7 +172,7 @@ def _misses(rows: Sequence[Row], ours: Detector, outcomes: Outcomes) -> list[str
             lines += [row.analysis, ""]
         streams = several[0].streams
         if len(streams) > 1:
-            worst = sorted(streams.items(), key=lambda item: _or(item[1].get("auc_roc"), 1.0))[:_WORST]
+            worst = sorted(streams.items(), key=lambda item: item[1].get("auc_roc") or 1.0)[:_WORST]
             cells = [[name, *(_one(figures.get(key), style) for _, key, style in _COLUMNS)] for name, figures in worst]
             lines += [
                 f"The recordings with the lowest AUC, seed {several[0].seed}:",
@@ -153,42 +199,8 @@ def targets_of(rows: Sequence[Row], ours: Detector, outcomes: Outcomes) -> list[
     return targets
 
 
-def mean_of(outcomes: Sequence[Outcome], figure: str) -> float | None:
-    """A figure's mean over seeds; None where it is not defined for one of them."""
-    values = [value for outcome in outcomes if (value := outcome.figures.get(figure)) is not None]
-    return float(np.mean(values)) if values and len(values) == len(outcomes) else None
-
-
-def plot_auc(rows: Sequence[Row], detectors: Sequence[Detector], outcomes: Outcomes, path: Path) -> None:
-    """Draw the AUC-ROC of each row and detector, with the aim."""
-    figure = Figure(figsize=(8, 0.42 * len(rows) + 1.2), layout="constrained")
-    axes = figure.subplots()
-    for number, detector in enumerate(detectors):
-        for at, row in enumerate(rows):
-            values = _values(outcomes.get((row.name, detector.name), ()), "auc_roc")
-            if values:
-                height = [at + 0.12 * (number - (len(detectors) - 1) / 2)] * len(values)
-                colour = COLOURS[number % len(COLOURS)]
-                axes.plot(values, height, "o", markersize=5, alpha=0.8, color=colour, label=detector.title)
-    for at, row in enumerate(rows):
-        for aim in row.aims:
-            if aim.figure == "auc_roc":
-                axes.plot([aim.value] * 2, [at - 0.4, at + 0.4], color="black", linewidth=1, label="aim")
-    axes.set_yticks(range(len(rows)), [row.title for row in rows])
-    axes.invert_yaxis()
-    axes.set(xlabel="AUC-ROC (a dot per seed)", xlim=(None, 1.005))
-    axes.grid(axis="x", alpha=0.3)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(handles.values(), handles.keys(), fontsize="small", loc="lower left")
-    figure.savefig(path, metadata={"Date": None})
-
-
-def _values(outcomes: Sequence[Outcome], figure: str) -> list[float]:
-    return [value for outcome in outcomes if (value := outcome.figures.get(figure)) is not None]
-
-
 def _spread(outcomes: Sequence[Outcome], figure: str, style: str) -> str:
-    values = _values(outcomes, figure)
+    values = values_of(outcomes, figure)
     if not values or len(values) < len(outcomes):
         return "-"
     mean = style.format(float(np.mean(values)))
@@ -210,10 +222,6 @@ def _aim_text(aim: Aim) -> str:
 
 def _one(value: float | None, style: str) -> str:
     return "-" if value is None else style.format(value)
-
-
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -8,8 +8,13 @@ from benchmarks.quality_rows.protocol import Aim, Row, Task, load, window_items
 
 def tasks(folder: Path, quick: bool) -> list[Task]:
     """Fit one model on two thirds of the balanced runs of all speeds; score the last third and the unbalanced runs."""
-    split: Split = fan(load(folder, "uci_fan_accel_dev.npz"))
+    split = split_of(folder)
     return [Task("fan", split.train, split.stream)]
+
+
+def split_of(folder: Path) -> Split:
+    """What is fitted, and what is streamed past the model."""
+    return fan(load(folder, "uci_fan_accel_dev.npz"))
 
 
 ROW = Row(
