@@ -146,8 +146,8 @@ def test_a_scorer_that_hangs_is_found_and_the_process_ended_with_the_reason(
 
 
 STUCK_NETWORK = """
-import socket, threading, monitor.app
-monitor.app._CONNECT_SECONDS = 1.0
+import socket, threading, monitor.health
+monitor.health._CONNECT_SECONDS = 1.0
 socket.create_connection = lambda *args, **kwargs: threading.Event().wait()
 """
 
