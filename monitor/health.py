@@ -58,7 +58,7 @@ class Health:
         if not self._daemon.reload_succeeded:
             reasons["config"] = "the last reload failed; the configuration before it is in use"
         if keeper is not None and keeper.trouble is not None:
-            reasons["journal"] = f"a crash would lose data: {keeper.trouble}"
+            reasons["journal"] = keeper.trouble
         alive, why = self.liveness()
         if not alive:
             reasons["pipeline"] = why

@@ -77,7 +77,7 @@ class Keeper:
     def trouble(self) -> str | None:
         """Why what comes is not, or not quickly, safe from a crash; None while it is."""
         if self._broken is not None:
-            return self._broken
+            return f"a crash would lose data: {self._broken}"
         at, seconds = self._slow
         if time.monotonic() - at < _SLOW_SHOWN_SECONDS:
             return f"the disk is slow: a commit took {seconds:.1f} s"

@@ -259,7 +259,7 @@ def test_while_the_journal_cannot_be_written_scoring_goes_on_and_afterwards_it_i
     held.execute("BEGIN IMMEDIATE")
     one.send(20, 20, WILD)
     one.send(40, 20)
-    assert one.keeper.trouble == "database is locked"
+    assert one.keeper.trouble == "a crash would lose data: database is locked"
     assert one.keeper.dropped == {"disk": 2}
     assert one.scored == windows_in(60)
     assert phases(one.heard) == ["pending", "firing", "resolved"]
