@@ -153,7 +153,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this new folder and keep it: logs, journal")
     args = parser.parse_args()
     console = Console()
-    folder = args.keep or Path(tempfile.mkdtemp(prefix="residuald-chaos-"))
+    folder = args.keep.resolve() if args.keep else Path(tempfile.mkdtemp(prefix="residuald-chaos-"))
     folder.mkdir(exist_ok=True)
     try:
         return run(args.seed, QUICK if args.quick else FULL, folder, console, args.json)

@@ -2,8 +2,6 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ import torch
 
 from monitor.core.manifest import MANIFEST_FILE
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, Daemon, config_text, fit_model, wave
+from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
 
 pytestmark = [
     pytest.mark.integration,
@@ -84,22 +82,6 @@ def started() -> Iterator[list[Daemon]]:
     for daemon in daemons:
         daemon.process.kill()
         daemon.process.wait(PATIENCE_SECONDS)
-
-
-class SabotagedDaemon(Daemon):
-    """`residuald run` with a few lines of Python run before it, which break a part of it."""
-
-    def __init__(self, config: Path, sabotage: str, **environment: str) -> None:
-        self.config = config
-        self.log_file = config.with_suffix(".log")
-        program = f"{sabotage}\nimport sys\nfrom monitor.cli import main\nsys.exit(main(sys.argv[1:]))"
-        with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", program, "run", "--config", config],
-                stderr=log,
-                env={"PATH": "/usr/bin", **environment},
-                cwd=Path(__file__).parents[2],
-            )
 
 
 def config_for(folder: Path, broker: Broker, model: Path) -> Path:
