@@ -1,6 +1,7 @@
 """The keeper: what a process that dies leaves is what the next one goes on from, whatever happened to the disk."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from itertools import count
@@ -379,3 +380,31 @@ def test_no_checkpoint_is_no_error_and_another_version_is_one(tmp_path: Path) ->
     (tmp_path / "checkpoint").write_bytes(b"RSDCHKP\x02" + bytes(20))
     with pytest.raises(StateError, match="version"):
         read_checkpoint(tmp_path / "checkpoint")
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def spy_fsync(descriptor: int) -> None:
+        done.append("fsync " + Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def spy_replace(self: Path, target: Path) -> Path:
+        done.append("replace " + self.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(Path, "replace", spy_replace)
+    write_checkpoint(tmp_path / "checkpoint", encode_state({"a": 1}))
+    assert done == ["fsync checkpoint.new", "replace checkpoint.new", f"fsync {tmp_path.name}"]
+
+
+def test_the_database_is_one_that_a_power_cut_leaves_whole(tmp_path: Path) -> None:
+    life = Life(tmp_path, [])
+    database = life.keeper._journal._database
+    assert database is not None
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
