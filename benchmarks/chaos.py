@@ -1,10 +1,10 @@
 """Nothing lost, nothing twice: real processes, a real broker, and everything that can fail failing again and again.
 
 Numbered messages of QoS 1 and 2 flow through Mosquitto to `residuald run`, while in random order the daemon is killed
-with SIGKILL, the broker restarts, the network stalls and breaks, the disk is full, the journal's database is held by
-somebody else, the clock jumps by an hour, and the configuration and the artifact change. In the end, what came out is
-compared with one undisturbed pipeline that walks through the same messages in this process: windows by stream, event
-time of the newest, and each step of each alert by its id, which names stream and event time to the millisecond.
+with SIGKILL, the broker restarts, the network stalls and breaks, the disk is full or slow, the journal's database is
+held by somebody else, the clock jumps by an hour, and the configuration and the artifact change. In the end, what came
+out is compared with one undisturbed pipeline that walks through the same messages in this process: windows by stream,
+event time of the newest, and each step of each alert by its id, which names stream and event time to the millisecond.
 """
 
 import argparse
@@ -37,10 +37,11 @@ from monitor import __version__
 
 _EPILOG = """\
 examples:
-  python benchmarks/chaos.py --seed 1          the whole run: about five minutes
+  python benchmarks/chaos.py --seed 1          the whole run: about six minutes
   python benchmarks/chaos.py --quick --seed 1  a minute
 
-The full disk needs a small file system of its own (tmpfs): it is left out, and said so, where mount is not permitted.
+The full disk needs a small file system of its own (tmpfs), the slow one strace: what is not permitted is left out, and
+said so.
 
 exit codes: 0 measured, 1 void   (something lost or twice is a result: see the targets)
 """
@@ -58,14 +59,15 @@ class Plan:
     broker_restarts: int
     stalls: int
     full_disks: int
+    slow_disks: int
     held_databases: int
     clock_jumps: int
     reloads: int
     swaps: int
 
 
-FULL = Plan(50, 10, 10, 3, 3, 6, 5, 5)
-QUICK = Plan(8, 2, 2, 1, 1, 2, 1, 1)
+FULL = Plan(50, 10, 10, 3, 3, 3, 6, 5, 5)
+QUICK = Plan(8, 2, 2, 1, 1, 1, 2, 1, 1)
 
 
 class Chaos:
@@ -103,6 +105,13 @@ class Chaos:
         self._sleep(0.0, 1.0)
         self._world.empty_disk()
         self._world.wait_ready()  # only then is what a crash would lose nothing again
+
+    def slow_disk(self) -> None:
+        with self._world.slow_writes(self._rng.uniform(0.01, 0.06)):
+            self._sleep(1.0, 3.0)
+            if self._rng.random() < 0.5:  # slow is not lost: a kill in the midst of it must cost nothing
+                self._world.kill_daemon()
+                self._world.start_daemon()
 
     def hold_database(self) -> None:
         with self._world.database_held():
@@ -144,7 +153,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this new folder and keep it: logs, journal")
     args = parser.parse_args()
     console = Console()
-    folder = args.keep or Path(tempfile.mkdtemp(prefix="residuald-chaos-"))
+    folder = args.keep.resolve() if args.keep else Path(tempfile.mkdtemp(prefix="residuald-chaos-"))
     folder.mkdir(exist_ok=True)
     try:
         return run(args.seed, QUICK if args.quick else FULL, folder, console, args.json)
@@ -218,6 +227,10 @@ def _happenings(plan: Plan, chaos: Chaos, world: World) -> tuple[list[Callable[[
         (plan.swaps, chaos.swap),
     ]
     left_out = []
+    if world.can_slow:
+        counted.append((plan.slow_disks, chaos.slow_disk))
+    else:
+        left_out.append("the slow disk: strace is not there, or may not trace")
     if world.disk_is_small:
         counted.append((plan.full_disks, chaos.fill_disk))
     else:

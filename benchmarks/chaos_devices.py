@@ -51,17 +51,25 @@ class Device:
 
 
 class Publisher:
-    """Publishes for all devices at QoS 2, so that what the broker has is what was sent, each message once."""
+    """Publishes for all devices at QoS 2, so that what the broker has is what was sent, each message once and in order.
+
+    The library sends what is published between its CONNECT and the broker's CONNACK before what has waited for longer.
+    So nothing is published from the end of a connection until all that was before it has been confirmed.
+    """
 
     def __init__(self, port: int, devices: list[Device], messages_per_second: float) -> None:
         self.devices = devices
         self.began = time.time() - PAST_SECONDS
         self._pause_seconds = len(devices) / messages_per_second
         self._stopping = threading.Event()
-        self._confirmed = 0
+        self._sent = self._confirmed = 0
+        self._in_order = threading.Event()
+        self._in_order.set()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="devices", clean_session=False)
         self._client.max_queued_messages_set(0)
         self._client.on_publish = self._on_publish
+        self._client.on_connect = lambda *_: self._see_whether_in_order()
+        self._client.on_disconnect = lambda *_: self._in_order.clear()
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
@@ -95,10 +103,17 @@ class Publisher:
 
     def _send(self, *, calm: bool) -> None:
         for device in self.devices:
+            self._in_order.wait()
+            self._sent += 1
             self._client.publish(*device.message(self.began, calm=calm), qos=2)
 
     def _on_publish(self, *_: object) -> None:
         self._confirmed += 1
+        self._see_whether_in_order()
+
+    def _see_whether_in_order(self) -> None:
+        if self._confirmed == self._sent and self._client.is_connected():
+            self._in_order.set()
 
 
 @dataclass(frozen=True, slots=True)

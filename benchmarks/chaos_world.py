@@ -96,6 +96,7 @@ class World:
         self.disk.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(self.disk)]
         self.disk_is_small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+        self.can_slow = _can_trace()
         self._clock.write_text("0")
         self.proxy = Proxy(self.broker_port)
         self.config.write_text(
@@ -203,7 +204,26 @@ class World:
         finally:
             database.close()
 
+    @contextlib.contextmanager
+    def slow_writes(self, seconds: float) -> Iterator[None]:
+        """Whatever the daemon writes to files, or flushes to the disk, takes so much longer."""
+        if self._daemon is None or not self.can_slow:
+            raise ChaosError("there is nothing to slow down")
+        calls = "pwrite64,fsync,fdatasync"
+        inject = f"inject={calls}:delay_enter={seconds * 1e6:.0f}"
+        command = ["strace", "-f", "-p", str(self._daemon.pid), "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as tracer:
+            yield
+            tracer.terminate()
+
     def set_clock(self, offset_seconds: float) -> None:
         new = self._clock.with_suffix(".new")
         new.write_text(str(offset_seconds))
         new.replace(self._clock)
+
+
+def _can_trace() -> bool:
+    """Whether strace is there and may look at a process of ours."""
+    if shutil.which("strace") is None:
+        return False
+    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0

@@ -9,16 +9,12 @@ looks at all threads, and when one hangs ends the process with the reason in the
 """
 
 import gc
-import hashlib
-import json
-import os
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import structlog
 
@@ -26,20 +22,18 @@ from monitor.adapters.artifact import Artifact
 from monitor.adapters.clock import ArrivalClock
 from monitor.adapters.http import HttpServer
 from monitor.adapters.inbox import Inbox
-from monitor.adapters.journal import AlertKey
+from monitor.adapters.journal import Owed
 from monitor.adapters.metrics import registry_of
 from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.notify import Notifier
-from monitor.adapters.watchdog import Hang, Part, Watchdog
-from monitor.build import Setup, build_pipeline, succeed
-from monitor.config import STATE_DIRECTORY, Config
+from monitor.adapters.outbox import Outgoing
+from monitor.build import Setup, build_pipeline, digest_of, subscriptions_of, succeed, walk_of
 from monitor.core.blocks import Message
 from monitor.core.discards import Discard
-from monitor.core.judge import Phase
 from monitor.core.reports import Report, journal_report
-from monitor.core.topics import TopicPattern
-from monitor.errors import ConfigError, HangError
-from monitor.keeper import Keeper
+from monitor.errors import ConfigError
+from monitor.health import Health
+from monitor.keeper import Keeper, keeper_of
 from monitor.pipeline import Moment, Pipeline, Step
 from monitor.reloader import Reloader
 
@@ -47,10 +41,8 @@ log = structlog.get_logger()
 
 _IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing waits
 _HOUSEKEEPING_SECONDS = 1.0
+_NOTE_SECONDS = 0.05  # while the link leaves: how often we look for what the broker has received
 _STOP_SECONDS = 4.0  # of the 5 that a stop may take, what the broker may use
-_STALLED_SECONDS = 30.0  # a network thread or a pipeline that has not moved for so long is stuck
-_OF_WATCHDOG = 0.8  # found hanging before systemd's patience ends, so that the log says why
-_CONNECT_SECONDS = 20.0  # what the network thread may take longer: names are resolved, several addresses tried
 
 
 class App:
@@ -71,7 +63,8 @@ class App:
         self._reloader = Reloader(config_path, setup)
         self._notifier = notifier
         self._stopping = threading.Event()
-        self._moved_monotonic = time.monotonic()
+        self.moved_monotonic = time.monotonic()
+        self.health = Health(self)
         self._next_housekeeping = 0.0
         self._journal_told: bytes | None = None
 
@@ -84,16 +77,17 @@ class App:
         """
         self._start()
         config, registry = self._setup.config, registry_of(self)
-        http = HttpServer(config.http, registry, web=config.web, healthz=self.health, readyz=self.readiness)
+        health = self.health
+        http = HttpServer(config.http, registry, web=config.web, healthz=health.liveness, readyz=health.readiness)
         http.start()
         self._http = http
         previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
             self.link.start()
             log.info("running", http=http.address, models=self._versions())
-            self._notifier.ready(self._status())
+            self._notifier.ready(self.health.status())
             gc.freeze()  # torch and pydantic are here to stay: no collection needs to look at them again
-            watchdog = self._watchdog(http)
+            watchdog = self.health.watchdog(http, self._notifier)
             watchdog.start()
             while not self._stopping.is_set():
                 self._turn()
@@ -112,15 +106,15 @@ class App:
         messages = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
         now = self._now()
         self._walk(messages, now)
-        self._moved_monotonic = now.monotonic_seconds
+        self.moved_monotonic = now.monotonic_seconds
         if now.monotonic_seconds >= self._next_housekeeping:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
             self._keep_house(now)
             self._reload(now)
             if not self.link.alive():
                 self._replace_link("the network thread died; another takes over")
-            self._notifier.status(self._status())
-            if self._network_moves():
+            self._notifier.status(self.health.status())
+            if self.health.network_moves():
                 self._notifier.watchdog()
 
     def _now(self) -> Moment:
@@ -130,29 +124,44 @@ class App:
         """One step, in this order: score, keep, publish, acknowledge. What dies in between is done again."""
         step = self.pipeline.step(messages, now, everything=everything)
         owed = [message for message in messages if message.receipt is not None]
-        self._publish(step.reports, self._keep(owed, step, now))
+        self._tell(step, self._keep(owed, step, now))
         self.link.acknowledge(message.receipt for message in owed if message.receipt is not None)
 
-    def _keep(self, owed: list[Message], step: Step, now: Moment) -> Collection[AlertKey]:
-        """Make a step safe; the alert steps in it that need not be said again."""
+    def _keep(self, messages: list[Message], step: Step, now: Moment) -> list[Owed]:
+        """Make a step safe, and that the broker has received what was delivered; the alert steps to deliver now."""
+        received, delivered = self.link.take_received(), self.link.take_confirmed()
         if self.keeper is None:
-            return ()
-        self.keeper.confirm(self.link.take_confirmed())
-        return self.keeper.keep(owed, step, now)
+            owed = [Owed(report, 0) for report in step.reports if report.alert]
+        else:
+            self.keeper.note(received, delivered)
+            owed = self.keeper.keep(messages, step, now)
+        self.link.release(received)
+        return owed
 
-    def _publish(self, reports: Iterable[Report], said: Collection[AlertKey] = ()) -> None:
+    def _tell(self, step: Step, owed: Iterable[Owed]) -> None:
+        """Publish what a step says: `owed` of alerts, and all that it says of states."""
+        self._deliver(owed)
+        self._publish(report for report in step.reports if not report.alert)
+
+    def _deliver(self, owed: Iterable[Owed], *, begun: bool = False) -> None:
+        """Have alert steps delivered; `begun`: another process or connection may have begun to."""
+        mqtt = self._setup.config.mqtt
+        qos = 1 if self.keeper is None else mqtt.alert_qos  # where nobody keeps notes, QoS 2 promises nothing
+        for report, packet_id, received in owed:
+            topic = f"{mqtt.base_topic}/{report.topic}"
+            self.link.deliver(Outgoing(topic, report.payload, qos, False, report.alert, packet_id, begun, received))
+
+    def _publish(self, reports: Iterable[Report]) -> None:
         base = self._setup.config.mqtt.base_topic
         for report in reports:
-            if report.alert not in said:
-                awaited = None if self.keeper is None else report.alert
-                self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain, awaited)
+            self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain)
 
     def _keep_house(self, now: Moment) -> None:
         step, keeper = self.pipeline.housekeep(now), self.keeper
         if keeper is None:
-            self._publish(step.reports)
+            self._tell(step, self._keep([], step, now))
             return
-        self._publish(step.reports, keeper.keep_housekeeping(step, now))
+        self._tell(step, keeper.keep_housekeeping(step, now))
         keeper.settle_writing(self.pipeline)
         if keeper.is_due(now.monotonic_seconds):
             self._walk([], now, everything=True)
@@ -166,11 +175,19 @@ class App:
         """Score what came, tell what there is to tell, and leave."""
         self._notifier.stopping()
         self._empty_inbox()
-        self.link.stop(_STOP_SECONDS)
+        self._end_link(_STOP_SECONDS)
         if self.keeper is not None:
-            now = self._now()
-            self._keep([], Step((), ()), now)
-            self.keeper.close(self.pipeline, now)
+            self.keeper.close(self.pipeline, self._now())
+
+    def _end_link(self, timeout_seconds: float) -> None:
+        """Let the link publish what waits, and keep notes of it meanwhile."""
+        self.link.leave(timeout_seconds)
+        give_up = time.monotonic() + timeout_seconds
+        while self.link.alive() and time.monotonic() < give_up:
+            self.inbox.take(_NOTE_SECONDS)
+            self._keep([], Step((), ()), self._now())
+        self.link.stop(0.0)
+        self._keep([], Step((), ()), self._now())
 
     def _empty_inbox(self) -> None:
         """Take in what came already; receipts are of use only to the link that gave them."""
@@ -182,23 +199,7 @@ class App:
     def _replace_link(self, why: str) -> None:
         log.error("the broker connection starts over", reason=why)
         self._empty_inbox()
-        self._renew_link(self._now(), 0.0)
-
-    def _watchdog(self, http: HttpServer) -> Watchdog:
-        armed = self._notifier.watchdog_seconds
-        limit = _STALLED_SECONDS if armed is None else _OF_WATCHDOG * armed
-        parts = (
-            Part("pipeline", "MainThread", lambda: self._moved_monotonic, limit),
-            Part("network thread", "mqtt", lambda: self.link.last_progress_monotonic, limit + _CONNECT_SECONDS),
-            Part("HTTP server", "http", lambda: http.last_progress_monotonic, limit),
-        )
-        return Watchdog(parts, self._end_hanging)
-
-    def _end_hanging(self, hang: Hang) -> None:
-        """End the process at once, to be started anew: a thread that hangs can be neither stopped nor waited for."""
-        log.critical("a part hangs; ending, to be started anew", reason=hang.reason, stack=hang.stack)
-        self._notifier.status(hang.reason)
-        os._exit(HangError.exit_code)
+        self._renew_link(0.0)
 
     # --- set-up and reload
 
@@ -207,17 +208,16 @@ class App:
         self.pipeline = build_pipeline(setup, self._log_discard)
         self.inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
         self.link = self._new_link()
-        folder = _journal_folder(setup.config)
-        self.keeper = None if folder is None else Keeper(setup.config.journal, folder, _digest_of(setup.config))
+        self.keeper = keeper_of(setup.config)
         if self.keeper is not None:
             recovered = self.keeper.recover(self.pipeline, self._now())
             self.link.remember(recovered.safe)
-            self._publish(recovered.reports)
+            self._deliver(recovered.owed, begun=True)
 
     def _new_link(self) -> MqttLink:
         config = self._setup.config
         limit = config.limits.max_payload_bytes
-        topics = _subscriptions(config)
+        topics = subscriptions_of(config)
         return MqttLink(config.mqtt, topics, self.inbox, max_payload_bytes=limit, clock=self._clock)
 
     def _reload(self, now: Moment) -> None:
@@ -235,12 +235,12 @@ class App:
             self._swap(outcome, now)
             self.reload_succeeded, self.reload_success_seconds = True, now.wall_seconds
             log.info("reloaded", models=self._versions())
-        self._notifier.ready(self._status())
+        self._notifier.ready(self.health.status())
 
     def _swap(self, setup: Setup, now: Moment) -> None:
         old, new = self._setup.config, setup.config
-        same_walk = _walk_of(old) == _walk_of(new)
-        same_link = (old.mqtt, _subscriptions(old)) == (new.mqtt, _subscriptions(new))
+        same_walk = walk_of(old) == walk_of(new)
+        same_link = (old.mqtt, subscriptions_of(old)) == (new.mqtt, subscriptions_of(new))
         if not same_link:
             self._empty_inbox()
         self._walk([], now, everything=True)
@@ -249,25 +249,24 @@ class App:
                 self.keeper.checkpoint_soon()
         else:
             self.pipeline, last_words = succeed(self.pipeline, old, setup, self._log_discard)
-            self._publish(last_words.reports, self._keep([], last_words, now))
+            self._tell(last_words, self._keep([], last_words, now))
             if self.keeper is not None:
-                self.keeper.start_over(_digest_of(new))
+                self.keeper.start_over(digest_of(new))
                 self.keeper.checkpoint(self.pipeline, now)
         self._setup = setup
         if not same_link:
-            self._renew_link(now, _STOP_SECONDS)
+            self._renew_link(_STOP_SECONDS)
         self._http.protect(new.web)
         later = [part for part in ("http", "log", "journal") if getattr(old, part) != getattr(new, part)]
         if later:
             log.warning("some changes take effect at the next start", sections=later)
 
-    def _renew_link(self, now: Moment, timeout_seconds: float) -> None:
-        self.link.stop(timeout_seconds)
-        self._keep([], Step((), ()), now)
+    def _renew_link(self, timeout_seconds: float) -> None:
+        self._end_link(timeout_seconds)
         self.link = self._new_link()
         if self.keeper is not None:
             self.link.remember(self.keeper.safe)
-            self._publish(self.keeper.unconfirmed())
+            self._deliver(self.keeper.undelivered(), begun=True)
         self.link.start()
 
     # --- what others ask
@@ -282,43 +281,8 @@ class App:
         """Most series of `residuald_channel_error`."""
         return self._setup.config.limits.max_channel_series
 
-    def health(self) -> tuple[bool, str]:
-        """Whether the process is alive and its threads move."""
-        still = time.monotonic() - self._moved_monotonic
-        if still > _STALLED_SECONDS:
-            return False, f"the pipeline has not moved for {still:.0f} s"
-        if not self._network_moves():
-            return False, "the network thread does not move"
-        return True, "ok"
-
-    def readiness(self) -> dict[str, str]:
-        """What keeps us from doing the job, by part; empty when nothing does."""
-        reasons = {}
-        if not self.link.connected:
-            reasons["mqtt"] = self.link.last_error or "not connected yet"
-        elif self.link.denied_topics:
-            reasons["mqtt"] = f"the broker denies subscriptions: {', '.join(self.link.denied_topics)}"
-        if not self.reload_succeeded:
-            reasons["config"] = "the last reload failed; the configuration before it is in use"
-        if self.keeper is not None and self.keeper.trouble is not None:
-            reasons["journal"] = f"a crash would lose data: {self.keeper.trouble}"
-        healthy, why = self.health()
-        if not healthy:
-            reasons["pipeline"] = why
-        return reasons
-
-    def _network_moves(self) -> bool:
-        return self.link.alive() and time.monotonic() - self.link.last_progress_monotonic < _STALLED_SECONDS
-
     def _versions(self) -> dict[str, str]:
         return {name: artifact.manifest.version for name, artifact in self.artifacts.items()}
-
-    def _status(self) -> str:
-        fleets = self.pipeline.fleets.values()
-        streams = sum(len(fleet.streams) for fleet in fleets)
-        firing = sum(int((fleet.judge.phase == Phase.FIRING).sum()) for fleet in fleets)
-        broker = "connected" if self.link.connected else f"no broker: {self.link.last_error or 'connecting'}"
-        return f"{broker}; {streams} streams, {firing} firing"
 
     def _log_discard(self, source: str, topic: str, discard: Discard) -> None:
         log.warning("discarded", source=source, reason=discard.reason.value, topic=topic, detail=discard.detail)
@@ -331,31 +295,3 @@ class App:
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-def _subscriptions(config: Config) -> list[tuple[str, int]]:
-    return [(TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source]
-
-
-def _walk_of(config: Config) -> dict[str, Any]:
-    """The settings that the pipeline is made of; where an artifact lies is not one of them."""
-    return config.model_dump(
-        include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
-    )
-
-
-def _digest_of(config: Config) -> str:
-    """Stands for the settings that the state of the streams depends on."""
-    walk = _walk_of(config)
-    del walk["scoring"]
-    for model in walk["model"]:
-        del model["max_batch"]
-    return hashlib.sha256(json.dumps(walk, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _journal_folder(config: Config) -> Path | None:
-    """Where journal and checkpoint lie; None where there is no place for them."""
-    if config.journal.path is not None:
-        return config.journal.path
-    given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
-    return Path(given.split(":")[0], "journal") if given else None

@@ -1,10 +1,13 @@
 """Building: from a configuration file to a pipeline that is ready to run. Start-up, check and reload all come here."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from monitor.adapters.artifact import Artifact, is_current, load_artifact
 from monitor.adapters.signature import Trust
@@ -150,3 +153,24 @@ def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet
         max_ahead_seconds=timing.max_ahead_seconds,
     )
     return Fleet(model.name, manifest, rules, model.judge, artifact.max_batch, config.scoring.max_delay_seconds)
+
+
+def subscriptions_of(config: Config) -> list[tuple[str, int]]:
+    """What the broker is asked for: topic filter and QoS."""
+    return [(TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source]
+
+
+def walk_of(config: Config) -> dict[str, Any]:
+    """The settings that the pipeline is made of; where an artifact lies is not one of them."""
+    return config.model_dump(
+        include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
+    )
+
+
+def digest_of(config: Config) -> str:
+    """Stands for the settings that the state of the streams depends on."""
+    walk = walk_of(config)
+    del walk["scoring"]
+    for model in walk["model"]:
+        del model["max_batch"]
+    return hashlib.sha256(json.dumps(walk, sort_keys=True, default=str).encode()).hexdigest()

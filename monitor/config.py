@@ -80,6 +80,11 @@ class MqttConfig(Section):
     reconnect_ceiling_seconds: Annotated[float, Field(gt=0, le=30)] = 30.0
     """The longest wait between two attempts to connect. Waits double from one second up to it, with jitter."""
 
+    alert_qos: Literal[1, 2] = 2
+    """QoS of alerts. 2: the broker gets each step exactly once, whatever dies in between. 1: for a broker that knows no
+    QoS 2 (AWS IoT Core, Azure Event Grid); a step may come twice then. A broker that says so itself (MQTT 5) is heeded.
+    """
+
     base_topic: Annotated[str, Field(pattern=r"^[^+#/\s]+(/[^+#/\s]+)*$")] = "residuald"
     """Everything residuald publishes is below this topic."""
 

@@ -1,4 +1,4 @@
-"""The keeper: what outlives the process. It keeps what came and was said, and makes a new process go on from there.
+"""The keeper: what outlives the process. It keeps what came and was said, for `recovery.py` to go on from.
 
 A checkpoint holds the whole state of the pipeline; the journal holds what came after it. The pipeline comes to the same
 windows and alerts whenever it gets the same messages, so both together are the state at the last commit. Messages are
@@ -8,25 +8,29 @@ While the journal cannot be used, the daemon goes on without it and says so (`tr
 step is of use again once there is a checkpoint that holds it, so that is what is tried every few seconds.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import structlog
 
-from monitor.adapters.checkpoint import read_checkpoint, write_checkpoint
-from monitor.adapters.journal import AlertKey, DamagedError, Journal, JournalError
-from monitor.config import JournalConfig
+from monitor.adapters.checkpoint import write_checkpoint
+from monitor.adapters.journal import DamagedError, Journal, JournalError, Owed
+from monitor.adapters.mqtt_deliveries import EXACTLY_ONCE_IDS, Delivery, PacketIds
+from monitor.adapters.mqtt_receipts import contents_of
+from monitor.build import digest_of
+from monitor.config import STATE_DIRECTORY, Config, JournalConfig
 from monitor.core.blocks import Message
 from monitor.core.histogram import Histogram
-from monitor.core.journal_record import RecordError, StepRecord, decode_step, encode_step
-from monitor.core.reports import Report, resolved_report
-from monitor.core.state import State, StateError, encode_state
+from monitor.core.journal_record import StepRecord, encode_step
+from monitor.core.reports import AlertKey, Report
+from monitor.core.state import State, encode_state
 from monitor.pipeline import Moment, Pipeline, Step
+from monitor.recovery import Recovered, Recovery
 
 log = structlog.get_logger()
 
@@ -34,33 +38,18 @@ _RETRY_SECONDS = 5.0
 _SLOW_COMMIT_SECONDS = 0.2  # the pipeline stands still for so long: more than its batches may wait
 _SLOW_SHOWN_SECONDS = 30.0
 _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
-_NOTHING: frozenset[AlertKey] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """What a new process has to go on with.
-
-    reports: alert steps to publish, which the broker has not confirmed. safe: what the former process had journaled,
-    the checksum of the content by packet identifier; the broker may deliver it again.
-    """
-
-    reports: tuple[Report, ...]
-    safe: dict[int, int]
 
 
 class Keeper:
     """The journal and the checkpoints of one daemon.
 
     folder: where they lie. settings_digest: stands for the settings that the state depends on. dropped: messages that
-    the journal did not keep or use, by reason; discarded: checkpoints that were not used, by reason; moved_aside:
-    databases found damaged.
+    the journal did not keep or use, by reason; discarded: checkpoints that were not used, by reason.
     """
 
     def __init__(self, settings: JournalConfig, folder: Path, settings_digest: str) -> None:
         self.dropped: Counter[str] = Counter()
         self.discarded: Counter[str] = Counter()
-        self.moved_aside = 0
         self.messages_kept = 0
         self.messages_replayed = 0
         self.checkpoint_seconds: float | None = None  # epoch
@@ -70,7 +59,10 @@ class Keeper:
         self._journal = Journal(folder / "journal.sqlite")
         self._file = folder / "checkpoint"
         self._safe: dict[int, int] = {}
-        self._confirmed: list[AlertKey] = []  # and not committed yet
+        self._received: list[AlertKey] = []  # and not committed yet; as `_delivered`
+        self._delivered: list[AlertKey] = []
+        self._ids = PacketIds(EXACTLY_ONCE_IDS)
+        self._ids_in_use: set[int] = set()
         self._active = False  # whether anything came that has to be kept
         self._broken: str | None = None  # why the journal lacks a step
         self._mending = False  # a checkpoint is on its way that makes up for it
@@ -85,7 +77,7 @@ class Keeper:
     def trouble(self) -> str | None:
         """Why what comes is not, or not quickly, safe from a crash; None while it is."""
         if self._broken is not None:
-            return self._broken
+            return f"a crash would lose data: {self._broken}"
         at, seconds = self._slow
         if time.monotonic() - at < _SLOW_SHOWN_SECONDS:
             return f"the disk is slow: a commit took {seconds:.1f} s"
@@ -97,6 +89,11 @@ class Keeper:
         return self._journal.nbytes
 
     @property
+    def moved_aside(self) -> int:
+        """Databases found damaged."""
+        return self._journal.moved_aside
+
+    @property
     def safe(self) -> dict[int, int]:
         """What was made safe last under each packet identifier: the checksum of its content."""
         return self._safe
@@ -105,150 +102,74 @@ class Keeper:
 
     def recover(self, pipeline: Pipeline, now: Moment) -> Recovered:
         """Bring a fresh pipeline to where the last process committed. Whatever is wrong is logged, never raised."""
-        began = time.monotonic()
-        state = self._read_checkpoint(pipeline, now)
-        reports: list[Report] = []
-        try:
-            self._open()
-            through = state["through"] if state and state["journal"] == self._journal.id else 0
-            reports = self._replay(pipeline, through, now)
-        except JournalError as error:
-            self._break("disk", str(error), 0)
-        pipeline.resume(now.wall_seconds)
-        self._active = bool(state) or self._journal.nbytes > 0
-        if self._active:
-            streams = sum(len(fleet.streams) for fleet in pipeline.fleets.values())
-            log.info(
-                "recovered",
-                streams=streams,
-                messages=self.messages_replayed,
-                alert_steps=len(reports),
-                seconds=round(time.monotonic() - began, 3),
-            )
-        return Recovered(tuple(reports), dict(self._safe))
-
-    def _open(self) -> None:
-        try:
-            self._journal.open()
-        except DamagedError as error:
-            self._move_aside(str(error))
-
-    def _move_aside(self, why: str) -> None:
-        aside = self._journal.move_aside()
-        self.moved_aside += 1
-        log.error("the journal is damaged; a fresh one was started", reason=why, moved_to=str(aside))
-        self._journal.open()
-
-    def _read_checkpoint(  # noqa: PLR0911 - one return for each way of being of no use
-        self, pipeline: Pipeline, now: Moment
-    ) -> State | None:
-        try:
-            state = read_checkpoint(self._file)
-        except OSError as error:
-            return self._discard("disk", error.strerror or str(error))
-        except StateError as error:
-            return self._discard("damaged", str(error))
-        if state is None:
-            return None
-        self._safe = state["safe"]  # the broker does not care about settings or age
-        if now.wall_seconds - state["wall_seconds"] > self._settings.max_age_seconds:
-            return self._discard("too_old", f"older than max_age_seconds ({self._settings.max_age_seconds:g})")
-        if state["settings"] != self._digest:
-            return self._discard("settings", "the configuration has changed")
-        try:
-            pipeline.restore(state["pipeline"])
-        except StateError as error:
-            return self._discard("settings", str(error))
-        self.checkpoint_seconds = state["wall_seconds"]
-        self.messages_kept = state["kept"]
-        self.dropped.update(state["dropped"])
-        return state
-
-    def _discard(self, reason: str, why: str) -> State | None:
-        self.discarded[reason] += 1
-        log.warning("the checkpoint is not used; streams start over", reason=reason, detail=why)
-        return None
-
-    def _replay(self, pipeline: Pipeline, through: int, now: Moment) -> list[Report]:
-        """Walk again through what the journal holds; the alert steps that have to be published."""
-        said: list[Report] = []
-        try:
-            for data in self._journal.steps(through):
-                record = decode_step(data)
-                messages = record.messages or []
-                if now.wall_seconds - record.wall_seconds > self._settings.max_age_seconds:
-                    self.dropped["too_old"] += len(messages)
-                    continue
-                moment = Moment(record.wall_seconds, time.monotonic())
-                step = pipeline.housekeep(moment) if record.messages is None else pipeline.step(messages, moment)
-                said += [report for report in step.reports if report.alert]
-                self._remember(messages)
-                self.messages_replayed += len(messages)
-                self.messages_kept += len(messages)
-        except (DamagedError, RecordError) as error:
-            self._move_aside(str(error))
-        step = pipeline.step([], Moment(now.wall_seconds, time.monotonic()), everything=True)
-        said += [report for report in step.reports if report.alert]
-        self._journal.append(None, said)
-        lost = [resolved_report(report) for report in self._journal.unresolved(pipeline.open_alerts)]
-        self._journal.append(None, lost)
-        return self._journal.unconfirmed()
+        recovery = Recovery(self._journal, self._file, self._settings, self._digest, self._ids)
+        found = recovery.run(pipeline, now)
+        self.dropped, self.discarded = found.dropped, found.discarded
+        self.messages_kept, self.messages_replayed = found.messages_kept, found.messages_replayed
+        self.checkpoint_seconds = found.checkpoint_seconds
+        self._safe = found.safe
+        self._ids_in_use = {owed.packet_id for owed in found.owed}
+        if found.trouble is not None:
+            self._break("disk", found.trouble, 0)
+        self._active = found.checkpoint_seconds is not None or self._journal.nbytes > 0
+        return found
 
     # --- in every turn
 
-    def keep(self, messages: list[Message], step: Step, now: Moment) -> set[AlertKey] | frozenset[AlertKey]:
-        """Commit a step: the messages that wait for an acknowledgement, and what it says of alerts.
+    def keep(self, messages: list[Message], step: Step, now: Moment) -> list[Owed]:
+        """Commit a step: the messages that wait for an acknowledgement, what it says of alerts, and what was noted.
 
-        Returns the alert steps that need not be published: a former process has said them.
+        Returns the alert steps to deliver: those of them that no former process has said.
         """
-        said = [report for report in step.reports if report.alert]
-        if not (messages or said or self._confirmed):
-            return _NOTHING
+        said = _said(step)
+        if not (messages or said or self._received or self._delivered):
+            return []
         record = encode_step(StepRecord(now.wall_seconds, messages)) if messages else None
         return self._append(record, messages, said)
 
-    def keep_housekeeping(self, step: Step, now: Moment) -> set[AlertKey] | frozenset[AlertKey]:
+    def keep_housekeeping(self, step: Step, now: Moment) -> list[Owed]:
         """Commit that housekeeping was done and changed something."""
         if not (step.reports and self._active):
             return self.keep([], step, now)
-        record = encode_step(StepRecord(now.wall_seconds, None))
-        return self._append(record, [], [report for report in step.reports if report.alert])
+        return self._append(encode_step(StepRecord(now.wall_seconds, None)), [], _said(step))
 
-    def confirm(self, alerts: Iterable[AlertKey]) -> None:
-        """The broker has these alert steps: they need not be said again. Committed with the next `keep`."""
-        self._confirmed += alerts
+    def note(self, received: Iterable[Delivery], delivered: Iterable[Delivery]) -> None:
+        """The broker has received or delivered these alert steps. Committed with the next `keep`."""
+        self._received += [alert for _, alert in received]
+        for packet_id, alert in delivered:
+            self._delivered.append(alert)
+            self._ids_in_use.discard(packet_id)
 
-    def _append(
-        self, record: bytes | None, messages: list[Message], said: list[Report]
-    ) -> set[AlertKey] | frozenset[AlertKey]:
+    def _append(self, record: bytes | None, messages: list[Message], said: list[Report]) -> list[Owed]:
+        owed = [self._owe(report) for report in said]
         if self._broken is not None and not self._mending:
             self.dropped["disk"] += len(messages)
-            return _NOTHING
+            return owed
         if record is not None and self._journal.nbytes + len(record) > self._settings.max_bytes:
             self._break("max_bytes", f"the journal is full (max_bytes = {self._settings.max_bytes})", len(messages))
-            return _NOTHING
+            return owed
         began = time.monotonic()
         try:
-            known = self._journal.append(record, said, self._confirmed)
+            known = self._journal.append(record, owed, self._received, self._delivered)
         except JournalError as error:
             self._break("disk", str(error), len(messages), damaged=isinstance(error, DamagedError))
-            return _NOTHING
+            return owed
         took = time.monotonic() - began
         self.commit_seconds.observe(np.array([took]))
         if took > _SLOW_COMMIT_SECONDS:
             self._slow = (began, took)
-        self._confirmed.clear()
-        self._remember(messages)
+        self._received.clear()
+        self._delivered.clear()
+        self._safe.update(contents_of(messages))
         self.messages_kept += len(messages)
         self._active |= bool(messages)
-        return known
+        self._ids_in_use -= {each.packet_id for each in owed if each.report.alert in known}
+        return [each for each in owed if each.report.alert not in known]
 
-    def _remember(self, messages: list[Message]) -> None:
-        safe = self._safe
-        for message in messages:
-            if message.receipt is not None:
-                number, _, content = message.receipt
-                safe[number & 0xFFFF] = content
+    def _owe(self, report: Report) -> Owed:
+        packet_id = self._ids.take(self._ids_in_use)
+        self._ids_in_use.add(packet_id)
+        return Owed(report, packet_id)
 
     def _break(self, reason: str, why: str, messages: int, *, damaged: bool = False) -> None:
         """The journal has missed a step."""
@@ -290,12 +211,13 @@ class Keeper:
         self._next_try = now.monotonic_seconds + _RETRY_SECONDS
         try:
             self._journal.close()
-            self._open()
-            self._journal.append(None, (), self._confirmed)
+            self._journal.open()
+            self._journal.append(None, (), self._received, self._delivered)
         except JournalError as error:
             self._broken = str(error)
             return False
-        self._confirmed.clear()
+        self._received.clear()
+        self._delivered.clear()
         self._mending = True
         return True
 
@@ -336,12 +258,14 @@ class Keeper:
         """Something changed that the journal does not know of (the artifacts)."""
         self._next_checkpoint = 0.0
 
-    def unconfirmed(self) -> list[Report]:
-        """The alert steps that the broker has not confirmed."""
+    def undelivered(self) -> list[Owed]:
+        """The alert steps that have to be delivered through another connection."""
         try:
-            return self._journal.unconfirmed()
+            owed = self._journal.undelivered()
         except JournalError:
-            return []  # the journal is in trouble, and known to be
+            owed = []  # the journal is in trouble, and known to be
+        self._ids_in_use = {each.packet_id for each in owed}
+        return owed
 
     def close(self, pipeline: Pipeline, now: Moment) -> None:
         """Leave everything so that the next process need not replay anything."""
@@ -351,3 +275,16 @@ class Keeper:
             self.settle_writing(pipeline, wait=True)
         self._writer.shutdown()
         self._journal.close()
+
+
+def _said(step: Step) -> list[Report]:
+    return [report for report in step.reports if report.alert]
+
+
+def keeper_of(config: Config) -> Keeper | None:
+    """Make the keeper of a configuration; None where there is no place for journal and checkpoint."""
+    folder = config.journal.path
+    if folder is None:
+        given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
+        folder = Path(given.split(":")[0], "journal") if given else None
+    return None if folder is None else Keeper(config.journal, folder, digest_of(config))

@@ -114,6 +114,22 @@ class Daemon:
         return self.process.wait(PATIENCE_SECONDS)
 
 
+class SabotagedDaemon(Daemon):
+    """`residuald run` with a few lines of Python run before it, which break a part of it."""
+
+    def __init__(self, config: Path, sabotage: str, **environment: str) -> None:
+        self.config = config
+        self.log_file = config.with_suffix(".log")
+        program = f"{sabotage}\nimport sys\nfrom monitor.cli import main\nsys.exit(main(sys.argv[1:]))"
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", program, "run", "--config", config],
+                stderr=log,
+                env={"PATH": "/usr/bin", **environment},
+                cwd=Path(__file__).parents[1],
+            )
+
+
 def _open(url: str) -> "urllib.request._UrlopenRet":
     try:
         return urllib.request.urlopen(url, timeout=PATIENCE_SECONDS)

@@ -5,8 +5,9 @@ SQLite in WAL mode with synchronous=NORMAL keeps a commit whatever happens to th
 only when the power fails. No commit waits for the disk: what makes the database durable, `settle`, has a connection of
 its own and may run in another thread.
 
-A step of an alert is kept under its id and phase until the alert is over and the broker has confirmed it, so that none
-is said twice because windows are judged again, and none is forgotten because the process died in between.
+A step of an alert is kept under its id and phase until the alert is over and delivered, so that none is said twice
+because windows are judged again, and none is forgotten because the process died in between. With it is kept how far its
+delivery is: under which packet identifier it goes, and whether the broker has received it.
 """
 
 import sqlite3
@@ -15,10 +16,13 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
-from monitor.core.reports import Report
+import structlog
 
-AlertKey = tuple[str, str]  # id and phase
+from monitor.core.reports import AlertKey, Report
+
+log = structlog.get_logger()
 
 # How long a commit waits where somebody else, e.g. a backup, holds the database. The pipeline stands still meanwhile.
 _BUSY_SECONDS = 0.25
@@ -29,7 +33,8 @@ CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS alert (
   id TEXT, phase TEXT, topic TEXT NOT NULL, payload BLOB NOT NULL, step INTEGER NOT NULL, nth INTEGER NOT NULL,
-  confirmed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (id, phase)
+  packet_id INTEGER NOT NULL, received INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (id, phase)
 ) WITHOUT ROWID;
 """
 
@@ -42,11 +47,19 @@ class DamagedError(JournalError):
     """The database is damaged: it has to be moved aside."""
 
 
+class Owed(NamedTuple):
+    """A step of an alert that has to be delivered, and how far that is."""
+
+    report: Report
+    packet_id: int
+    received: bool = False
+
+
 class Journal:
     """One open database. Used by one thread, but for `settle`.
 
     id: names this database, so that a checkpoint knows which steps it is followed by. last: number of the last step.
-    nbytes: what the records take.
+    nbytes: what the records take. moved_aside: databases that were found damaged.
 
     Raises (all methods):
         JournalError: the database cannot be read or written; nothing was changed.
@@ -58,10 +71,24 @@ class Journal:
         self.id = ""
         self.last = 0
         self.nbytes = 0
+        self.moved_aside = 0
         self._database: sqlite3.Connection | None = None
 
     def open(self) -> None:
-        """Open the database; make it if there is none."""
+        """Open the database; make it if there is none, and replace it if it is damaged."""
+        try:
+            self._open()
+        except DamagedError as error:
+            self.replace(str(error))
+
+    def replace(self, why: str) -> None:
+        """Give the database another name, because it is damaged, and start a fresh one."""
+        aside = self._move_aside()
+        self.moved_aside += 1
+        log.error("the journal is damaged; a fresh one was started", reason=why, moved_to=str(aside))
+        self._open()
+
+    def _open(self) -> None:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._database = _connect(self.file)
@@ -92,13 +119,20 @@ class Journal:
             database.close()
 
     def append(
-        self, record: bytes | None, said: Iterable[Report] = (), confirmed: Iterable[AlertKey] = ()
+        self,
+        record: bytes | None,
+        said: Iterable[Owed] = (),
+        received: Iterable[AlertKey] = (),
+        delivered: Iterable[AlertKey] = (),
     ) -> set[AlertKey]:
-        """Commit a step, what it says of alerts and what the broker confirmed. Returns what had been said before."""
-        said, confirmed, known = list(said), list(confirmed), set()
+        """Commit a step, what it says of alerts, and how far the delivery of others came.
+
+        Returns those of `said` that had been said before: nothing is changed about them.
+        """
+        said, received, delivered, known = list(said), list(received), list(delivered), set()
         try:
             database = self._open_database()
-            if not said and not confirmed:
+            if not said and not received and not delivered:
                 if record is not None:
                     self.last = database.execute("INSERT INTO step (record) VALUES (?)", (record,)).lastrowid or 0
             else:
@@ -106,12 +140,13 @@ class Journal:
                 last = self.last
                 if record is not None:
                     last = database.execute("INSERT INTO step (record) VALUES (?)", (record,)).lastrowid or 0
-                for nth, report in enumerate(said):
+                for nth, (report, packet_id, _) in enumerate(said):
                     if report.alert is not None:
-                        row = (*report.alert, report.topic, report.payload, last, nth)
-                        new = database.execute("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?, ?, ?, 0)", row).rowcount
-                        known |= set() if new else {report.alert}
-                database.executemany("UPDATE alert SET confirmed = 1 WHERE id = ? AND phase = ?", confirmed)
+                        row = (*report.alert, report.topic, report.payload, last, nth, packet_id)
+                        new = database.execute("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)", row)
+                        known |= set() if new.rowcount else {report.alert}
+                database.executemany("UPDATE alert SET received = 1 WHERE id = ? AND phase = ?", received)
+                database.executemany("UPDATE alert SET delivered = 1 WHERE id = ? AND phase = ?", delivered)
                 database.execute("COMMIT")
                 self.last = last
         except sqlite3.Error as error:
@@ -128,24 +163,25 @@ class Journal:
         except sqlite3.Error as error:
             raise _explained(error) from error
 
-    def unconfirmed(self) -> list[Report]:
-        """What was said of alerts and the broker has not confirmed, in the order in which it was said."""
-        return self._reports("WHERE NOT confirmed")
+    def undelivered(self) -> list[Owed]:
+        """What was said of alerts and is not delivered, in the order in which it was said."""
+        return self._owed("WHERE NOT delivered")
 
     def unresolved(self, but: set[str]) -> list[Report]:
         """The last that was said of each alert that is not over, except those of these ids."""
         over = "id IN (SELECT id FROM alert WHERE phase = 'resolved')"
-        last = {report.alert[0]: report for report in self._reports(f"WHERE NOT {over}") if report.alert}
+        said = [owed.report for owed in self._owed(f"WHERE NOT {over}")]
+        last = {report.alert[0]: report for report in said if report.alert}
         return [report for alert, report in last.items() if alert not in but]
 
     def forget(self, through: int, open_alerts: set[str]) -> None:
-        """A checkpoint holds all up to that step: forget it, and the alerts that were over by then and confirmed.
+        """A checkpoint holds all up to that step: forget it, and the alerts that were over by then and delivered.
 
         Alerts that are neither open nor known to be over are forgotten, too: their end was said while the journal could
         not be written.
         """
         closed = {report.alert[0] for report in self.unresolved(open_alerts) if report.alert}
-        over = "SELECT id FROM alert WHERE phase = 'resolved' AND confirmed AND step <= ?"
+        over = "SELECT id FROM alert WHERE phase = 'resolved' AND delivered AND step <= ?"
         try:
             database = self._open_database()
             database.execute("BEGIN IMMEDIATE")
@@ -166,8 +202,7 @@ class Journal:
         except sqlite3.Error as error:
             raise _explained(error) from error
 
-    def move_aside(self) -> Path:
-        """Give the database another name, so that a fresh one can be started; what it is called now."""
+    def _move_aside(self) -> Path:
         self.close()
         aside = self.file.with_name(f"{self.file.name}.damaged-{time.time_ns() // 1_000_000}")
         try:
@@ -181,12 +216,16 @@ class Journal:
             raise _explained(error) from error
         return aside
 
-    def _reports(self, where: str) -> list[Report]:
+    def _owed(self, where: str) -> list[Owed]:
+        columns = "id, phase, topic, payload, packet_id, received"
         try:
             rows = self._open_database().execute(
-                f"SELECT id, phase, topic, payload FROM alert {where} ORDER BY step, nth"  # noqa: S608 - our own text
+                f"SELECT {columns} FROM alert {where} ORDER BY step, nth"  # noqa: S608 - our own text
             )
-            return [Report(topic, payload, retain=False, alert=(id_, phase)) for id_, phase, topic, payload in rows]
+            return [
+                Owed(Report(topic, payload, retain=False, alert=(id_, phase)), packet_id, bool(received))
+                for id_, phase, topic, payload, packet_id, received in rows
+            ]
         except sqlite3.Error as error:
             raise _explained(error) from error
 

@@ -1,8 +1,9 @@
 """The MQTT link: a broker connection that is kept up for ever.
 
 One thread of ours owns the connection and is the only one that touches the MQTT library (paho). The library does the
-protocol's conversation: CONNECT, SUBSCRIBE, keep-alive, what we publish. Telemetry is cut out of the stream before it
-(`mqtt_socket`, `mqtt_frames`) and confirmed only when it is safe (`mqtt_receipts`).
+protocol's conversation: CONNECT, SUBSCRIBE, keep-alive. Telemetry is cut out of the stream before it (`mqtt_socket`,
+`mqtt_frames`) and confirmed only when it is safe (`mqtt_receipts`). What we publish goes past it, too, because our
+deliveries outlive a process (`mqtt_deliveries`).
 
 Whatever ends a connection (refused, lost, silent, an error of our own) is logged with its reason and followed by the
 next attempt, after a jittered delay.
@@ -11,6 +12,7 @@ next attempt, after a jittered delay.
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -20,6 +22,7 @@ from monitor.adapters.backoff import Backoff
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.mqtt_client import SettingsFileError, explain
 from monitor.adapters.mqtt_connection import Connection, ConnectionOverError, Traffic
+from monitor.adapters.mqtt_deliveries import Deliveries, Delivery
 from monitor.adapters.mqtt_frames import FrameError
 from monitor.adapters.mqtt_receipts import Receipt
 from monitor.adapters.outbox import Outgoing
@@ -54,7 +57,7 @@ class MqttLink:
         self._config = config
         self._subscriptions = tuple(subscriptions)
         self._guest = guest
-        self._traffic = Traffic(inbox, max_payload_bytes, clock)
+        self._traffic = Traffic(inbox, max_payload_bytes, clock, Deliveries(mqtt5=config.protocol == "5"))
         self._connection: Connection | None = None
         self._failure: str | None = None
         self._last_progress = time.monotonic()
@@ -72,11 +75,19 @@ class MqttLink:
         self._traffic.receiving = False
         self._traffic.waker.wake()
 
-    def stop(self, timeout_seconds: float) -> None:
-        """Publish what waits, say `offline`, disconnect and join the thread; give up after the timeout."""
-        self._traffic.leave_before = time.monotonic() + timeout_seconds
+    def leave(self, timeout_seconds: float) -> None:
+        """Begin to publish what waits, say `offline` and disconnect; no longer `alive` when that is done or given up.
+
+        What the broker receives meanwhile still has to be released.
+        """
+        if self._traffic.leave_before is None:
+            self._traffic.leave_before = time.monotonic() + timeout_seconds
         self._leaving.set()
         self._traffic.waker.wake()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Leave and join the thread; give up after the timeout."""
+        self.leave(timeout_seconds)
         self._thread.join(timeout_seconds + _JOIN_SECONDS)
         if self._thread.is_alive():
             log.warning("the broker connection did not end in time", timeout_seconds=timeout_seconds)
@@ -85,25 +96,27 @@ class MqttLink:
         if len(self._traffic.outbox):
             log.warning("messages were left unpublished", messages=len(self._traffic.outbox))
 
-    def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: Literal[0, 1] = 1,
-        retain: bool = False,
-        alert: tuple[str, str] | None = None,
-    ) -> bool:
+    def publish(self, topic: str, payload: bytes, qos: Literal[0, 1] = 1, retain: bool = False) -> bool:
         """Hand a message over for publishing; False (and counted) where too many wait already.
-
-        Where the message tells of an `alert` (id and phase), `take_confirmed` says when the broker has it.
 
         Raises:
             ValueError: `topic` is none to publish to.
 
         """
-        if not topic or any(mark in topic for mark in "+#\0"):
-            raise ValueError(f"{topic!r} is no topic to publish to")
-        accepted = self._traffic.outbox.put(Outgoing(topic, payload, qos, retain, alert))
+        return self._put(Outgoing(topic, payload, qos, retain))
+
+    def deliver(self, message: Outgoing) -> bool:
+        """Hand over a step of an alert, as `publish`; with QoS 2, and a packet identifier, it comes exactly once.
+
+        `take_received` says when the broker has it, and it is passed on once it was handed to `release`; then
+        `take_confirmed` says that it is done. With QoS 1 only the latter.
+        """
+        return self._put(message)
+
+    def _put(self, message: Outgoing) -> bool:
+        if not message.topic or any(mark in message.topic for mark in "+#\0"):
+            raise ValueError(f"{message.topic!r} is no topic to publish to")
+        accepted = self._traffic.outbox.put(message)
         self._traffic.waker.wake()
         return accepted
 
@@ -119,10 +132,20 @@ class MqttLink:
         """
         self._traffic.receipts.remember(safe)
 
-    def take_confirmed(self) -> list[tuple[str, str]]:
-        """The steps of alerts, by id and phase, that the broker confirmed since the last call."""
-        confirmed = self._traffic.confirmed
-        return [confirmed.popleft() for _ in range(len(confirmed))]
+    def take_received(self) -> list[Delivery]:
+        """The steps of alerts that the broker has received since the last call, to be noted and then released."""
+        return _emptied(self._traffic.deliveries.received)
+
+    def release(self, received: Iterable[Delivery]) -> None:
+        """Let the broker pass on what it has received: that it did is committed."""
+        packet_ids = [packet_id for packet_id, _ in received]
+        if packet_ids:
+            self._traffic.released.extend(packet_ids)
+            self._traffic.waker.wake()
+
+    def take_confirmed(self) -> list[Delivery]:
+        """The steps of alerts that are delivered for good since the last call."""
+        return _emptied(self._traffic.deliveries.confirmed)
 
     @property
     def connected(self) -> bool:
@@ -217,3 +240,7 @@ class MqttLink:
             return None
         finally:
             connection.close()
+
+
+def _emptied(deliveries: deque[Delivery]) -> list[Delivery]:
+    return [deliveries.popleft() for _ in range(len(deliveries))]

@@ -13,11 +13,13 @@ from typing import Any
 
 import structlog
 from paho.mqtt.client import ConnectFlags, DisconnectFlags
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.mqtt_client import FramingClient, explain_early_end, explain_refusal
+from monitor.adapters.mqtt_deliveries import Deliveries
 from monitor.adapters.mqtt_frames import FrameReader
 from monitor.adapters.mqtt_receipts import Receipt, Receipts
 from monitor.adapters.mqtt_socket import FrameSocket
@@ -45,16 +47,19 @@ class ConnectionOverError(Exception):
 class Traffic:
     """What the network thread shares with the others, for as long as the link lives.
 
-    receiving: whether messages go to the inbox. leave_before: once set, say goodbye and be gone by then (monotonic).
+    deliveries, receipts: the network thread's own, but for the deques of the former, which any thread may empty.
+    released: packet identifiers for `Deliveries.release`. receiving: whether messages go to the inbox. leave_before:
+    once set, say goodbye and be gone by then (monotonic).
     """
 
     inbox: Inbox
     max_payload_bytes: int
     clock: Callable[[], float]
+    deliveries: Deliveries
     outbox: Outbox = field(default_factory=lambda: Outbox(_MAX_OUTGOING_MESSAGES))
     acknowledged: deque[Receipt] = field(default_factory=deque)
-    confirmed: deque[tuple[str, str]] = field(default_factory=deque)  # alert steps that the broker has
-    receipts: Receipts = field(default_factory=Receipts)  # the network thread's own
+    released: deque[int] = field(default_factory=deque)
+    receipts: Receipts = field(default_factory=Receipts)
     waker: Waker = field(default_factory=Waker)
     receiving: bool = True
     leave_before: float | None = None
@@ -80,7 +85,6 @@ class Connection:
         self._traffic = traffic
         self._guest = guest
         self._status_topic = f"{config.base_topic}/status"
-        self._in_flight: dict[int, Outgoing] = {}  # by packet identifier
         self._said_goodbye = False
         self._over_because: str | None = None
         self._client: FramingClient | None = None
@@ -96,13 +100,13 @@ class Connection:
         """
         persistent = not self._guest and any(qos > 0 for _, qos in self._subscriptions)
         mqtt5 = self._config.protocol == "5"
-        reader = FrameReader(mqtt5, self._traffic.max_payload_bytes, self._traffic.receipts)
+        traffic = self._traffic
+        reader = FrameReader(mqtt5, traffic.max_payload_bytes, traffic.receipts, traffic.deliveries)
         client = FramingClient(self._config, reader, persistent=persistent)
         if not self._guest:
             client.will_set(self._status_topic, b"offline", qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
         self._wire = client.open(self._config)
         self._client = client
@@ -150,8 +154,7 @@ class Connection:
     def close(self) -> None:
         """Close the socket; what the broker has not confirmed goes back to the outbox."""
         self.online_since = None
-        self._traffic.outbox.put_back(self._in_flight.values())
-        self._in_flight.clear()
+        self._traffic.outbox.put_back(self._traffic.deliveries.end())
         self._client = None  # it refers to us: without this, only the garbage collector would end both
         if self._wire is not None:
             self._wire.abort()
@@ -163,6 +166,7 @@ class Connection:
                 self.last_received = time.monotonic()
                 if self._traffic.receiving:
                     self._traffic.inbox.extend(messages)
+            self._note_answers()
             while wire.for_library and client.socket() is not None:
                 client.loop_read()
             if not wire.buffered:
@@ -176,19 +180,28 @@ class Connection:
         if self.online_since is not None:
             while traffic.acknowledged:
                 traffic.receipts.acknowledge(traffic.acknowledged.popleft())
-            while len(self._in_flight) < _MAX_IN_FLIGHT and not client.want_write():
+            while traffic.released:
+                traffic.deliveries.release([traffic.released.popleft()])
+            while traffic.deliveries.in_flight < _MAX_IN_FLIGHT and not wire.congested:
                 message = traffic.outbox.take()
                 if message is None:
                     break
-                self._publish(client, message)
+                traffic.deliveries.send(message)
         wire.add(traffic.receipts.take_replies())
+        wire.add(traffic.deliveries.take_packets())
         client.loop_write()
         wire.flush()
 
-    def _publish(self, client: FramingClient, message: Outgoing) -> None:
-        packet_id = client.publish(message.topic, message.payload, message.qos, message.retain).mid
-        if message.qos:
-            self._in_flight[packet_id] = message
+    def _note_answers(self) -> None:
+        """See what the broker answered to what we publish."""
+        deliveries = self._traffic.deliveries
+        if deliveries.received or deliveries.confirmed:
+            self._traffic.inbox.wake()  # an alert waits for whoever keeps notes of it
+        while deliveries.refused:
+            message, code = deliveries.refused.popleft()
+            known = code in ReasonCode.names
+            reason = str(ReasonCode(PacketTypes.PUBACK, identifier=code)) if known else f"reason code {code}"
+            log.error("broker refuses what we publish", topic=message.topic, reason=reason)
 
     def _check_times(self, now: float, reading: bool) -> None:
         if self.online_since is None:
@@ -205,29 +218,31 @@ class Connection:
         """Go on saying goodbye: everything out, `offline`, DISCONNECT. True when there is nothing left to wait for."""
         if self.online_since is None or now > leave_before:
             return True
-        if not len(self._traffic.outbox) and not self._in_flight:
+        if not len(self._traffic.outbox) and not self._traffic.deliveries.in_flight:
             if self._guest or self._said_goodbye:
                 client.disconnect()
             else:
-                self._publish(client, Outgoing(self._status_topic, b"offline", 1, retain=True))
+                self._traffic.deliveries.send(Outgoing(self._status_topic, b"offline", 1, retain=True))
                 self._said_goodbye = True
         return False
 
     # What the library tells
 
     def _on_connect(
-        self, client: Any, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, client: Any, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
             raise ConnectionOverError(explain_refusal(reason, self._config))
         log.debug("broker accepted the connection", session_present=flags.session_present)
+        max_qos = getattr(properties, "MaximumQoS", 2)  # left out where it knows all
+        self._traffic.deliveries.begin(session_present=flags.session_present, max_qos=max_qos)
         if self._subscriptions:
             client.subscribe(self._subscriptions)
         else:
-            self._go_online(client)
+            self._go_online()
 
     def _on_subscribe(
-        self, client: Any, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, _client: Any, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         denied = []
         for (topic, _), reason in zip(self._subscriptions, reasons, strict=True):
@@ -235,25 +250,15 @@ class Connection:
                 denied.append(topic)
                 log.error("broker denies a subscription", topic=topic, reason=str(reason), user=self._config.username)
         self.denied_topics = tuple(denied)
-        self._go_online(client)
+        self._go_online()
 
-    def _go_online(self, client: FramingClient) -> None:
+    def _go_online(self) -> None:
         if not self._guest:
-            self._publish(client, Outgoing(self._status_topic, b"online", 1, retain=True))
+            self._traffic.deliveries.send(Outgoing(self._status_topic, b"online", 1, retain=True))
         self.last_received = time.monotonic()
         self.online_since = time.time()
         self._traffic.connections += 1
         log.info("broker connected", host=self._config.host, port=self._config.port, topics=len(self._subscriptions))
-
-    def _on_publish(
-        self, _client: Any, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        message = self._in_flight.pop(mid, None)
-        if message is not None and message.alert is not None:
-            self._traffic.confirmed.append(message.alert)
-            self._traffic.inbox.wake()  # at once: till it is committed, a crash would have it said again
-        if message is not None and reason.is_failure:
-            log.error("broker refuses what we publish", topic=message.topic, reason=str(reason))
 
     def _on_disconnect(
         self, _client: Any, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None

@@ -2,17 +2,20 @@
 
 This file owns the layout of PUBLISH (MQTT 5.0, section 3.3; 3.1.1 has the same without properties). All packets that
 one read brought are taken apart in one loop, because at 100,000 messages a second there is no time for a call per
-packet. PUBLISH becomes a `Message` and PUBREL is answered; every other packet passes through for the MQTT library.
+packet. PUBLISH becomes a `Message`, PUBREL is answered, and what answers a PUBLISH of ours goes to `Deliveries`; every
+other packet passes through for the MQTT library.
 Pure: no socket, no clock. Outcomes: messages; nothing yet; `FrameError` when *they* break the protocol. Any other
 exception would be a bug of ours.
 """
 
 from zlib import crc32
 
+from monitor.adapters.mqtt_deliveries import PUBACK, PUBCOMP, PUBREC, Deliveries
 from monitor.adapters.mqtt_receipts import Receipts
 from monitor.core.blocks import Message
 
 _CONNACK, _PUBLISH, _PUBREL = 0x20, 0x30, 0x60
+_ANSWERS = frozenset({PUBACK, PUBREC, PUBCOMP})
 _MAX_HEADER_BYTES = 5  # type and remaining length, MQTT 5.0, section 2.1.4
 _MAX_TOPIC_BYTES = 65_535
 _MAX_PROPERTIES_BYTES = 65_535  # ours, not MQTT's: beyond it a PUBLISH counts as too large
@@ -31,13 +34,14 @@ class FrameReader:
     `passed` gathers the packets that are not telemetry, as they came.
     """
 
-    def __init__(self, mqtt5: bool, max_payload_bytes: int, receipts: Receipts) -> None:
+    def __init__(self, mqtt5: bool, max_payload_bytes: int, receipts: Receipts, deliveries: Deliveries) -> None:
         self.passed = bytearray()
         self._mqtt5 = mqtt5
         self._cut_bytes = max_payload_bytes + 1
         # what must be seen of a packet before the rest may be skipped
         self._seen_bytes = _MAX_HEADER_BYTES + _MAX_TOPIC_BYTES + 8 + _MAX_PROPERTIES_BYTES + self._cut_bytes
         self._receipts = receipts
+        self._deliveries = deliveries
         self._partial = bytearray()
         self._wanted_bytes = 0  # how long `partial` must be to be worth another look
         self._skip_bytes = 0
@@ -142,11 +146,17 @@ class FrameReader:
         raise FrameError("a message is shorter than its topic and properties")
 
     def _pass(self, kind: int, data: bytes, position: int, start: int, stop: int) -> None:
-        """Handle a packet that is no telemetry: PUBREL here, the others through `passed`."""
-        if kind & 0xF0 in {_PUBREL, _CONNACK} and stop - start < 2:  # else the next packet's bytes would count as its
+        """Handle a packet that is no telemetry: those of a delivery here, the others through `passed`."""
+        type_ = kind & 0xF0
+        delivers = type_ == _PUBREL or type_ in _ANSWERS
+        if (delivers or type_ == _CONNACK) and stop - start < 2:  # else the next packet's bytes would count as its
             raise FrameError("a packet is shorter than its fields")
-        if kind & 0xF0 == _PUBREL:
-            self._receipts.released(data[start] << 8 | data[start + 1])
+        if delivers:
+            packet_id = data[start] << 8 | data[start + 1]
+            if type_ == _PUBREL:
+                self._receipts.released(packet_id)
+            else:
+                self._deliveries.answered(type_, packet_id, data[start + 2] if stop - start > 2 else 0)
             return
         if kind == _CONNACK and data[start + 1] == 0:  # accepted: a refusal says nothing about our session
             self._receipts.resume(session_present=bool(data[start] & 1))

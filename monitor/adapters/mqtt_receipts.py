@@ -8,11 +8,21 @@ connection or with a process, is known by its identifier and content and answere
 or thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from monitor.core.blocks import Message
 
 PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # packet types with their flags; MQTT 5.0, section 2.1.2
 
 Receipt = tuple[int, int, int]  # (session number * 65536 + packet identifier, QoS, checksum of the content)
+
+
+def contents_of(messages: Iterable[Message]) -> Iterator[tuple[int, int]]:
+    """Packet identifier and checksum of the content of each message that has a receipt: what `remember` wants."""
+    for message in messages:
+        if message.receipt is not None:
+            number, _, content = message.receipt
+            yield number & 0xFFFF, content
 
 
 class Receipts:
@@ -73,9 +83,11 @@ class Receipts:
         self._answer(packet_id, qos)
 
     def released(self, packet_id: int) -> None:
-        """Answer a PUBREL, also for a message that only a former process knew: else it holds its place for ever."""
+        """Answer a PUBREL, also for a message that only a former process knew: else it holds its place for ever.
+
+        What it carried is not forgotten: Mosquitto 2.0.11 may go back to PUBLISH where the connection breaks now.
+        """
         self._recorded.discard(packet_id)
-        self._safe.pop(packet_id, None)  # the broker has our answer
         self._reply(PUBCOMP, packet_id)
 
     def take_replies(self) -> bytes:

@@ -2,8 +2,8 @@
 
 Reading through the library costs it three or more system calls and several objects per packet, which ends at about
 80,000 messages a second on one core. Here one read brings up to `_READ_BYTES`, `FrameReader` takes the messages, and
-the library gets what is left: CONNACK, SUBACK, PINGRESP and answers to what we publish. Writing is gathered the same
-way: a hundred acknowledgements leave in one system call.
+the library gets what is left: CONNACK, SUBACK, PINGRESP, DISCONNECT. Writing is gathered the same way: a hundred
+acknowledgements leave in one system call.
 """
 
 import socket
@@ -60,6 +60,11 @@ class FrameSocket:
         """Whether bytes wait until the socket takes them."""
         return bool(self._unsent)
 
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits to be sent that nothing should be added."""
+        return len(self._unsent) > _MAX_UNSENT_BYTES
+
     def add(self, packets: bytes) -> None:
         """Have whole packets of ours sent; their number is bounded by what the broker may leave unacknowledged."""
         self._unsent += packets
@@ -93,7 +98,7 @@ class FrameSocket:
 
     def send(self, data: bytes | bytearray) -> int:
         """Take a whole packet, or none: what we add ourselves must come between packets."""
-        if len(self._unsent) > _MAX_UNSENT_BYTES:
+        if self.congested:
             raise BlockingIOError
         self._unsent += data
         return len(data)

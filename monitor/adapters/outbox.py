@@ -12,13 +12,21 @@ from typing import Literal, NamedTuple
 
 
 class Outgoing(NamedTuple):
-    """One message to publish. alert: the id and phase that it tells of, for who waits for the broker to confirm it."""
+    """One message to publish.
+
+    alert: the id and phase that it tells of, for who waits for the broker to have it. packet_id: the identifier that a
+    message of QoS 2 has for its whole life. begun: it may have been sent before. released: the
+    broker had it, and this is committed: all it still needs is a PUBREL.
+    """
 
     topic: str
     payload: bytes
-    qos: Literal[0, 1]
+    qos: Literal[0, 1, 2]
     retain: bool
     alert: tuple[str, str] | None = None
+    packet_id: int = 0
+    begun: bool = False
+    released: bool = False
 
 
 class Outbox:

@@ -42,7 +42,7 @@ class FilledSlots:
 
     def snapshot(self) -> State:
         """Everything, to be kept."""
-        return {"stretches": [[stream, stretches] for stream, stretches in self._stretches.items()]}
+        return {"stretches": [[stream, list(stretches)] for stream, stretches in self._stretches.items()]}
 
     def restore(self, state: State) -> None:
         """Be as the one was that gave this state."""

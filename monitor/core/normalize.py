@@ -88,7 +88,7 @@ class Normalizer:
 
     def snapshot(self) -> State:
         """What was learnt, to be kept."""
-        learning = [[stream, learnt] for stream, learnt in self._learning.items()]
+        learning = [[stream, learnt.copy()] for stream, learnt in self._learning.items()]
         return {"learning": learning, **arrays_of(self, _LEARNT)}
 
     def restore(self, state: State) -> None:

@@ -18,6 +18,8 @@ from monitor.core.streams import StreamState
 
 SCHEMA = 1
 
+AlertKey = tuple[str, str]  # id of the alert, and phase
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -29,7 +31,7 @@ class Report:
     topic: str
     payload: bytes
     retain: bool
-    alert: tuple[str, str] | None = None
+    alert: AlertKey | None = None
 
 
 def alert_fields(step: AlertStep, fleet: Fleet) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ import torch
 
 from monitor.core.manifest import MANIFEST_FILE
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, Daemon, config_text, fit_model, wave
+from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
 
 pytestmark = [
     pytest.mark.integration,
@@ -86,22 +84,6 @@ def started() -> Iterator[list[Daemon]]:
         daemon.process.wait(PATIENCE_SECONDS)
 
 
-class SabotagedDaemon(Daemon):
-    """`residuald run` with a few lines of Python run before it, which break a part of it."""
-
-    def __init__(self, config: Path, sabotage: str, **environment: str) -> None:
-        self.config = config
-        self.log_file = config.with_suffix(".log")
-        program = f"{sabotage}\nimport sys\nfrom monitor.cli import main\nsys.exit(main(sys.argv[1:]))"
-        with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", program, "run", "--config", config],
-                stderr=log,
-                env={"PATH": "/usr/bin", **environment},
-                cwd=Path(__file__).parents[2],
-            )
-
-
 def config_for(folder: Path, broker: Broker, model: Path) -> Path:
     config = folder / "monitor.toml"
     config.write_text(config_text(broker.port, model))
@@ -146,8 +128,8 @@ def test_a_scorer_that_hangs_is_found_and_the_process_ended_with_the_reason(
 
 
 STUCK_NETWORK = """
-import socket, threading, monitor.app
-monitor.app._CONNECT_SECONDS = 1.0
+import socket, threading, monitor.health
+monitor.health._CONNECT_SECONDS = 1.0
 socket.create_connection = lambda *args, **kwargs: threading.Event().wait()
 """
 

@@ -13,8 +13,8 @@ import pytest
 from monitor.adapters.artifact import load_artifact
 from monitor.core.recording import Recording
 from monitor.core.windows import windows_of
-from tests.broker import Broker, Peer, wait_until
-from tests.daemon import LENGTH, RATE_HZ, Daemon, config_text, fit_model, wave
+from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
+from tests.daemon import LENGTH, RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
 
 pytestmark = pytest.mark.integration
 
@@ -86,8 +86,8 @@ class Press:
 
 
 def steps(peer: Peer) -> list[tuple[str, str]]:
-    told = [json.loads(seen.payload) for seen in list(peer.seen) if seen.topic == f"residuald/{STREAM}/alert"]
-    return list(dict.fromkeys((step["id"], step["phase"]) for step in told))
+    told = [json.loads(payload) for payload in peer.payloads(f"residuald/{STREAM}/alert")]
+    return [(step["id"], step["phase"]) for step in told]
 
 
 def scored(daemon: Daemon) -> float | None:
@@ -120,6 +120,30 @@ def test_killed_at_random_moments_every_sample_is_in_its_windows_and_the_fault_i
     assert [phase for _, phase in steps(world)] == ["pending", "firing", "resolved"]
     assert len({alert for alert, _ in steps(world)}) == 1
     assert windows.end_seconds[0] == pytest.approx(press.recording().time_seconds[LENGTH - 1])
+
+
+DIES_BEFORE_ITS_FIRST_COMMIT = """
+import os, signal, time
+from monitor.adapters.journal import Journal
+append = Journal.append
+def die(self, record, *args):
+    if record is not None:
+        time.sleep(0.5)  # an acknowledgement that was on its way would be out by now
+        os.kill(os.getpid(), signal.SIGKILL)
+    return append(self, record, *args)
+Journal.append = die
+"""
+
+
+def test_a_message_is_not_acknowledged_before_it_is_committed(
+    start: Callable[..., Daemon], config: Path, world: Peer
+) -> None:
+    press = Press(world)
+    dying = SabotagedDaemon(config, DIES_BEFORE_ITS_FIRST_COMMIT).wait_connected()
+    press.send(10)
+    assert dying.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    daemon = start(config).wait_connected()
+    wait_until(lambda: scored(daemon) == (100 - LENGTH) // 32 + 1, "the broker delivers it again")
 
 
 def test_a_clean_stop_leaves_nothing_to_replay_and_nothing_is_lost(

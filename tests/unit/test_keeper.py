@@ -1,6 +1,7 @@
 """The keeper: what a process that dies leaves is what the next one goes on from, whatever happened to the disk."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from itertools import count
@@ -11,15 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.adapters.checkpoint import read_checkpoint, write_checkpoint
-from monitor.adapters.journal import Journal, JournalError
+from monitor.adapters.journal import Journal, JournalError, Owed
+from monitor.adapters.mqtt_deliveries import Delivery
 from monitor.config import JournalConfig
 from monitor.core.blocks import Message
 from monitor.core.formats import JsonFormat
 from monitor.core.reports import Report
 from monitor.core.source import SourceSpec
 from monitor.core.state import StateError, encode_state
-from monitor.keeper import Keeper, Recovered
+from monitor.keeper import Keeper
 from monitor.pipeline import Moment, Pipeline, PipelineSettings
+from monitor.recovery import Recovered
 from tests.manifests import PERIOD, MeanSquareScorer, fleet_of
 
 START = 1e9
@@ -39,20 +42,30 @@ class Life:
         )
         self.keeper = Keeper(JournalConfig.model_validate(configured), folder, digest)
         self.recovered: Recovered = self.keeper.recover(self.pipeline, Moment(START, 0.0))
-        self.heard += self.recovered.reports
+        self.heard += [owed.report for owed in self.recovered.owed]
+        self.owed = list(self.recovered.owed)
 
     def send(self, first: int, rows: int, value: float = CALM, packet_id: int = 1) -> None:
         body = json.dumps({"t": START + first * PERIOD, "r": [[value]] * rows}).encode()
         now = Moment(START + (first + rows) * PERIOD, float(first))
         messages = [Message("a/one", body, now.wall_seconds, (packet_id, 1, 77))]
         step = self.pipeline.step(messages, now)
-        said = self.keeper.keep(messages, step, now)
-        self.heard += [report for report in step.reports if report.alert and report.alert not in said]
+        owed = self.keeper.keep(messages, step, now)
+        self.heard += [each.report for each in owed]
+        self.owed += owed
+
+    def receive(self) -> None:
+        """The broker has received all that was published."""
+        self.keeper.note(received=self._deliveries(), delivered=[])
+        self.keeper.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
 
     def confirm(self) -> None:
         """The broker confirms all that was published."""
-        self.keeper.confirm([report.alert for report in self.heard if report.alert])
+        self.keeper.note(received=[], delivered=self._deliveries())
         self.keeper.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
+
+    def _deliveries(self) -> list[Delivery]:
+        return [(packet_id, report.alert) for report, packet_id, _ in self.owed if report.alert]
 
     def checkpoint(self) -> None:
         self.keeper.checkpoint(self.pipeline, Moment(START, 0.0))
@@ -121,6 +134,29 @@ def test_an_alert_that_the_broker_did_not_confirm_is_said_again_and_one_that_it_
     assert phases(again.heard) == ["pending", "firing"]
     again.confirm()
     assert phases(Life(tmp_path, []).heard) == []
+
+
+def test_a_step_goes_on_under_its_packet_identifier_and_what_the_broker_had_received_is_only_released(
+    tmp_path: Path,
+) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 8, WILD)
+    two = Life(tmp_path, [])
+    assert [each.packet_id for each in two.owed] == [each.packet_id for each in one.owed]
+    assert [each.received for each in two.owed] == [False, False]
+    two.receive()
+    three = Life(tmp_path, [])
+    assert three.owed == [Owed(report, packet_id, received=True) for report, packet_id, _ in one.owed]
+
+
+def test_no_two_steps_under_way_share_a_packet_identifier(tmp_path: Path) -> None:
+    life = Life(tmp_path, [])
+    for number in range(6):
+        life.send(number * 20, 20, (WILD, CALM)[number % 2])
+        if number % 2:
+            life = Life(tmp_path, [])
+    packet_ids = [each.packet_id for each in life.owed]
+    assert len(set(packet_ids)) == len(packet_ids) == 9
 
 
 def test_what_was_journaled_is_known_by_packet_identifier_also_after_a_checkpoint(tmp_path: Path) -> None:
@@ -224,7 +260,7 @@ def test_while_the_journal_cannot_be_written_scoring_goes_on_and_afterwards_it_i
     held.execute("BEGIN IMMEDIATE")
     one.send(20, 20, WILD)
     one.send(40, 20)
-    assert one.keeper.trouble == "database is locked"
+    assert one.keeper.trouble == "a crash would lose data: database is locked"
     assert one.keeper.dropped == {"disk": 2}
     assert one.scored == windows_in(60)
     assert phases(one.heard) == ["pending", "firing", "resolved"]
@@ -271,7 +307,7 @@ def test_without_anything_of_qos_1_nothing_is_written(tmp_path: Path) -> None:
     now = Moment(START, 0.0)
     body = json.dumps({"t": START, "r": [[CALM]] * 50}).encode()
     step = one.pipeline.step([Message("a/one", body, START)], now)
-    assert one.keeper.keep([], step, now) == frozenset()
+    assert one.keeper.keep([], step, now) == []
     one.keeper.keep_housekeeping(one.pipeline.housekeep(Moment(START + 99, 99.0)), now)
     assert one.keeper.commit_seconds.cumulative()[-1] == 0
     assert not one.keeper.is_due(1e9)
@@ -344,3 +380,31 @@ def test_no_checkpoint_is_no_error_and_another_version_is_one(tmp_path: Path) ->
     (tmp_path / "checkpoint").write_bytes(b"RSDCHKP\x02" + bytes(20))
     with pytest.raises(StateError, match="version"):
         read_checkpoint(tmp_path / "checkpoint")
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def spy_fsync(descriptor: int) -> None:
+        done.append("fsync " + Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def spy_replace(self: Path, target: Path) -> Path:
+        done.append("replace " + self.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(Path, "replace", spy_replace)
+    write_checkpoint(tmp_path / "checkpoint", encode_state({"a": 1}))
+    assert done == ["fsync checkpoint.new", "replace checkpoint.new", f"fsync {tmp_path.name}"]
+
+
+def test_the_database_is_one_that_a_power_cut_leaves_whole(tmp_path: Path) -> None:
+    life = Life(tmp_path, [])
+    database = life.keeper._journal._database
+    assert database is not None
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL

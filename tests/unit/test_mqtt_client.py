@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.mqtt_client import FramingClient, SettingsFileError, explain
+from monitor.adapters.mqtt_deliveries import Deliveries
 from monitor.adapters.mqtt_frames import FrameReader
 from monitor.adapters.mqtt_receipts import Receipts
 from monitor.config import MqttConfig, TlsConfig
 
 
 def client(config: MqttConfig) -> FramingClient:
-    return FramingClient(config, FrameReader(True, 100, Receipts()), persistent=True)
+    return FramingClient(config, FrameReader(True, 100, Receipts(), Deliveries(mqtt5=True)), persistent=True)
 
 
 def written(path: Path, content: bytes) -> Path:

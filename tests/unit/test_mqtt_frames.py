@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.adapters.mqtt_deliveries import Deliveries
 from monitor.adapters.mqtt_frames import FrameError, FrameReader
 from monitor.adapters.mqtt_receipts import Receipts
 from monitor.core.blocks import Message
@@ -47,7 +48,7 @@ def variable_integer(value: int) -> bytes:
 
 
 def reader(*, mqtt5: bool = True, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> FrameReader:
-    return FrameReader(mqtt5, max_payload_bytes, Receipts())
+    return FrameReader(mqtt5, max_payload_bytes, Receipts(), Deliveries(mqtt5=mqtt5))
 
 
 def checksum(publish: Publish) -> int:
@@ -154,7 +155,7 @@ def test_a_topic_is_decoded_once() -> None:
 )
 def test_connack_is_passed_on_and_tells_whether_the_session_is_there(connack: bytes, confirmed: bytes) -> None:
     receipts = Receipts()
-    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts)
+    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, Deliveries(mqtt5=True))
     receipt = receipts.arrived(5, 1, duplicate=False)
     assert receipt is not None
     frames.feed(connack, 7.0)
@@ -165,7 +166,7 @@ def test_connack_is_passed_on_and_tells_whether_the_session_is_there(connack: by
 
 def test_pubrel_is_answered_here_and_not_passed_on() -> None:
     receipts = Receipts()
-    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts)
+    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, Deliveries(mqtt5=True))
     frames.feed(b"\x62\x02\x01\x02", 7.0)
     assert receipts.take_replies() == b"\x70\x02\x01\x02"
     assert not frames.passed

@@ -125,3 +125,14 @@ def test_a_new_session_knows_nothing_of_the_identifiers_of_the_old_one() -> None
     receipts.remember({5: 7})
     receipts.resume(session_present=False)
     assert receipts.arrived(5, 1, duplicate=True, content=7) is not None
+
+
+def test_a_broker_that_goes_back_to_publish_after_it_released_is_answered_and_nothing_is_taken_in_twice() -> None:
+    receipts = Receipts()
+    receipt = receipts.arrived(7, 2, duplicate=False, content=99)
+    assert receipt is not None
+    receipts.acknowledge(receipt)
+    receipts.released(7)
+    receipts.resume(session_present=True)
+    assert receipts.arrived(7, 2, duplicate=True, content=99) is None
+    assert receipts.take_replies() == bytes((0x50, 2, 0, 7))

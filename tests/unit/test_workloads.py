@@ -14,6 +14,7 @@ from benchmarks.contestants import totals
 from benchmarks.packets import CHUNK_BYTES, connect_packet, publish_packets, split, subscribe_packet
 from benchmarks.rounds import Rounds, Spread, Turn
 from benchmarks.workloads import WORKLOADS, Telemetry, Workload, generate
+from monitor.adapters.mqtt_deliveries import Deliveries
 from monitor.adapters.mqtt_frames import FrameReader
 from monitor.adapters.mqtt_receipts import Receipts
 from monitor.core.manifest import WindowSpec
@@ -92,7 +93,7 @@ def test_windows_are_counted_as_they_are_cut(samples: int, window: int, stride: 
 def test_packets_are_read_by_the_daemon_as_the_messages_they_were(key: str, qos: Literal[0, 1], mqtt5: bool) -> None:
     messages = generate(small(key), 2.0, END_SECONDS)
     packets = publish_packets(messages, qos, mqtt5=mqtt5)
-    read = FrameReader(mqtt5, 1_000_000, Receipts()).feed(packets.data, 0.0)
+    read = FrameReader(mqtt5, 1_000_000, Receipts(), Deliveries(mqtt5=True)).feed(packets.data, 0.0)
     assert [message.topic.encode() for message in read] == messages.topics
     assert [message.payload for message in read] == messages.payloads
     assert {message.receipt is None for message in read} == {qos == 0}

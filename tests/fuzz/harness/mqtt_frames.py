@@ -1,6 +1,7 @@
 # However the stream is cut, the same messages come out, or a FrameError; nothing else is raised, and memory is bounded.
 """The byte stream of a broker; the first two bytes say how it is cut and which MQTT it is."""
 
+from monitor.adapters.mqtt_deliveries import Deliveries
 from monitor.adapters.mqtt_frames import FrameError, FrameReader
 from monitor.adapters.mqtt_receipts import Receipts
 from monitor.core.blocks import Message
@@ -20,7 +21,7 @@ def one(data: bytes) -> None:
 
 
 def _read(parts: list[bytes], mqtt5: bool) -> list[tuple[str, bytes, bool]] | None:
-    reader = FrameReader(mqtt5, _LIMIT, Receipts())
+    reader = FrameReader(mqtt5, _LIMIT, Receipts(), Deliveries(mqtt5=mqtt5))
     messages: list[Message] = []
     try:
         for part in parts:
