@@ -6,8 +6,7 @@ from benchmarks.quality_rows.protocol import Row
 from benchmarks.quality_run import Detector
 from trainer.presets import preset
 
-# Windows that are not cut around beats must begin this often (in samples) for one to lie around each beat.
-_ECG_STRIDE_SAMPLES = 32
+_OF_WINDOWS = ("window.", "normalization.")
 
 
 def _default(row: Row, recordings: int) -> dict[str, Any]:
@@ -19,13 +18,6 @@ def _pca(row: Row, recordings: int) -> dict[str, Any]:
     return {**settings, "model.family": "pca", "representation.kind": "raw"}
 
 
-def _plain(row: Row, _recordings: int) -> dict[str, Any]:
-    raw = {"representation.kind": "raw"}
-    return raw | {"window.stride": _ECG_STRIDE_SAMPLES} if row.kind == "ecg" else raw
-
-
-_OF_WINDOWS = ("window.", "normalization.")
-
 DETECTORS = (
     Detector(
         "default",
@@ -34,5 +26,4 @@ DETECTORS = (
         _default,
     ),
     Detector("pca", "PCA", "principal components of the same windows, raw, 90 % of the variance", _pca, seeds=(0,)),
-    Detector("plain", "plain", "a dense autoencoder on raw sliding windows, one seed", _plain, seeds=(0,)),
 )

@@ -37,7 +37,8 @@ python benchmarks/quality.py --data ../shared/data --only skab  # one row
 Computing took {hours:.2g} hours{quick}. Every model is fitted, exported, loaded again from the bytes of its artifact,
 and scored by the code of `residuald-trainer evaluate`. Labels of what is scored are used for the figures and nothing
 else, and no setting was chosen by them. Figures are means over seeds ± their standard deviation; where none is given,
-nothing is random. F1, recall and false-alarm rate are at the deployed threshold, score 1. Nothing is point-adjusted.
+nothing is random, or only one seed was run. F1, recall and false-alarm rate are at the deployed threshold, score 1.
+Nothing is point-adjusted.
 """
 _ALERTS = """\
 Where the recordings are streams: alerts as the daemon raises them, 2 of the last 3 windows. An alert is false when none
