@@ -54,7 +54,7 @@ def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:
             theirs = promised.judge
             yield (
                 f"         note: that holds for {theirs.k} of {theirs.n}, released after {theirs.release_windows} "
-                f"windows below {theirs.release_score:g}; fit again with this model's [model.judge] as [calibration.judge]"
+                f"windows below {theirs.release_score:g}; fit again with this judge as [calibration.judge]"
             )
 
 
