@@ -69,6 +69,7 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
     alerts: dict[str, Alerts] = {}
     unfit: dict[str, str] = {}
     promised: list[FalseAlarms] = []
+    further: list[Figures] = []
     for task in tasks:
         try:
             artifact = fitted(task, settings)
@@ -78,6 +79,8 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
             continue
         promise = artifact.manifest.calibration.false_alarms
         promised += [] if promise is None else [promise]
+        if row.also is not None:
+            further.append(row.also(task, artifact))
         for content in task.test:
             scored = score_file(artifact, data_file(content))
             items[content.name] = row.items(task, scored, artifact.manifest)
@@ -92,6 +95,8 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
         figures = item_figures(Items.join(list(items.values()))) if row.pooled else mean_figures(list(streams.values()))
         if row.timed:
             figures |= alert_figures(list(alerts.values())) | promise_figures(promised)
+    if further:
+        figures |= mean_figures(further)
     return Outcome(row.name, detector.name, seed, figures, streams, unfit, settings, time.monotonic() - began)
 
 
