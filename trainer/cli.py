@@ -215,6 +215,14 @@ def build_parser() -> argparse.ArgumentParser:
         help='also write VERSION.onnx, for daemons with `scoring.engine = "onnx"` (needs the extra `onnx`)',
     )
 
+    fit.add_argument(
+        "--alerts",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="leave out what already raised an alert: payloads of `residuald/+/alert`, one per line; a recording is "
+        "that of the stream it is named after",
+    )
+
     fit.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")
 
     select = _command(commands, "select", "choose a model without labels, and fit it", SELECT)
