@@ -6,6 +6,7 @@ from benchmarks.quality_rows.protocol import Row
 from benchmarks.quality_run import Detector
 from trainer.presets import preset
 
+_SELECT_SECONDS = 20.0
 _OF_WINDOWS = ("window.", "normalization.")
 
 
@@ -24,6 +25,14 @@ DETECTORS = (
         "default",
         "`residuald-trainer fit --kind ecg` or `--kind motor`; for images a 2-D convolutional autoencoder",
         _default,
+    ),
+    Detector(
+        "select",
+        "select",
+        f"`residuald-trainer select` with the same kind and {_SELECT_SECONDS:g} s per model to choose in; one seed",
+        _default,
+        seeds=(0,),
+        select_seconds=_SELECT_SECONDS,
     ),
     Detector("pca", "PCA", "principal components of the same windows, raw, 90 % of the variance", _pca, seeds=(0,)),
 )

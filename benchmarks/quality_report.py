@@ -1,5 +1,6 @@
 """The page of the quality benchmark: tables and plots, all of it generated."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -89,6 +90,7 @@ def page(
         "An item is what the protocol counts: a window, a beat or a sample.",
         "",
         _by_detector(rows, detectors, outcomes, _COLUMNS),
+        *_choices(rows, outcomes),
         "## By alert",
         "",
         _ALERTS,
@@ -127,6 +129,17 @@ def _by_detector(
         if (row.name, detector.name) in outcomes
     ]
     return _table(["data", "model", *(title for title, _, _ in columns)], lines)
+
+
+def _choices(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
+    lines = []
+    for row in rows:
+        taken = Counter(
+            name for each in outcomes.get((row.name, "select"), ()) for name in each.chosen.values()
+        ).most_common()
+        if taken:
+            lines.append([row.title, ", ".join(f"{name} ({count})" if count > 1 else name for name, count in taken)])
+    return ["What `select` chose, and for how many models:", "", _table(["data", "chosen"], lines)] if lines else []
 
 
 def _budgets(rows: Sequence[Row], ours: Detector, outcomes: Outcomes) -> str:
