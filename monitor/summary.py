@@ -39,9 +39,10 @@ def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:
     channels = ", ".join(f"{channel.name} [{channel.unit or '-'}]" for channel in manifest.channels)
     yield f"model    {model.name}: version {manifest.version}, {manifest.family}, {manifest.parameters:,} parameters"
     yield f"         {channels} at {1 / period:g} Hz"
+    where = "around each beat" if window.beat else f"every {window.stride} ({window.stride * period:g} s)"
     yield (
-        f"         window {window.length} samples ({window.length * period:g} s) every {window.stride} "
-        f"({window.stride * period:g} s), normalization {manifest.normalization.kind}"
+        f"         window {window.length} samples ({window.length * period:g} s) {where}, "
+        f"normalization {manifest.normalization.kind}"
     )
     yield (
         f"         threshold {manifest.threshold:.4g} ({manifest.calibration.described}), "
