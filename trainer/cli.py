@@ -35,7 +35,7 @@ FAMILY_LINES = {
     "conv": "convolutions along the window: raw windows cut anywhere",
     "conv2d": "convolutions along two axes: spectrograms, images",
     "residual": "a strong encoder of residual convolutions, a plain decoder: many shapes, much data",
-    "lstm": "recurrent, sample by sample: short windows; slow",
+    "lstm": "recurrent, step by step: order in time; learns slowly",
     "pca": "principal components, the linear baseline: solved in seconds, nothing to tune",
 }
 FAMILIES = "families (docs/models.md says more, and when to add what to the training):\n" + "".join(
