@@ -76,4 +76,9 @@ ROW = Row(
     pooled=False,
     timed=False,
     also=denoising,
+    analysis="""\
+There are about 250 images of a digit to fit on, of which the time split leaves 150 to learn from: the convolutional
+network learns less from so few than PCA, which is the better choice here. Tried: a dense autoencoder (AUC .945 on
+digits 0 and 4, against .940 and PCA's .950). Noise is taken out; a blurred image is near the subspace of all clean
+ones already, so its reconstruction stays blurred, unless blurred images take part in the training.""",
 )
