@@ -5,6 +5,7 @@ that page. What is done is kept under --out, row by row: a run that was stopped 
 """
 
 import argparse
+import math
 import sys
 import time
 from functools import partial
@@ -27,6 +28,7 @@ from benchmarks.quality_report import page, targets_of
 from benchmarks.quality_rows import ROWS
 from benchmarks.quality_run import Outcome, cached, keep, run, settings_of
 from benchmarks.targets import add_common_options, conclude, write_json
+from monitor.commands.arguments import positive
 
 _EPILOG = """\
 --data is a folder with
@@ -45,6 +47,7 @@ examples:
   python benchmarks/quality.py --data ../shared/data --json quality.json
   python benchmarks/quality.py --data ../shared/data --only skab --fresh
 """
+SEEDS = 3
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
@@ -56,6 +59,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the recordings")
     parser.add_argument(
         "--only", action="append", choices=[row.name for row in ROWS], metavar="ROW", help="this row (may be repeated)"
+    )
+    parser.add_argument(
+        "--minutes", type=positive, default=math.inf, metavar="N", help="begin no new fits after N minutes; go on later"
     )
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs left")
     add_common_options(parser, Path("out/quality"))
@@ -69,12 +75,14 @@ def main() -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=console) as progress:
-            for row in rows:
-                tasks = row.tasks(args.data, args.quick)
-                for detector in DETECTORS:
-                    for seed in detector.seeds[:1] if args.quick else detector.seeds:
+            for seed in range(1 if args.quick else SEEDS):
+                for row in rows:
+                    tasks = row.tasks(args.data, args.quick)
+                    for detector in (each for each in DETECTORS if seed in each.seeds):
                         path = folder / f"{row.name}-{detector.name}-{seed}.json"
                         outcome = None if args.fresh else cached(path, settings_of(row, detector, seed, tasks))
+                        if outcome is None and time.monotonic() - began > 60 * args.minutes:
+                            continue
                         if outcome is None:
                             title = f"{row.title}, {detector.title}, seed {seed}"
                             bar = progress.add_task(title, total=len(tasks))

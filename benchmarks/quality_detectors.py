@@ -6,8 +6,8 @@ from benchmarks.quality_rows.protocol import Row
 from benchmarks.quality_run import Detector
 from trainer.presets import preset
 
-# Windows that are not cut around beats must begin this often (in samples) for one to lie around each beat.
-_ECG_STRIDE_SAMPLES = 32
+_SELECT_SECONDS = 20.0
+_OF_WINDOWS = ("window.", "normalization.")
 
 
 def _default(row: Row, recordings: int) -> dict[str, Any]:
@@ -19,13 +19,6 @@ def _pca(row: Row, recordings: int) -> dict[str, Any]:
     return {**settings, "model.family": "pca", "representation.kind": "raw"}
 
 
-def _plain(row: Row, _recordings: int) -> dict[str, Any]:
-    raw = {"representation.kind": "raw"}
-    return raw | {"window.stride": _ECG_STRIDE_SAMPLES} if row.kind == "ecg" else raw
-
-
-_OF_WINDOWS = ("window.", "normalization.")
-
 DETECTORS = (
     Detector(
         "default",
@@ -33,6 +26,13 @@ DETECTORS = (
         "`residuald-trainer fit --kind ecg` or `--kind motor`; for images a 2-D convolutional autoencoder",
         _default,
     ),
+    Detector(
+        "select",
+        "select",
+        f"`residuald-trainer select` with the same kind and {_SELECT_SECONDS:g} s per model to choose in; one seed",
+        _default,
+        seeds=(0,),
+        select_seconds=_SELECT_SECONDS,
+    ),
     Detector("pca", "PCA", "principal components of the same windows, raw, 90 % of the variance", _pca, seeds=(0,)),
-    Detector("plain", "plain", "a dense autoencoder on raw sliding windows, one seed", _plain, seeds=(0,)),
 )

@@ -1,5 +1,6 @@
 """The page of the quality benchmark: tables and plots, all of it generated."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,7 +38,8 @@ python benchmarks/quality.py --data ../shared/data --only skab  # one row
 Computing took {hours:.2g} hours{quick}. Every model is fitted, exported, loaded again from the bytes of its artifact,
 and scored by the code of `residuald-trainer evaluate`. Labels of what is scored are used for the figures and nothing
 else, and no setting was chosen by them. Figures are means over seeds ± their standard deviation; where none is given,
-nothing is random. F1, recall and false-alarm rate are at the deployed threshold, score 1. Nothing is point-adjusted.
+nothing is random, or only one seed was run. F1, recall and false-alarm rate are at the deployed threshold, score 1.
+Nothing is point-adjusted.
 """
 _ALERTS = """\
 Where the recordings are streams: alerts as the daemon raises them, 2 of the last 3 windows. An alert is false when none
@@ -88,6 +90,7 @@ def page(
         "An item is what the protocol counts: a window, a beat or a sample.",
         "",
         _by_detector(rows, detectors, outcomes, _COLUMNS),
+        *_choices(rows, outcomes),
         "## By alert",
         "",
         _ALERTS,
@@ -126,6 +129,17 @@ def _by_detector(
         if (row.name, detector.name) in outcomes
     ]
     return _table(["data", "model", *(title for title, _, _ in columns)], lines)
+
+
+def _choices(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
+    lines = []
+    for row in rows:
+        taken = Counter(
+            name for each in outcomes.get((row.name, "select"), ()) for name in each.chosen.values()
+        ).most_common()
+        if taken:
+            lines.append([row.title, ", ".join(f"{name} ({count})" if count > 1 else name for name, count in taken)])
+    return ["What `select` chose, and for how many models:", "", _table(["data", "chosen"], lines)] if lines else []
 
 
 def _budgets(rows: Sequence[Row], ours: Detector, outcomes: Outcomes) -> str:

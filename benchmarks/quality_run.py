@@ -4,7 +4,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,15 @@ from benchmarks.quality_figures import (
 from benchmarks.quality_rows.protocol import Content, Items, Row, Task
 from monitor.core.calibration import FalseAlarms
 from monitor.core.recording import Recording, WindowSet
+from trainer.candidates import candidates_for
 from trainer.corpus import gather
 from trainer.data import DataFile
 from trainer.errors import DataError
 from trainer.evaluation import score_file
 from trainer.export import Artifact, load_artifact
 from trainer.fitting import fit
-from trainer.settings import load_settings
+from trainer.selection import select
+from trainer.settings import FitSettings, load_settings
 
 OnDone = Callable[[], None]
 
@@ -37,7 +40,7 @@ class Detector:
     """A way to fit.
 
     settings: what it sets for a row and so many recordings to fit on, as dotted paths. seeds: where nothing is random
-    one is enough.
+    one is enough. select_seconds: how long `select` may try models for each task; 0: there is nothing to choose.
     """
 
     name: str
@@ -45,11 +48,16 @@ class Detector:
     about: str
     settings: Callable[[Row, int], dict[str, Any]]
     seeds: tuple[int, ...] = (0, 1, 2)
+    select_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came out. streams: figures of each test recording; unfit: recordings that no model could be fitted to."""
+    """What came out.
+
+    streams: figures of each test recording; unfit: tasks that no model could be fitted to; chosen: by task, which model
+    `select` chose.
+    """
 
     row: str
     detector: str
@@ -59,6 +67,7 @@ class Outcome:
     unfit: dict[str, str]
     settings: dict[str, Any]
     seconds: float
+    chosen: dict[str, str] = field(default_factory=dict)
 
 
 def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnDone) -> Outcome:
@@ -68,16 +77,24 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
     items: dict[str, Items] = {}
     alerts: dict[str, Alerts] = {}
     unfit: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     promised: list[FalseAlarms] = []
+    further: list[Figures] = []
     for task in tasks:
         try:
-            artifact = fitted(task, settings)
+            if detector.select_seconds:
+                chosen[task.name], own = selected(task, settings, detector.select_seconds)
+            else:
+                own = settings
+            artifact = fitted(task, own)
         except DataError as error:
             unfit[task.name] = str(error)
             on_done()
             continue
         promise = artifact.manifest.calibration.false_alarms
         promised += [] if promise is None else [promise]
+        if row.also is not None:
+            further.append(row.also(task, artifact))
         for content in task.test:
             scored = score_file(artifact, data_file(content))
             items[content.name] = row.items(task, scored, artifact.manifest)
@@ -92,12 +109,31 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
         figures = item_figures(Items.join(list(items.values()))) if row.pooled else mean_figures(list(streams.values()))
         if row.timed:
             figures |= alert_figures(list(alerts.values())) | promise_figures(promised)
-    return Outcome(row.name, detector.name, seed, figures, streams, unfit, settings, time.monotonic() - began)
+    if further:
+        figures |= mean_figures(further)
+    return Outcome(row.name, detector.name, seed, figures, streams, unfit, settings, time.monotonic() - began, chosen)
 
 
 def settings_of(row: Row, detector: Detector, seed: int, tasks: Sequence[Task]) -> dict[str, Any]:
     """What the detector sets for this kind of signal, and what the protocol dictates."""
     return {**detector.settings(row, len(tasks[0].train)), **row.settings, "seed": seed}
+
+
+def selected(task: Task, settings: dict[str, Any], seconds: float) -> tuple[str, dict[str, Any]]:
+    """Let `select` choose a model by the recordings to fit on: its name, and the settings with it.
+
+    Raises:
+        DataError: there is too little to fit to.
+
+    """
+    files = [data_file(content) for content in task.train]
+
+    def settings_with(own: dict[str, Any]) -> FitSettings:
+        return load_settings(None, settings | deepcopy(own))
+
+    candidates = candidates_for(settings_with({}).window.cut)
+    candidate = select(files, settings_with, candidates, seconds, lambda *_: None).chosen.candidate
+    return candidate.name, settings | candidate.settings
 
 
 def fitted(task: Task, settings: dict[str, Any]) -> Artifact:
@@ -107,9 +143,9 @@ def fitted(task: Task, settings: dict[str, Any]) -> Artifact:
         DataError: there is too little to fit to.
 
     """
-    chosen = load_settings(None, dict(settings))
-    corpus = gather([data_file(content) for content in task.train], chosen)
-    done = fit(corpus, chosen, task.name, datetime.now(UTC), lambda *_: None)
+    loaded = load_settings(None, deepcopy(settings))
+    corpus = gather([data_file(content) for content in task.train], loaded)
+    done = fit(corpus, loaded, task.name, datetime.now(UTC), lambda *_: None)
     return load_artifact(task.name, done.artifact)
 
 

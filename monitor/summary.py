@@ -17,7 +17,7 @@ def summary(setup: Setup) -> Iterator[str]:
     for source in config.source:
         yield from _source_lines(source, setup.artifacts[source.model].manifest)
     for model in config.model:
-        yield from _model_lines(model, setup.artifacts[model.name].manifest)
+        yield from model_lines(model, setup.artifacts[model.name].manifest)
     limits = config.limits
     yield (
         f"limits   {limits.max_streams:,} streams, payloads up to {_size(limits.max_payload_bytes)}, "
@@ -33,21 +33,30 @@ def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
     yield f"         stream {pattern.stream_template(source.stream)}, channels {channels}"
 
 
-def _model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:
+def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:
+    """What a model is, how it sees windows and what its threshold promises."""
     period, window, judge = manifest.sample_period_seconds, manifest.window, model.judge
     channels = ", ".join(f"{channel.name} [{channel.unit or '-'}]" for channel in manifest.channels)
     yield f"model    {model.name}: version {manifest.version}, {manifest.family}, {manifest.parameters:,} parameters"
     yield f"         {channels} at {1 / period:g} Hz"
+    where = "around each beat" if window.beat else f"every {window.stride} ({window.stride * period:g} s)"
     yield (
-        f"         window {window.length} samples ({window.length * period:g} s) every {window.stride} "
-        f"({window.stride * period:g} s), normalization {manifest.normalization.kind}"
+        f"         window {window.length} samples ({window.length * period:g} s) {where}, "
+        f"normalization {manifest.normalization.kind}"
     )
     yield (
         f"         threshold {manifest.threshold:.4g} ({manifest.calibration.described}), "
         f"fires on {judge.k} of {judge.n}"
     )
-    if manifest.calibration.false_alarms is not None:
-        yield f"         {manifest.calibration.false_alarms.expectation}"
+    promised = manifest.calibration.false_alarms
+    if promised is not None:
+        yield f"         {promised.expectation}"
+        if promised.judge != judge:
+            theirs = promised.judge
+            yield (
+                f"         note: that holds for {theirs.k} of {theirs.n}, released after {theirs.release_windows} "
+                f"windows below {theirs.release_score:g}; fit again with this judge as [calibration.judge]"
+            )
 
 
 def _tls(config: Config) -> str:

@@ -77,6 +77,28 @@ def manifest_fields(
     } | changed
 
 
+def budget_fields(**changed: Any) -> dict[str, Any]:
+    """The calibration of a manifest whose threshold keeps a budget of one false alarm in 30 days."""
+    false_alarms: dict[str, Any] = {
+        "asked": "1 per 30d",
+        "asked_per_day": 1 / 30,
+        "expected_per_day": 0.05,
+        "low_per_day": 0.0,
+        "high_per_day": 0.5,
+        "method": "tail",
+        "normal_seconds": 172800.0,
+        "needed_seconds": 259200.0,
+        "judge": {"k": 2, "n": 3},
+    }
+    return {
+        "rule": "budget",
+        "setting": 1 / 30,
+        "windows": 100,
+        "error_quantiles": {"0.99": 2.0},
+        "false_alarms": false_alarms | changed,
+    }
+
+
 def array_fields(values: Floats32) -> dict[str, Any]:
     """An array as the manifest has it."""
     return Array.of(values).model_dump(mode="json")

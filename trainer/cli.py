@@ -35,7 +35,7 @@ FAMILY_LINES = {
     "conv": "convolutions along the window: raw windows cut anywhere",
     "conv2d": "convolutions along two axes: spectrograms, images",
     "residual": "a strong encoder of residual convolutions, a plain decoder: many shapes, much data",
-    "lstm": "recurrent, sample by sample: short windows; slow",
+    "lstm": "recurrent, step by step: order in time; learns slowly",
     "pca": "principal components, the linear baseline: solved in seconds, nothing to tune",
 }
 FAMILIES = "families (docs/models.md says more, and when to add what to the training):\n" + "".join(
@@ -213,6 +213,14 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         default=None,
         help='also write VERSION.onnx, for daemons with `scoring.engine = "onnx"` (needs the extra `onnx`)',
+    )
+
+    fit.add_argument(
+        "--alerts",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="leave out what already raised an alert: payloads of `residuald/+/alert`, one per line; a recording is "
+        "that of the stream it is named after",
     )
 
     fit.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")

@@ -1,6 +1,7 @@
 """The corpus: all windows of a fit, which part each serves, and the numbers that normalize it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from monitor.core.normalize import Normalizer
 from monitor.core.quality import Quality
 from monitor.core.recording import Recording
 from trainer.alarms import ErrorSeries
+from trainer.alert_log import Alerted, alerted
 from trainer.data import Cut, DataFile, agree_on_channels, cut, may_be_normal, plan_windows, withheld_reasons
 from trainer.errors import DataError
 from trainer.normalization import normalization_spec
@@ -72,11 +74,11 @@ class Corpus:
         return several
 
 
-def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
+def gather(files: list[DataFile], settings: FitSettings, alerts: Sequence[Alerted] = ()) -> Corpus:
     """Cut, sort out, split and normalize.
 
-    Windows that are labelled anomalous, hold a non-finite value or too few received samples never train, validate or
-    calibrate. Normalization numbers come from the training part alone.
+    Windows that are labelled anomalous, share time with one of the `alerts`, hold a non-finite value or too few
+    received samples never train, validate or calibrate. Normalization numbers come from the training part alone.
 
     Raises:
         DataError: the files do not agree with each other, or too few windows are left.
@@ -97,6 +99,8 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
         for reason, piece in zip(withheld, cuts, strict=True)
     ]
     reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, cuts, strict=True)]
+    for reason, piece in zip(reasons, cuts, strict=True):
+        reason[(reason == "") & alerted(piece, alerts)] = "alerted"
     # a window may begin with values held over from before it; the half sample absorbs rounding
     gap_seconds = (spec.max_gap_samples + 0.5) * period
     parts = [
@@ -114,7 +118,7 @@ def gather(files: list[DataFile], settings: FitSettings) -> Corpus:
     for piece, reason, part, untrusted in zip(cuts, reasons, parts, withheld, strict=True):
         # labels have no say here: the daemon, which has none, learns from these windows too
         centre, scale, ready = normalizer.parameters(piece.batch, untrusted == "")
-        warming_up = ~ready & np.isin(reason, ("", "labelled_anomalous"))
+        warming_up = ~ready & np.isin(reason, ("", "labelled_anomalous", "alerted"))
         reason[warming_up] = "warming_up"
         part[warming_up] = Part.UNUSED
         normalized.append(Windows(piece.batch.values, centre, scale))

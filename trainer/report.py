@@ -82,7 +82,8 @@ def summary(manifest: Manifest) -> list[tuple[str, str]]:
         ("channels", ", ".join(f"{c.name} ({c.unit})" if c.unit else c.name for c in manifest.channels)),
         (
             "window",
-            f"{window.length} samples ({window.length * period:g} s) at {1 / period:g} Hz, every {window.stride}",
+            f"{window.length} samples ({window.length * period:g} s) at {1 / period:g} Hz, "
+            + ("around each beat" if window.beat else f"every {window.stride}"),
         ),
         ("normalization", manifest.normalization.kind),
         ("representation", _listed(manifest.representation, manifest.representation_settings)),

@@ -80,8 +80,8 @@ ACROSS = Row(
     name="mitdb-across",
     title="MIT-BIH DS1, across patients",
     kind="ecg",
-    protocol="one model, fitted on the first 5 minutes of every other record and normalized by their numbers; all beats "
-    "of the records between, from the first one on, together by score",
+    protocol="one model, fitted on the first 5 minutes of every other record and normalized by their numbers; all "
+    "beats of the records between, from the first one on, together by score",
     published="PCA AUC .69; published .894",
     aims=(Aim("auc_roc", 0.90, "AUC-ROC"),),
     tasks=partial(across_patients, 0.0),

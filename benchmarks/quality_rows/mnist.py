@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from benchmarks.quality_rows.protocol import Aim, Row, Task, load, window_items
 from monitor.core.recording import WindowSet
+from trainer.export import Artifact
+from trainer.windows import Windows
 
 FILE = "mnist_t10k_even.npz"
+NOISE_DEVIATION, BLUR_PIXELS = 0.3, 1.5
 ROWS = tuple(f"row{number:02d}" for number in range(28))
 
 
@@ -31,16 +36,49 @@ def tasks(folder: Path, quick: bool) -> list[Task]:
     return found
 
 
+def denoising(task: Task, artifact: Artifact) -> dict[str, float | None]:
+    """By how many decibels a spoilt image of the normal digit comes closer to the clean one (PSNR), in the mean.
+
+    Once blurred, once with Gaussian noise; images that were not fitted on.
+    """
+    (rest,) = task.test
+    assert isinstance(rest, WindowSet)
+    clean = rest.windows[rest.labels == 0]
+    noise = np.random.default_rng(0).normal(0, NOISE_DEVIATION, clean.shape)
+    spoilt = {"noise": clean + noise, "blur": gaussian_filter(clean, (0, BLUR_PIXELS, BLUR_PIXELS))}
+    spec = artifact.manifest.normalization
+    gains: dict[str, float | None] = {}
+    for name, images in spoilt.items():
+        values = images.astype(np.float32)
+        centre, scale = (np.tile(np.asarray(each, np.float32), (len(values), 1)) for each in (spec.centre, spec.scale))
+        restored = artifact.scorer.reconstruct(Windows(values, centre, scale))
+        gains[f"{name}_gain_db"] = float(np.mean(_psnr_db(restored, clean) - _psnr_db(values, clean)))
+    return gains
+
+
+def _psnr_db(images: NDArray[np.float32], clean: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Peak signal-to-noise ratio of each image [N, 28, 28], whose values go up to 1."""
+    error = np.square(images.astype(np.float64) - clean).mean(axis=(1, 2))
+    return np.asarray(-10 * np.log10(error), np.float64)
+
+
 ROW = Row(
     name="mnist",
     title="MNIST, one digit normal",
     kind="image",
     protocol="every other image of one digit fits, its other images and all other digits are scored; the mean of ten "
-    "runs, one per digit; a window is an image, a channel one of its rows",
+    "runs, one per digit; a window is an image, a channel one of its rows. Denoising: by how much the reconstruction "
+    "of a noisy and of a blurred image is closer to the clean one than that image",
     published="PCA-40 AUC .957",
-    aims=(Aim("auc_roc", 0.97, "AUC-ROC"),),
+    aims=(Aim("auc_roc", 0.97, "AUC-ROC"), Aim("noise_gain_db", 0.0, "dB"), Aim("blur_gain_db", 0.0, "dB")),
     tasks=tasks,
     items=window_items,
     pooled=False,
     timed=False,
+    also=denoising,
+    analysis="""\
+There are about 250 images of a digit to fit on, of which the time split leaves 150 to learn from: the convolutional
+network learns less from so few than PCA, which is the better choice here. Tried: a dense autoencoder (AUC .945 on
+digits 0 and 4, against .940 and PCA's .950). Noise is taken out; a blurred image is near the subspace of all clean
+ones already, so its reconstruction stays blurred, unless blurred images take part in the training.""",
 )

@@ -12,6 +12,7 @@ from benchmarks.converters import Arrays, ConversionError
 from monitor.core.manifest import Manifest
 from monitor.core.recording import Recording, WindowSet
 from trainer.evaluation import Scored
+from trainer.export import Artifact
 
 Content = Recording | WindowSet
 Kind = Literal["ecg", "motor", "image"]
@@ -69,7 +70,8 @@ class Row:
     windows and the manifest of the model that judged them. pooled: figures of all recordings' items together, by score
     (else the mean of the recordings' figures). timed: alerts and their rate have a meaning (the recordings are
     streams). settings: what the protocol itself dictates, as dotted paths of fit settings. published: what others
-    reached, as text. analysis: where an aim is missed, which items, why, and what was tried.
+    reached, as text. analysis: where an aim is missed, which items, why, and what was tried. also: further figures
+    of a task's model; the mean over tasks counts.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Row:
     timed: bool
     settings: Mapping[str, Any] = field(default_factory=dict)
     analysis: str = ""
+    also: Callable[[Task, Artifact], dict[str, float | None]] | None = None
 
 
 def load(folder: Path, file: str) -> Arrays:

@@ -108,11 +108,21 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
     threshold = GaugeMetricFamily(
         "residuald_artifact_threshold", "Reconstruction error at a score of 1.", labels=["model"]
     )
+    false_alarms = GaugeMetricFamily(
+        "residuald_artifact_false_alarms_per_day",
+        "False alarms per stream: `asked` is the budget, `expected` what the threshold was calibrated to.",
+        labels=["model", "rate"],
+    )
     for model, artifact in observed.artifacts.items():
         info.add_metric([model], {"version": artifact.manifest.version, "sha256": artifact.sha256})
         threshold.add_metric([model], artifact.manifest.threshold)
+        promised = artifact.manifest.calibration.false_alarms
+        if promised is not None:
+            false_alarms.add_metric([model, "asked"], promised.asked_per_day)
+            false_alarms.add_metric([model, "expected"], promised.expected_per_day)
     yield info
     yield threshold
+    yield false_alarms
 
 
 def _keeper(keeper: Keeper) -> Iterator[Metric]:

@@ -183,9 +183,10 @@ class BeatRules:
     def _accept(self, peak: Peak) -> Peak:
         if self._last is not None and self._pauses == 0:
             self._rr.append(peak.slot - self._last.slot)
-        lowered = 2 ** min(self._pauses, _LOWERING_PAUSES)
-        if peak.height > _THRESHOLD * lowered * median(self._beat_heights):  # beats did not become weaker after all
-            self._scale_level(lowered)
+        if self._pauses:
+            lowered = 2 ** min(self._pauses, _LOWERING_PAUSES)
+            if peak.height > _THRESHOLD * lowered * median(self._beat_heights):  # beats did not become weaker after all
+                self._scale_level(lowered)
         self._last, self._overlooked, self._pauses = peak, None, 0
         self._beat_heights.append(peak.height)
         self._next_pause = peak.slot + self._times.max_rr + self._times.refractory

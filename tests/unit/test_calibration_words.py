@@ -1,10 +1,15 @@
 """What an artifact promises about false alarms, in words that a person understands."""
 
+from pathlib import Path
+
 import pytest
 
+from monitor.config import ModelConfig
 from monitor.core.calibration import Calibration, FalseAlarms
 from monitor.core.duration import in_words
 from monitor.core.judge import JudgeSettings
+from monitor.summary import model_lines
+from tests.manifests import budget_fields, manifest_of
 
 FALSE_ALARMS = FalseAlarms(
     asked="1 per 30d",
@@ -40,3 +45,12 @@ def test_a_calibration_names_its_rule_and_what_it_rests_on() -> None:
     budget = Calibration(rule="budget", setting=1 / 30, windows=1440, error_quantiles={}, false_alarms=FALSE_ALARMS)
     assert quantile.described == "quantile 0.995 of 1,440 windows"
     assert budget.described == "budget 1 per 30d, from 1,440 windows"
+
+
+def test_a_daemon_that_judges_otherwise_than_the_budget_assumes_says_so() -> None:
+    manifest = manifest_of(calibration=budget_fields())
+    same = "\n".join(model_lines(ModelConfig(name="m", path=Path("m")), manifest))
+    other = "\n".join(model_lines(ModelConfig(name="m", path=Path("m"), judge=JudgeSettings(k=3, n=4)), manifest))
+    assert "one false alarm per stream in 20 d expected" in same
+    assert "note:" not in same
+    assert "note: that holds for 2 of 3, released after 3 windows below 0.9" in other

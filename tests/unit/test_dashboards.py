@@ -149,6 +149,7 @@ def test_every_metric_of_our_own_is_shown_or_alerted_on_or_known_to_be_for_explo
 
 # not on a dashboard: totals behind what is shown, and what only matters when looking for something
 FOR_EXPLORERS = {
+    "residuald_artifact_false_alarms_per_day",
     "residuald_alerts_active",
     "residuald_config_last_reload_success_timestamp_seconds",
     "residuald_checkpoint_timestamp_seconds",

@@ -26,11 +26,12 @@ from monitor.core.source import SourceSpec
 from monitor.core.streams import StreamState
 from monitor.keeper import Keeper
 from monitor.pipeline import Moment, Pipeline, PipelineSettings
-from tests.manifests import PERIOD, MeanSquareScorer, fleet_of, manifest_of
+from tests.manifests import PERIOD, MeanSquareScorer, budget_fields, fleet_of, manifest_of
 
 ARCHITECTURE = Path(__file__).parents[2] / "ARCHITECTURE.md"
 START = 1_700_000_000.0
 CALM, WILD = 1.0, 3.0
+RATES = ("asked", "expected")
 SOURCE = SourceSpec.model_validate(
     {
         "name": "vibration",
@@ -46,7 +47,7 @@ class Daemon:
     """As much of a daemon as metrics look at: a real pipeline, inbox and link, of which the last is not connected."""
 
     def __init__(self, max_channel_series: int = 100) -> None:
-        self.fleet = fleet_of(manifest_of(("x", "y")), k=1, n=1)
+        self.fleet = fleet_of(manifest_of(("x", "y"), calibration=budget_fields()), k=1, n=1)
         self.pipeline = Pipeline((SOURCE,), {"m": self.fleet}, {"m": MeanSquareScorer()}, PipelineSettings(), lambda: 0)
         self.inbox = Inbox(1000, 1_000_000)
         self.link = MqttLink(MqttConfig(), [], self.inbox, max_payload_bytes=1000)
@@ -202,6 +203,8 @@ def test_the_daemon_says_what_it_is_and_what_it_runs_on(daemon: Daemon) -> None:
     assert daemon.value("residuald_build_info", version=__version__) == 1
     assert daemon.value("residuald_artifact_info", model="m", version="1", sha256="ab" * 32) == 1
     assert daemon.value("residuald_artifact_threshold", model="m") == 2
+    rates = {rate: daemon.value("residuald_artifact_false_alarms_per_day", model="m", rate=rate) for rate in RATES}
+    assert rates == {"asked": pytest.approx(1 / 30), "expected": 0.05}
     assert daemon.value("residuald_mqtt_connected") == 0
     assert daemon.value("residuald_config_last_reload_success_timestamp_seconds") == START + 1
 

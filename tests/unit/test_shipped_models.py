@@ -10,12 +10,14 @@ import pytest
 from monitor.adapters.artifact import Artifact, load_artifact
 from monitor.config import ScoringConfig
 from monitor.core.normalize import Normalizer
-from monitor.core.windows import window_labels, windows_of
+from monitor.core.windows import window_labels
 from monitor.simulators.catalogue import ECG, MOTOR, Kind
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault
 from monitor.simulators.motor import Motor
 from monitor.simulators.simulator import Simulator
+from tests.sines import data_file
+from trainer.data import cut
 
 MODELS = Path(__file__).parents[2] / "configs" / "models"
 KINDS = {"motor": MOTOR, "ecg": ECG}
@@ -43,12 +45,15 @@ def anomalous(artifact: Artifact, device: Simulator) -> tuple[float, float]:
     """The fraction of anomalous windows among those that are healthy throughout, and among those with a fault."""
     manifest = artifact.manifest
     recording, _ = device.record(SECONDS, "device")
-    batch = windows_of(recording, manifest.window, manifest.sample_period_seconds)
+    piece = cut(data_file(recording), 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
+    batch = piece.batch
     normalizer = Normalizer(manifest.normalization, len(manifest.channels))
     centre, scale, _ = normalizer.parameters(batch, np.ones(len(batch), dtype=bool))
     above = artifact.scorer.score(batch.values, centre, scale).error > manifest.threshold
-    faulty = window_labels(recording, batch, manifest.window.length).astype(bool)
-    return float(above[~faulty].mean()), float(above[faulty].mean()) if faulty.any() else float("nan")
+    assert piece.labels is not None
+    faulty = piece.labels.astype(bool)
+    touched = window_labels(recording, batch, manifest.window.length).astype(bool)
+    return float(above[~touched].mean()), float(above[faulty].mean()) if faulty.any() else float("nan")
 
 
 def test_there_is_one_artifact_and_it_is_small(name: str) -> None:
@@ -60,8 +65,8 @@ def test_there_is_one_artifact_and_it_is_small(name: str) -> None:
 
 def test_it_takes_what_the_simulator_delivers(name: str, artifacts: dict[str, Artifact]) -> None:
     manifest, kind = artifacts[name].manifest, KINDS[name]
-    assert manifest.channel_names == kind.channels
-    assert tuple(channel.unit for channel in manifest.channels) == kind.units
+    assert manifest.measured_names == kind.channels
+    assert tuple(channel.unit for channel in manifest.channels if not channel.derived) == kind.units
     assert manifest.sample_period_seconds == pytest.approx(1 / kind.sample_rate_hz)
 
 

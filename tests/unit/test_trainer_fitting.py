@@ -123,7 +123,8 @@ def test_the_threshold_comes_from_the_calibration_part(corpus: Corpus) -> None:
 def test_the_manifest_tells_the_budget_and_what_came_of_it(pca: Fitted) -> None:
     promised = pca.manifest.calibration.false_alarms
     assert promised is not None
-    assert (promised.asked, promised.asked_per_day) == ("1 per 30d", pytest.approx(1 / 30))
+    assert promised.asked == "1 per 30d"
+    assert promised.asked_per_day == pytest.approx(1 / 30)
     assert promised.normal_seconds == pytest.approx(pca.manifest.calibration.windows * 0.2)
     assert promised.low_per_day <= promised.expected_per_day <= promised.high_per_day
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from trainer.alert_log import read_alerts, require_recordings
 from trainer.artifact import CURRENT, model_name, publish
 from trainer.corpus import Corpus, gather
 from trainer.data import read_files
@@ -39,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
     name = model_name(args.out)
     with notes.status("reading and cutting the data"):
         files = read_files(args.data, settings.reading, settings.window.sample_rate_hz)
-        corpus = gather(files, settings)
+        alerts = [] if args.alerts is None else read_alerts(args.alerts)
+        require_recordings(alerts, files)
+        corpus = gather(files, settings, alerts)
     fit_and_publish(corpus, settings, args.out, name, key, notes)
     return 0
 

@@ -96,10 +96,14 @@ class ResidualSettings(ConvolutionSettings):
 
 
 class LstmSettings(NetworkSettings):
-    """Recurrent autoencoder: `units` remember the window, sample by sample, and tell it backwards."""
+    """Recurrent autoencoder: `units` remember the window, step by step, and tell it backwards.
+
+    step_samples: how many samples a step reads at once (None: so many that a window has about 10 steps).
+    """
 
     family: Literal["lstm"] = "lstm"
-    units: Annotated[int, Field(ge=1, le=1024)] = 32
+    units: Annotated[int, Field(ge=1, le=1024)] = 64
+    step_samples: Count | None = None
     bottleneck: Count | None = None
 
 
