@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from monitor.adapters.allocator import keep_freed_memory
 from monitor.adapters.artifact import resolve_artifact
 from monitor.core.manifest import MANIFEST_FILE, parse_manifest
 
@@ -48,7 +49,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="an artifact, or the folder of a model")
     parser.add_argument("--seconds", type=float, default=0.3, help="for each batch size")
+    parser.add_argument("--keep-memory", action="store_true", help="with the allocator told to, as residuald tells it")
     args = parser.parse_args()
+    if args.keep_memory:
+        keep_freed_memory()
     print(json.dumps(windows_per_second(args.model, args.seconds)))
 
 

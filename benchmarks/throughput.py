@@ -24,7 +24,16 @@ from benchmarks.rounds import Rounds
 from benchmarks.startup import Startup, measure_startup
 from benchmarks.targets import add_common_options, conclude, write_json
 from benchmarks.throughput_report import BROKER, DIRECT, REAL_TIME, plot, show, targets_of
-from benchmarks.turns import FORWARD, SETTLING_SECONDS, Load, flood_turn, forward_turn, paced_turn, stations
+from benchmarks.turns import (
+    FORWARD,
+    FORWARD_KEPT,
+    SETTLING_SECONDS,
+    Load,
+    flood_turn,
+    forward_turn,
+    paced_turn,
+    stations,
+)
 from benchmarks.workloads import W1, W2, W3, W4, WORKLOADS, Workload
 
 _DESCRIPTION = """\
@@ -34,7 +43,8 @@ Measure how many messages a second residuald takes from a broker, scores and acc
   R (paho)        a bare paho-mqtt subscriber that counts
   obvious script  json, deque, the model window by window, gauges (benchmarks/obvious_script.py)
   residuald       `residuald run` with artifacts fitted by residuald-trainer, HTTP and alerts on
-  bare forward    the frozen TorchScript module alone at its best batch size (W2)
+  bare forward    the frozen TorchScript module alone at its best batch size (W2), as torch comes and with the
+                  allocator told what residuald tells it
 
 Each has a Mosquitto of its own and one core; broker and publisher share another. All start together, then each in its
 turn gets everything at once. With --mode direct there is no broker: a small process that speaks just enough MQTT feeds
@@ -175,16 +185,16 @@ def _floods(
 ) -> Iterator[str]:
     everything, less = Load(workload, size.seconds), Load(workload, size.obvious_seconds)
     loads = {name: less if name == OBVIOUS else everything for name in names}
-    forward = workload.key == W2.key and mode == BROKER
-    rounds = results.rounds[workload.key, mode] = Rounds([*names, FORWARD] if forward else names)
+    forwards = (FORWARD, FORWARD_KEPT) if workload.key == W2.key and mode == BROKER else ()
+    rounds = results.rounds[workload.key, mode] = Rounds([*names, *forwards])
     for number in range(plan.rounds):
         label = f"{workload.key} {mode} {number + 1}/{plan.rounds}"
         yield f"{label}: starting"
         with stations(loads, logs / f"{workload.key}-{mode}-{number + 1}", direct=mode == DIRECT) as ready:
             for name in rounds.order(number):
                 yield f"{label}: {name}"
-                if name == FORWARD:
-                    rounds.add(forward_turn(artifact_folder(workload.parts[0]), plan.forward_seconds))
+                if name in forwards:
+                    rounds.add(forward_turn(name, artifact_folder(workload.parts[0]), plan.forward_seconds))
                 else:
                     rounds.add(flood_turn(ready[name]))
 

@@ -29,7 +29,7 @@ from benchmarks.rounds import Turn
 from benchmarks.wire import Feeder, Publisher, Wire, flood, pace
 from benchmarks.workloads import Workload, generate
 
-FORWARD = "bare forward"
+FORWARD, FORWARD_KEPT = "bare forward", "bare forward, memory kept"
 SETTLING_SECONDS = 2.0  # in real time, before a paced turn is measured
 
 
@@ -145,17 +145,18 @@ def paced_turn(station: Station, warm_up_seconds: float, warm_up_speed: float) -
     return Turn(contestant.name, messages, finish.windows, took, used, contestant.rss_bytes, finish.void)
 
 
-def forward_turn(model: Path, seconds_per_batch: float) -> Turn:
+def forward_turn(name: str, model: Path, seconds_per_batch: float) -> Turn:
     """The bare forward at its best batch size, as a turn of one second."""
     command = [sys.executable, "-m", "benchmarks.bare_forward", "--model", str(model)]
+    command += ["--keep-memory"] if name == FORWARD_KEPT else []
     with pinned(MEASURED_CORE):
         done = subprocess.run(
             [*command, "--seconds", str(seconds_per_batch)], cwd=ROOT, capture_output=True, text=True, check=False
         )
     if done.returncode:
-        return Turn(FORWARD, 0, 0, 0.0, 0.0, 0, (f"{FORWARD}: {done.stderr.strip().splitlines()[-1]}",))
+        return Turn(name, 0, 0, 0.0, 0.0, 0, (f"{name}: {done.stderr.strip().splitlines()[-1]}",))
     best = max(json.loads(done.stdout).values())
-    return Turn(FORWARD, 0, round(best), 1.0, 1.0, 0)
+    return Turn(name, 0, round(best), 1.0, 1.0, 0)
 
 
 def _start(name: str, port: int, load: Load, folder: Path, max_inbox_messages: int | None) -> Contestant:

@@ -158,8 +158,9 @@ class Pipeline:
         concluded: list[tuple[str, Concluded]] = []
         reports: list[Report] = []
         for name, fleet in self.fleets.items():
-            for windows in fleet.ready(now.monotonic_seconds, everything=everything):
-                done = self._score_batch(name, fleet, windows, now)
+            windows = fleet.ready(now.monotonic_seconds, everything=everything)
+            if windows is not None:
+                done = self._judge(name, fleet, windows, now)
                 concluded.append((name, done))
                 reports += [alert_report(step, fleet) for _, step in done.steps]
         return Step(tuple(concluded), (*reports, *self._state_reports()))
@@ -294,7 +295,7 @@ class Pipeline:
         self.tally.discarded[name, discard.reason] += 1
         self._on_discard(name, topic, discard)
 
-    def _score_batch(self, name: str, fleet: Fleet, windows: WindowBatch, now: Moment) -> Concluded:
+    def _judge(self, name: str, fleet: Fleet, windows: WindowBatch, now: Moment) -> Concluded:
         prepared = fleet.prepare(windows)
         scores = self._scores(name, prepared) if prepared.judged.any() else _nothing(len(fleet.channels))
         done = fleet.conclude(prepared, scores)
@@ -305,14 +306,18 @@ class Pipeline:
         return done
 
     def _scores(self, name: str, prepared: Prepared) -> ScoreBatch:
-        windows, centre, scale, judged = prepared.windows.values, prepared.centre, prepared.scale, prepared.judged
+        """Score the judged windows, as many at a time as the model is quickest with."""
+        inputs, judged = (prepared.windows.values, prepared.centre, prepared.scale), prepared.judged
         if not judged.all():
-            windows, centre, scale = windows[judged], centre[judged], scale[judged]
-        started = self._clock()
-        scores = self._scorers[name].score(windows, centre, scale)
-        self.tally.inference_seconds[name].observe(np.array([self._clock() - started]))
-        self.tally.batch_windows[name].observe(np.array([float(len(windows))]))
-        return scores
+            inputs = inputs[0][judged], inputs[1][judged], inputs[2][judged]
+        size, scored = self.fleets[name].batch.max_windows, []
+        for at in range(0, len(inputs[0]), size):
+            windows, centre, scale = (each[at : at + size] for each in inputs)
+            started = self._clock()
+            scored.append(self._scorers[name].score(windows, centre, scale))
+            self.tally.inference_seconds[name].observe(np.array([self._clock() - started]))
+            self.tally.batch_windows[name].observe(np.array([float(len(windows))]))
+        return ScoreBatch.join(scored)
 
     def _count_step(self, step: AlertStep) -> None:
         self.tally.alert_steps[step.phase] += 1

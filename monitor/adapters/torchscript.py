@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from monitor.adapters.allocator import keep_freed_memory
 from monitor.core.manifest import MANIFEST_FILE
 from monitor.core.scoring import Floats32, ScoreBatch
 from monitor.errors import ArtifactError
@@ -56,6 +57,7 @@ def open_torchscript(file: Path, data: bytes, device: str, threads: int) -> tupl
 
     """
     target = _device(device)
+    keep_freed_memory()
     extra: dict[str, str | bytes] = {MANIFEST_FILE: ""}
     try:
         with warnings.catch_warnings():

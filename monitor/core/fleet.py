@@ -178,8 +178,8 @@ class Fleet:
         for windows in self.windows.feed(blocks, self.samples_discarded):
             self.batch.add(windows, monotonic_seconds)
 
-    def ready(self, monotonic_seconds: float, *, everything: bool = False) -> list[WindowBatch]:
-        """Batches that should be scored now."""
+    def ready(self, monotonic_seconds: float, *, everything: bool = False) -> WindowBatch | None:
+        """The windows that should be scored now, if there are any."""
         return self.batch.take(monotonic_seconds, everything=everything)
 
     def prepare(self, windows: WindowBatch) -> Prepared:

@@ -88,7 +88,7 @@ class SampleGrid:
     def __init__(self, channels: int, rules: GridRules, reach: int) -> None:
         self.rules = rules
         self.channels = channels
-        self._reach = reach
+        self.reach = reach
         self._look_seconds = 2 * rules.arrival_jitter_seconds  # how long an arrival clock is watched for its least lag
         self.restarts = 0
         self.filled = FilledSlots()
@@ -289,7 +289,7 @@ class SampleGrid:
         late_for = (block.arrival - self._late_since[lane]) / period  # NaN, and so not set back, for the first late one
         set_back = skip == length and block.timed and bool(late_for > rules.window_length - 0.5)
         new_run = starts or set_back or slot - head > rules.max_gap_samples
-        too_far = slot + length > max(begin, int(self.run_start[stream])) + self._reach
+        too_far = slot + length > max(begin, int(self.run_start[stream])) + self.reach
         if (new_run and stream in written) or (too_far and not new_run):
             return None
         if set_back:

@@ -25,19 +25,18 @@ class MicroBatch:
         """When the oldest window has waited long enough (infinity when none waits)."""
         return self._deadline_seconds
 
-    def take(self, now_seconds: float, *, everything: bool = False) -> list[WindowBatch]:
-        """The batches that are ready to score, each of at most `max_windows`.
+    def take(self, now_seconds: float, *, everything: bool = False) -> WindowBatch | None:
+        """The windows that are ready to score, in order; None if there are none.
 
-        Full ones always; the rest when its deadline has come, or `everything` is wanted.
+        Full batches always, as many as there are; the rest when its deadline has come, or `everything` is wanted.
         """
         due = everything or now_seconds >= self._deadline_seconds
         if not self._waiting or (self._count < self.max_windows and not due):
-            return []
+            return None
         joined = WindowBatch.join(self._waiting)
         stop = self._count if due else self._count - self._count % self.max_windows
-        ready = [joined.select(slice(at, min(at + self.max_windows, stop))) for at in range(0, stop, self.max_windows)]
         rest = joined.select(slice(stop, None))
         self._waiting, self._count = ([rest], len(rest)) if len(rest) else ([], 0)
         if not self._waiting:
             self._deadline_seconds = float("inf")
-        return ready
+        return joined.select(slice(stop))

@@ -16,6 +16,16 @@ class ScoreBatch:
     error: Floats32
     channel_error: Floats32
 
+    @staticmethod
+    def join(batches: list["ScoreBatch"]) -> "ScoreBatch":
+        """One batch of several (at least one), in order."""
+        if len(batches) == 1:
+            return batches[0]
+        return ScoreBatch(
+            np.concatenate([batch.error for batch in batches]),
+            np.concatenate([batch.channel_error for batch in batches]),
+        )
+
 
 class Scorer(Protocol):
     """A model that is ready to score."""

@@ -22,6 +22,9 @@ from monitor.core.state import State, arrays_of, put_arrays
 # A recording is fed in pieces of about this many samples: large enough for array operations, small enough for memory.
 PIECE_SAMPLES = 16384
 _WARY_BLOCK_SAMPLES = 16
+# Blocks are cut to what a ring has room for, and every piece costs a round over all arrays. So rings are widened for
+# long blocks, each up to so many bytes.
+_WIDE_RING_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,13 @@ class StreamWindows:
         self.spec = spec
         # Blocks are no longer than this, and so is a gap that is filled: a round moves a lane by twice as much at most.
         self._round_samples = max(spec.length, spec.stride, spec.max_gap_samples, 64)
+        # A ring holds one window, what a lagging lane may lag, and a round of new samples on top.
+        self._held_samples = spec.length + rules.lateness_samples
+        ring_samples = _WIDE_RING_BYTES // (4 * channels) - self._held_samples - spec.length
+        self._widest_round_samples = max(self._round_samples, ring_samples // 2)
         reach = 2 * self._round_samples
         self.grid = SampleGrid(channels, rules, reach)
-        # A ring holds one window, what a lagging lane may lag, and a round of new samples on top.
-        self.rings = Rings(channels, spec.length, spec.length + rules.lateness_samples + reach)
+        self.rings = Rings(channels, spec.length, self._held_samples + reach)
         self._next_end: Ints = np.zeros(0, np.int64)
         self._run: Ints = np.zeros(0, np.int64)  # the run_start that _next_end was counted from
 
@@ -114,7 +120,11 @@ class StreamWindows:
 
         Refused samples are added to `discards`.
         """
-        blocks = self._split_long(blocks)
+        longest = int(blocks.length.max(initial=0))
+        if self._round_samples < min(longest, self._widest_round_samples):
+            self._widen(longest)
+        if longest > self._round_samples:
+            blocks = self._split_long(blocks)
         order = np.argsort(blocks.lane, kind="stable")
         before = np.cumsum(blocks.length[order]) - blocks.length[order]
         opens = np.ones(len(order), np.bool_)
@@ -129,6 +139,15 @@ class StreamWindows:
                 if len(batch):
                     yield batch
                 part = _take_blocks(part, deferred)
+
+    def _widen(self, block_samples: int) -> None:
+        """Let a round take blocks of this length whole, or as much of them as a wide ring can hold."""
+        doubled = 1 << (block_samples - 1).bit_length()  # so that lengths that creep up do not move all rings each time
+        self._round_samples = min(doubled, self._widest_round_samples)
+        self.grid.reach = 2 * self._round_samples
+        streams = np.arange(len(self.grid.run_start))
+        end = self.grid.channel_heads(streams).max(axis=1, initial=0)
+        self.rings.widen(self._held_samples + self.grid.reach, end)
 
     def _feed_round(self, blocks: LaneBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
         placed = self.grid.place(
@@ -181,7 +200,7 @@ class StreamWindows:
         """
         end = self.grid.channel_heads(streams).max(axis=1) if len(streams) else streams
         # a window to come may begin so far behind the newest sample; the slot before it is what a gap is filled with
-        reach_back = self.spec.length + self.grid.rules.lateness_samples + 1
+        reach_back = self._held_samples + 1
         return {
             "grid": self.grid.snapshot(),
             "streams": streams,
@@ -201,8 +220,6 @@ class StreamWindows:
     def _split_long(self, blocks: LaneBlocks) -> LaneBlocks:
         limit = self._round_samples
         pieces = -(-blocks.length // limit)
-        if len(pieces) == 0 or pieces.max() <= 1:
-            return blocks
         nth = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         period = self.grid.rules.sample_period_seconds
         length = np.repeat(blocks.length, pieces)

@@ -51,13 +51,13 @@ class Walk:
         return self.score()
 
     def score(self) -> Concluded | None:
-        done = None
-        for windows in self.fleet.ready(0.0, everything=True):
-            prepared = self.fleet.prepare(windows)
-            judged = prepared.judged
-            scores = self.scorer.score(windows.values[judged], prepared.centre[judged], prepared.scale[judged])
-            done = self.fleet.conclude(prepared, scores)
-        return done
+        windows = self.fleet.ready(0.0, everything=True)
+        if windows is None:
+            return None
+        prepared = self.fleet.prepare(windows)
+        judged = prepared.judged
+        scores = self.scorer.score(windows.values[judged], prepared.centre[judged], prepared.scale[judged])
+        return self.fleet.conclude(prepared, scores)
 
     def state(self, name: str) -> StreamState:
         return StreamState(int(self.fleet.streams.state[self.fleet.streams.number[name]]))

@@ -56,7 +56,7 @@ class LoggedWindows(StreamWindows):
 
     def __init__(self, rules: GridRules, lanes: list[list[int]]) -> None:
         super().__init__(CHANNELS, SPEC, rules)
-        self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid._reach)
+        self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid.reach)
         self.discards: Counter[Reason] = Counter()
         self.received = self.stored = 0
         self.book: dict[tuple[int, int, int], int] = {}  # stream, channel, slot -> value

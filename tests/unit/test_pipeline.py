@@ -416,6 +416,18 @@ def test_batches_and_delays_are_observed() -> None:
     assert tally.end_to_end_seconds.sum == pytest.approx(3 * 0.25, abs=1e-3)
 
 
+def test_a_model_is_called_with_as_many_windows_as_it_is_quickest_with_and_nothing_else_depends_on_that() -> None:
+    at_once, in_parts = Walk(), Walk()
+    in_parts.fleet.batch.max_windows = 2
+    values = np.random.default_rng(1).normal(size=(24, 2)).round(3).tolist()
+    message = Message("json/d", msgspec.json.encode({"t": START, "r": values}), START + 1)
+    (_, whole), (_, parts) = (walk.step(message, everything=True).concluded[0] for walk in (at_once, in_parts))
+    assert parts.score.tolist() == whole.score.tolist()
+    assert len(parts.score) == 5
+    assert in_parts.pipeline.tally.batch_windows["m"].cumulative()[:2] == [1, 3]  # 2 + 2 + 1
+    assert at_once.pipeline.tally.inference_seconds["m"].cumulative()[-1] == 1
+
+
 def test_a_batch_in_which_nothing_is_worth_scoring_is_no_inference() -> None:
     walk = Walk()
     body = msgspec.json.encode({"t": START, "r": [[None, 1.0]] * 8})

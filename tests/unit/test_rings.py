@@ -91,3 +91,19 @@ def test_streams_that_come_later_leave_those_before_them_alone() -> None:
         rings.store(number, np.array([[0]]), placed, np.array([2]), np.full((2, 1), stream, np.float32))
     streams = np.arange(100)
     assert rings.gather(streams, np.full(100, 2))[:, 0, 0].tolist() == streams.tolist()
+
+
+def test_a_wider_ring_holds_what_the_narrow_one_held() -> None:
+    rings = Rings(1, 3, 8)
+    for stream in (0, 1):
+        rings.open_stream(stream)
+    zero, ends = np.zeros(1, np.int64), [21, 5]
+    for stream, end in enumerate(ends):
+        for slot in range(end):
+            placed = Placement(np.array([slot]), zero, zero + 1, zero, np.zeros(1, np.bool_), Counter())
+            value = np.array([[100.0 * stream + slot]], np.float32)
+            rings.store(np.array([stream]), np.array([[0]]), placed, zero + 1, value)
+    rings.widen(30, np.array(ends))
+    for back in range(6):
+        assert rings.gather(zero, np.array([21 - back]))[0, 0].tolist() == [18 - back, 19 - back, 20 - back]
+    assert rings.gather(zero + 1, np.array([5]))[0, 0].tolist() == [102, 103, 104]

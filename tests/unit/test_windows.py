@@ -273,6 +273,37 @@ def test_a_message_longer_than_the_ring_loses_nothing() -> None:
     assert not discards
 
 
+@given(cuts=st.lists(st.integers(1, 30) | st.integers(100, 3000), min_size=2, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_rings_widen_for_long_messages_and_keep_what_they_hold(cuts: list[int]) -> None:
+    samples = np.random.default_rng(0).normal(size=(sum(cuts), 2)).astype(np.float32)
+    pieces = np.split(samples, np.cumsum(cuts)[:-1])
+    starts = np.cumsum([0, *cuts[:-1]]).tolist()
+    calls = [
+        blocks((stream, start * PERIOD, piece.tolist()))
+        for start, piece in zip(starts, pieces, strict=True)
+        for stream in (0, 2)  # numbers of lanes: of two streams
+    ]
+    windows = stream_windows(spec(40, 16), 2)
+    windows.open_stream(1, [[0, 1]])
+    batch, discards = run(windows, *calls)
+    wanted = expected_windows(samples, spec(40, 16))
+    assert not discards
+    for stream in (0, 1) if len(wanted) else ():
+        assert batch is not None
+        np.testing.assert_array_equal(batch.values[batch.stream == stream], wanted)
+
+
+def test_long_messages_widen_a_ring_only_so_far() -> None:
+    windows = stream_windows(spec(8, 3), 2)
+    narrow = windows.rings.nbytes
+    run(windows, blocks((0, 0.0, [[0.0, 0.0]] * 1000)))
+    wide = windows.rings.nbytes
+    run(windows, blocks((0, 1000 * PERIOD, [[0.0, 0.0]] * 100_000)))
+    assert narrow < wide < windows.rings.nbytes
+    assert windows.rings.nbytes <= 16 * 64 * 1024  # there is room for 16 streams
+
+
 def test_a_number_given_to_a_new_stream_starts_clean() -> None:
     windows = stream_windows(spec(4, 4))
     run(windows, blocks((0, 0.0, ramp(0, 3))))
