@@ -152,4 +152,12 @@ def _data(board: build.Dashboard) -> None:
             query(f"rate(residuald_windows_scored_total{{{HERE}}}[$__rate_interval])", "scored"),
             query(f"rate(residuald_windows_anomalous_total{{{HERE}}}[$__rate_interval])", "anomalous", "B"),
         )
+    ).with_panel(
+        lines(
+            "Clock offset",
+            "How far the device's clock is ahead of ours, by its least delayed messages of the last minutes.",
+            "s",
+            query(f"residuald_stream_clock_offset_seconds{{{HERE}}}", "ahead"),
+            span=24,
+        )
     )

@@ -5,6 +5,7 @@ gave, and afterwards the two behave alike. Here is how such values become bytes:
 extension.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 State = dict[str, Any]
 
 _ARRAY = 1  # the MessagePack extension code of an array: [dtype, shape, bytes]
+_DTYPE = re.compile(r"[<|>][bfiu][1248]")
 _encode = msgspec.msgpack.encode
 
 
@@ -63,4 +65,6 @@ def _as_array(code: int, data: memoryview) -> NDArray[Any]:
     if code != _ARRAY:
         raise ValueError(f"unknown extension {code}")
     dtype, shape, content = msgspec.msgpack.decode(data)
+    if not isinstance(dtype, str) or _DTYPE.fullmatch(dtype) is None:  # numpy would parse anything, even as Python
+        raise ValueError(f"{dtype!r} is no type of numbers")
     return np.frombuffer(content, np.dtype(dtype)).reshape(shape).copy()

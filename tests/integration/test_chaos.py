@@ -1,4 +1,4 @@
-"""The short chaos run: nothing lost, no window twice, whatever is killed, cut or filled."""
+"""The short chaos run: nothing lost, no window and no alert step twice, whatever is killed, cut or filled."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 
-def test_nothing_is_lost_and_no_window_is_scored_twice(tmp_path: Path) -> None:
+def test_nothing_is_lost_and_nothing_is_scored_or_said_twice(tmp_path: Path) -> None:
     command = [sys.executable, CHAOS, "--quick", "--seed", "4", "--json", tmp_path / "figures.json"]
     done = subprocess.run([*command, "--keep", tmp_path / "run"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -20,7 +20,5 @@ def test_nothing_is_lost_and_no_window_is_scored_twice(tmp_path: Path) -> None:
     assert figures["sigkills"] >= 8
     assert figures["windows_scored"] == figures["windows_expected"] > 1000
     nothing = ("messages_lost", "windows_lost", "windows_duplicated", "streams_with_another_end")
-    nothing += ("alert_steps_missing", "alert_steps_unexpected")
+    nothing += ("alert_steps_missing", "alert_steps_unexpected", "alert_steps_repeated")
     assert {name: figures[name] for name in nothing} == dict.fromkeys(nothing, 0), done.stdout
-    # said again where the confirmation was lost with a connection or a process; see docs/reliability.md
-    assert figures["alert_steps_repeated"] <= 0.1 * figures["alert_steps_expected"]

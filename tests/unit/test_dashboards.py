@@ -163,7 +163,6 @@ FOR_EXPLORERS = {
     "residuald_mqtt_reconnects_total",
     "residuald_samples_received_total",
     "residuald_start_time_seconds",
-    "residuald_stream_clock_offset_seconds",
     "residuald_stream_restarts_total",
 }
 

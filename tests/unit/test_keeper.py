@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import wait
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from monitor.core.reports import Report
 from monitor.core.source import SourceSpec
 from monitor.core.state import StateError, encode_state
 from monitor.keeper import Keeper
-from monitor.pipeline import Moment, Pipeline, PipelineSettings
+from monitor.pipeline import Moment, Pipeline, PipelineSettings, Step
 from monitor.recovery import Recovered
 from tests.manifests import PERIOD, MeanSquareScorer, fleet_of
 
@@ -165,6 +166,23 @@ def test_what_was_journaled_is_known_by_packet_identifier_also_after_a_checkpoin
     one.checkpoint()
     one.send(5, 5, packet_id=4)
     assert Life(tmp_path, []).recovered.safe == {3: 77, 4: 77}
+
+
+def test_what_a_checkpoint_holds_is_not_walked_again_even_where_the_journal_still_has_it(tmp_path: Path) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 50)
+    one.keeper.checkpoint(one.pipeline, Moment(START, 0.0))
+    wait([one.keeper._writing[0]] if one.keeper._writing else ())  # and dies before the journal forgets
+    assert one.keeper.nbytes > 0
+    two = Life(tmp_path, [])
+    assert (two.scored, two.keeper.messages_replayed) == (windows_in(50), 0)
+
+
+def test_a_step_that_was_said_before_is_not_delivered_again(tmp_path: Path) -> None:
+    life = Life(tmp_path, [])
+    said = Step((), (Report("one/alert", b"{}", retain=False, alert=("a", "firing")),))
+    assert [each.report for each in life.keeper.keep([], said, Moment(START, 0.0))] == list(said.reports)
+    assert life.keeper.keep([], said, Moment(START, 0.0)) == []
 
 
 def test_a_checkpoint_empties_the_journal(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+# Bytes become a record of a step, which survives a round trip and can be walked through, or a RecordError.
+"""Records of the journal."""
+
+from monitor.core.blocks import Message
+from monitor.core.journal_record import RecordError, decode_step, encode_step
+
+
+def one(data: bytes) -> None:
+    try:
+        record = decode_step(data)
+    except RecordError:
+        return
+    encoded = encode_step(record)
+    assert encode_step(decode_step(encoded)) == encoded
+    assert isinstance(record.wall_seconds, float)
+    for message in record.messages or ():
+        assert isinstance(message, Message)
+        assert isinstance(message.topic, str)
+        assert isinstance(message.payload, bytes)
+        assert isinstance(message.arrival_seconds, float)
+        assert message.receipt is None or [type(number) for number in message.receipt] == [int] * 3
