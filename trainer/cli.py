@@ -104,7 +104,6 @@ a settings file (every key is optional; these are the defaults unless said other
   rule = "budget"                    # or quantile, mean_std, mad: `setting` is a level, or how many of them
   false_alarms = "1 per 30d"         # alerts without a cause, per stream; h, d or w
   max_extrapolation = 10.0           # how far beyond the data, in time, their tail is trusted
-  max_extrapolation = 10.0           # how far beyond the data, in time, their tail is trusted
   [calibration.judge]                # as in the daemon's configuration: the budget counts alerts
   k = 2
   n = 3
