@@ -44,7 +44,8 @@ Nothing is point-adjusted.
 _ALERTS = """\
 Where the recordings are streams: alerts as the daemon raises them, 2 of the last 3 windows. An alert is false when none
 of the windows it rests on is anomalous. **Hit**: anomalies during which an alert was firing. **Delay**: the median from
-the first anomalous sample to the alert."""
+the first anomalous sample to the alert. Around beats a window is a beat: an abnormal one alone raises no alert, by
+design."""
 _BUDGETS = """\
 A budget of false alarms is asked for. A threshold follows from held-out normal data, and the artifact says what is to
 be expected of it: where the data are too few for the budget, more than was asked for. *Seen* is what came on recordings

@@ -104,7 +104,6 @@ a settings file (every key is optional; these are the defaults unless said other
   rule = "budget"                    # or quantile, mean_std, mad: `setting` is a level, or how many of them
   false_alarms = "1 per 30d"         # alerts without a cause, per stream; h, d or w
   max_extrapolation = 10.0           # how far beyond the data, in time, their tail is trusted
-  max_extrapolation = 10.0           # how far beyond the data, in time, their tail is trusted
   [calibration.judge]                # as in the daemon's configuration: the budget counts alerts
   k = 2
   n = 3
@@ -121,7 +120,7 @@ Models of several families, on raw windows and on their spectra, are fitted to t
 are then compared by how well they tell a later part from the same windows with injected anomalies: spikes, dropouts,
 drift, changes of frequency and of amplitude, and broken correlations. PCA is kept unless a model beats it beyond the
 noise. The end of each recording sets the threshold and has no part in the choice. A settings file says everything but
-the model and its representation.
+the model, its representation and its error.
 
 examples:
   residuald-trainer select --data motor-1.npz motor-2.npz --out models/motor --budget-minutes 5

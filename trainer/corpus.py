@@ -178,7 +178,9 @@ def _require_enough(parts: list[NDArray[np.int8]], reasons: list[NDArray[np.str_
     usable = excluded.pop("", 0)
     left_out = ", ".join(f"{count} {reason}" for reason, count in excluded.items()) or "none"
     counts = ", ".join(f"{have[part]} of {least} for {part.name.lower()}" for part, least in MIN_WINDOWS.items())
-    raise DataError(
-        f"too few windows: {counts} (usable {usable}; left out: {left_out}). "
-        "Give more normal data, or a shorter --window or --stride"
-    )
+    advice = "Give more normal data, or a shorter --window or --stride"
+    if excluded["warming_up"] > usable:
+        advice = (
+            "Each recording begins with normalization.warmup_windows to learn from: give longer ones, or lower that"
+        )
+    raise DataError(f"too few windows: {counts} (usable {usable}; left out: {left_out}). {advice}")

@@ -141,17 +141,20 @@ class BeatFinder:
         first = max(slot - self._baseline_reach, int(self._run[stream]))
         end = slot + self._baseline_reach + 1
         near = rings.stretches(np.array([stream]), 0, np.array([end]), end - first)[0].astype(np.float64)
-        near = np.where(np.isfinite(near), near, np.nan)
-        near -= np.nanmedian(near)
+        known = np.isfinite(near)
+        if not known.any():
+            return slot
+        near[~known] = np.median(near[known])
+        near -= np.median(near)
         start = max(slot - self._apex_reach - first, 0)
         near = near[start : slot + self._apex_reach + 1 - first]
-        upwards, downwards = float(np.nanmax(near)), float(-np.nanmin(near))
+        upwards, downwards = float(near.max()), float(-near.min())
         polarity = float(self._polarity[stream])
         if upwards + downwards > 0:
             says = (upwards - downwards) / (upwards + downwards)
             self._polarity[stream] += _POLARITY_MEMORY * (says - polarity)
         lean = _POLARITY_WEIGHT * polarity
-        peak = np.nanargmax(near) if upwards * (1 + lean) >= downwards * (1 - lean) else np.nanargmin(near)
+        peak = near.argmax() if upwards * (1 + lean) >= downwards * (1 - lean) else near.argmin()
         return first + start + int(peak)
 
     def _envelope_delay(self, count: int) -> int:

@@ -30,8 +30,14 @@ class Rhythm:
         self._last, self._early = None, False
 
     def beat(self, slot: int) -> tuple[float, float] | None:
-        """Note a beat, later than the one before: `rr` and `rr_change`; None for the first, which ends no interval."""
-        last, self._last = self._last, slot
+        """Note a beat: `rr` and `rr_change`; None for the first, which ends no interval.
+
+        None, too, for one that is not later than the one before: then two peaks were found on one complex.
+        """
+        last = self._last
+        if last is not None and slot <= last:
+            return None
+        self._last = slot
         if last is None:
             return None
         numbers = self._numbers(slot - last)

@@ -188,6 +188,14 @@ def test_one_huge_artefact_hides_no_beat_after_it() -> None:
         assert np.abs(found - expected).min() < 0.02
 
 
+def test_beats_are_found_again_after_a_huge_artefact_and_a_second_without_a_number() -> None:
+    signal = heart(STEADY, 17)
+    signal[2000], signal[2001:2250] = 1e30, np.nan
+    found = r_peaks(cut(signal))
+    for expected in STEADY[15:]:
+        assert np.abs(found - expected).min() < 0.02
+
+
 def test_beats_that_become_weaker_are_found_again() -> None:
     weak = heart(STEADY[6:], 17, noise=0, height=0.12)
     found = r_peaks(cut(heart(STEADY[:6], 17, noise=0.002) + weak))

@@ -61,3 +61,12 @@ def test_what_is_restored_compares_alike() -> None:
         rhythm.beat(slot)
     other.restore(decode_state(encode_state(rhythm.snapshot())))
     assert other.beat(330) == rhythm.beat(330)
+
+
+def test_two_peaks_on_one_complex_are_one_beat() -> None:
+    rhythm = Rhythm(PERIOD)
+    rhythm.beat(0)
+    rhythm.beat(80)
+    assert rhythm.beat(80) is None
+    assert rhythm.beat(79) is None
+    assert rhythm.beat(160) == (0.8, 0.0)

@@ -172,3 +172,9 @@ def test_wanted_channels_are_the_measured_ones() -> None:
     wanted = [ChannelSpec(name="lead_ii", unit="mV", low=-5.0, high=5.0).model_dump()]
     corpus, _ = fitted_on([data_file(heart_recording(100))], channel=wanted)
     assert [channel.unit for channel in corpus.channels] == ["mV", "s", ""]
+
+
+def test_recordings_that_end_before_they_are_warm_are_refused_with_the_setting_to_change() -> None:
+    files = [data_file(heart_recording(40, device=device)) for device in (1, 2)]
+    with pytest.raises(DataError, match=r"begins with normalization\.warmup_windows to learn from"):
+        fitted_on(files)

@@ -42,7 +42,6 @@ class Pca(Autoencoder):
         features: Tensor = self.unflatten(code @ self.components + self.mean)
         return features
 
-    @torch.jit.unused
     def t_squared(self, features: Tensor) -> Tensor:
         """Hotelling's T^2 [B]: how far the code is from the centre of the training windows, in their own spread."""
         return (self.encode(features).square() / self.eigenvalues).sum(dim=1)
