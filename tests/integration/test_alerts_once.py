@@ -78,7 +78,7 @@ def steps(peer: Peer) -> list[tuple[str, str]]:
     return [(step["id"], step["phase"]) for step in told]
 
 
-@pytest.mark.parametrize(("moment", "protocol"), zip(MOMENTS, cycle(["5", "3.1.1"]), strict=False))
+@pytest.mark.parametrize(("moment", "protocol"), list(zip(MOMENTS, cycle(["5", "3.1.1"]), strict=False)))
 def test_a_kill_in_the_midst_of_a_delivery_makes_no_step_be_said_twice_or_never(
     tmp_path: Path, persistent_broker: Broker, model: Path, moment: str, protocol: str
 ) -> None:
