@@ -96,7 +96,7 @@ ACROSS = Row(
     analysis="""\
 The threshold rests on other patients than those it is used on, and for them the budget is not kept: over twenty
 times as many false alarms come as were asked for. Records 124, 207 and 109, with an AUC of .75 to .80, are those
-with bundle-branch blocks, whose every normal beat looks like none in the records that fit.""",
+with bundle-branch blocks, whose normal beats are rare among the records that fit.""",
     settings={"normalization.kind": "fixed", "calibration.false_alarms": "1 per 1h"},
 )
 ADAPTED = Row(
