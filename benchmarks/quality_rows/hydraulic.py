@@ -39,4 +39,7 @@ ROW = Row(
     items=window_items,
     pooled=True,
     timed=False,
+    analysis="""\
+The cooler's state was changed in long blocks, and the rig warms up and drifts meanwhile: the default, on raw
+cycles, takes a quarter of the later normal cycles for anomalous. `select` chooses the spectrum, for which none is.""",
 )
