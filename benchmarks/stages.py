@@ -46,7 +46,7 @@ examples:
 
 exit codes: 0 measured, 1 void
 """
-_READ_BYTES = 64 * 1024  # about what one read of the socket brings under load
+_READ_BYTES = 1024 * 1024  # under load so much waits in the inbox that each walk takes all it may
 _WALK = "routing, and the rest of the walk"
 # no stage is within another, but all from `decoding` on within the walk
 _STAGES: tuple[tuple[str, tuple[tuple[type, str], ...]], ...] = (
