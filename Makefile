@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+FIGURES := out/performance
 
 .PHONY: help setup demo test fuzz check format bench models tools clean
 
@@ -44,10 +45,10 @@ format: setup  ## lay the code out
 	$(BIN)/ruff format .
 
 bench: setup tools  ## the benchmarks (DATA=folder with the real recordings, ARGS=--quick for a first look)
-	$(BIN)/python benchmarks/scoring.py $(ARGS)
-	$(BIN)/python benchmarks/latency.py $(ARGS)
-	$(BIN)/python benchmarks/memory.py $(ARGS)
-	$(BIN)/python benchmarks/throughput.py $(ARGS)
+	@for name in throughput latency scoring memory stages; do \
+		$(BIN)/python benchmarks/$$name.py --json $(FIGURES)/$$name.json --out $(FIGURES) $(ARGS) || exit 1; \
+	done
+	$(BIN)/python benchmarks/performance_page.py $(FIGURES)
 	$(BIN)/python benchmarks/real_replay.py --data $(or $(DATA),../shared/data) $(ARGS)
 
 clean:  ## remove what was built
