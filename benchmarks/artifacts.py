@@ -22,7 +22,11 @@ length = {window}
 stride = {stride}
 sample_rate_hz = {rate!r}
 [model]
-{fit}[training]
+{fit}[representation]
+kind = "raw"
+[calibration]
+rule = "quantile"
+[training]
 max_epochs = 60
 [export]
 onnx = true

@@ -7,6 +7,7 @@ counted: a run in which anything is missing, refused or withheld is void.
 import contextlib
 import os
 import selectors
+import shutil
 import subprocess
 import sys
 import time
@@ -232,7 +233,9 @@ class Daemon(Counting):
     def __init__(self, port: int, workload: Workload, max_inbox_messages: int, folder: Path, more: str = "") -> None:
         http_port = free_port()
         config = folder / "residuald.toml"
-        config.write_text(daemon_config(port, http_port, workload, max_inbox_messages) + more)
+        journal = (folder / "journal").resolve()
+        shutil.rmtree(journal, ignore_errors=True)  # what another round left would be taken up again
+        config.write_text(daemon_config(port, http_port, workload, max_inbox_messages, journal) + more)
         self._ready_url = f"http://127.0.0.1:{http_port}/readyz"
         command: list[str | Path] = [Path(sys.executable).with_name("residuald"), "run", "--config", config]
         super().__init__(DAEMON, command, folder / "residuald.log", http_port)
@@ -247,8 +250,13 @@ class Daemon(Counting):
         raise self._failure("did not become ready")
 
 
-def daemon_config(port: int, http_port: int, workload: Workload, max_inbox_messages: int) -> str:
-    """The daemon's configuration (TOML) for a workload; what is not said here stays as it is by default."""
+def daemon_config(
+    port: int, http_port: int, workload: Workload, max_inbox_messages: int, journal: Path | None = None
+) -> str:
+    """The daemon's configuration (TOML) for a workload; what is not said here stays as it is by default.
+
+    journal: its folder, as the systemd unit has one (None: no journal).
+    """
     formats = {
         "json": 'kind = "json"\ntimestamp = "ts"\nvalues = "values"',
         "binary": 'kind = "binary"\nencoding = "f32"',
@@ -256,6 +264,8 @@ def daemon_config(port: int, http_port: int, workload: Workload, max_inbox_messa
     }
     lines = [f'[mqtt]\nhost = "127.0.0.1"\nport = {port}', f"[http]\nport = {http_port}"]
     lines.append(f"[limits]\nmax_inbox_messages = {max_inbox_messages}\nmax_inbox_bytes = {4 * 1024**3}")
+    if journal is not None:
+        lines.append(f'[journal]\npath = "{journal}"')
     for part in workload.parts:
         lines.append(
             f'[[source]]\nname = "{part.name}"\nmodel = "{part.name}"\nqos = {workload.qos}\n'
