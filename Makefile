@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 FIGURES := out/performance
 
-.PHONY: help setup demo test fuzz check format bench models tools clean
+.PHONY: help setup demo test fuzz check format bench quality chaos models tools clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,12 +44,23 @@ format: setup  ## lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup tools  ## the benchmarks (DATA=folder with the real recordings, ARGS=--quick for a first look)
+bench: setup tools  ## how fast it is (ARGS=--quick for a first look)
 	@for name in throughput latency scoring memory stages; do \
 		$(BIN)/python benchmarks/$$name.py --json $(FIGURES)/$$name.json --out $(FIGURES) $(ARGS) || exit 1; \
 	done
 	$(BIN)/python benchmarks/performance_page.py $(FIGURES)
-	$(BIN)/python benchmarks/real_replay.py --data $(or $(DATA),../shared/data) $(ARGS)
+
+quality: setup tools  ## how well anomalies are found (DATA=folder with the real recordings, ARGS=--quick)
+	@for name in quality budget beats real_replay; do \
+		$(BIN)/python benchmarks/$$name.py --data $(or $(DATA),../shared/data) $(ARGS) || exit 1; \
+	done
+
+chaos: setup tools  ## kill, cut and fill disks, five times over, and see nothing lost
+	@mkdir -p out/chaos
+	@for seed in 1 2 3 4 5; do \
+		$(BIN)/python benchmarks/chaos.py --seed $$seed --json out/chaos/$$seed.json $(ARGS) || exit 1; \
+	done
+	$(BIN)/python benchmarks/chaos_report.py out/chaos/*.json
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
