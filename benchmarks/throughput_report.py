@@ -115,14 +115,17 @@ def plot(measured: Measured, path: Path) -> None:
         (right, DIRECT, _microseconds, "processor time per message, fed directly (us)"),
     ):
         keys = [key for key, measured_mode in measured if measured_mode == mode]
+        seen: list[float] = []
         for number, name in enumerate(names):
             there = [(at, measured[key, mode]) for at, key in enumerate(keys) if name in measured[key, mode].turns]
             spreads = [rounds.spread(name, value) for _, rounds in there]
             heights = np.array([spread.median for spread in spreads])
             errors = [heights - [spread.low for spread in spreads], [spread.high for spread in spreads] - heights]
             places = [at + (number - 1.5) * 0.2 for at, _ in there]
+            seen += [limit for spread in spreads for limit in (spread.low, spread.high) if limit > 0]
             axes.bar(places, heights, 0.2, yerr=errors, capsize=2, label=name, color=_COLOURS[name])
         axes.set(title=title, xticks=range(len(keys)), xticklabels=keys, yscale="log")
+        axes.set_ylim(min(seen, default=1.0) / 2, max(seen, default=1.0) * 2)
         axes.grid(axis="y", alpha=0.3)
     left.legend()
     figure.savefig(path, dpi=120)

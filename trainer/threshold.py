@@ -143,10 +143,14 @@ def _by_rank(counted: _Counted, wanted: float) -> tuple[float, float, float, flo
 
     A threshold at the r-th largest peak is exceeded r times per exposure on average, whatever the law, as long as the
     future resembles the data (split conformal prediction; Vovk et al. 2005); the number is then Gamma(r) distributed.
+    Where not even one alarm is allowed in as much data, the largest error of any window is the threshold, and the rate of
+    rank 1 an upper bound: single windows raise no alarm.
     """
     most = int(counted.counts[counted.first])
     rank = max(1, int(wanted))
-    if most == 0:
+    if wanted < 1:  # nobody has watched long enough to see one alarm that is allowed: no window may come so far
+        threshold = max(float(one.error.max()) for one in counted.series if len(one.error))
+    elif most == 0:
         rank, threshold = 1, float(counted.levels[-1])
     elif most < rank:  # no level raises so many alarms
         rank, threshold = most, float(counted.levels[counted.first])

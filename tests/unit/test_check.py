@@ -84,7 +84,7 @@ def test_the_summary_says_what_goes_where() -> None:
         "source   motors: plant/{site}/{device}/motor (json, QoS 0) -> model motor",
         "stream {site}.{device}, channels vib_x, vib_y, vib_z, current, temperature",
         "vib_x [g], vib_y [g], vib_z [g], current [A], temperature [degC] at 1000 Hz",
-        "window 256 samples (0.256 s) every 128 (0.128 s)",
+        "window 512 samples (0.512 s) every 256 (0.256 s)",
         "fires on 3 of 4",
         "limits   10,000 streams, payloads up to 4 MiB, inbox of 100,000 messages or 256 MiB",
         "output   MQTT below residuald/, http://127.0.0.1:9108/metrics",
