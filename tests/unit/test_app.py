@@ -165,6 +165,25 @@ def test_a_step_is_committed_before_it_is_published_and_published_before_it_is_a
     assert seen == ["published", "published", "acknowledged"]  # pending and firing
 
 
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("successor", ["process", "connection"])
+def test_what_is_delivered_again_to_a_successor_is_known_by_its_packet_identifier(
+    tmp_path: Path, successor: str
+) -> None:
+    setup = setup_of(Noting(), journal={"path": str(tmp_path)})
+    bench = Bench(setup)
+    bench.send(LENGTH, receipt=(1 << 16 | 5, 1, 77))
+    bench.take()
+    if successor == "process":
+        bench = Bench(setup)
+    else:
+        bench.app._replace_link("it died")
+    receipts = bench.app.link._traffic.receipts
+    receipts.resume(session_present=True)
+    assert receipts.arrived(5, 1, duplicate=True, content=77) is None
+    assert receipts.arrived(6, 1, duplicate=True, content=77) is not None
+
+
 class Systemd:
     """The socket that systemd listens on."""
 
