@@ -2,6 +2,7 @@
 
 import pytest
 
+from monitor.adapters.mqtt import MqttLink
 from tests.broker import Broker, Peer, wait_until
 from tests.links import Links
 
@@ -62,6 +63,11 @@ def test_a_full_inbox_stops_reading_and_nothing_of_qos_1_is_lost(
     assert tap.inbox.dropped == 0
 
 
+def another_turn(link: MqttLink) -> None:
+    before = link.last_progress_monotonic
+    wait_until(lambda: link.last_progress_monotonic > before, "another turn")
+
+
 def test_while_the_inbox_is_full_what_waits_stays_with_the_broker(broker: Broker, peer: Peer, links: Links) -> None:
     # MQTT 5, where the broker may send thousands that are not acknowledged: nothing but the full inbox holds it back
     tap = links.start(broker, ("plant/#", 1), max_messages=10, protocol="5").connected()
@@ -70,8 +76,7 @@ def test_while_the_inbox_is_full_what_waits_stays_with_the_broker(broker: Broker
         peer.publish("plant/a", number.to_bytes(2, "big") * 15_000, qos=1)
     wait_until(lambda: not tap.inbox.has_room(), "a full inbox")
     for _ in range(2):  # the network thread goes round, and does not read
-        before = tap.link.last_progress_monotonic
-        wait_until(lambda before=before: tap.link.last_progress_monotonic > before, "another turn")
+        another_turn(tap.link)
     assert tap.inbox.messages < sent // 2
     assert len(tap.take(sent)) == sent
 
