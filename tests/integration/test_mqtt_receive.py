@@ -2,6 +2,7 @@
 
 import pytest
 
+from monitor.adapters.mqtt import MqttLink
 from tests.broker import Broker, Peer, wait_until
 from tests.links import Links
 
@@ -60,6 +61,24 @@ def test_a_full_inbox_stops_reading_and_nothing_of_qos_1_is_lost(
     tap.take(2000)
     assert tap.payloads() == payloads
     assert tap.inbox.dropped == 0
+
+
+def another_turn(link: MqttLink) -> None:
+    before = link.last_progress_monotonic
+    wait_until(lambda: link.last_progress_monotonic > before, "another turn")
+
+
+def test_while_the_inbox_is_full_what_waits_stays_with_the_broker(broker: Broker, peer: Peer, links: Links) -> None:
+    # MQTT 5, where the broker may send thousands that are not acknowledged: nothing but the full inbox holds it back
+    tap = links.start(broker, ("plant/#", 1), max_messages=10, protocol="5").connected()
+    sent = 400
+    for number in range(sent):
+        peer.publish("plant/a", number.to_bytes(2, "big") * 15_000, qos=1)
+    wait_until(lambda: not tap.inbox.has_room(), "a full inbox")
+    for _ in range(2):  # the network thread goes round, and does not read
+        another_turn(tap.link)
+    assert tap.inbox.messages < sent // 2
+    assert len(tap.take(sent)) == sent
 
 
 def test_a_full_inbox_drops_the_oldest_of_qos_0_and_counts_them(broker: Broker, peer: Peer, links: Links) -> None:

@@ -301,7 +301,7 @@ def test_a_full_journal_drops_says_so_and_starts_anew_with_a_checkpoint(tmp_path
     while one.keeper.trouble is None:
         one.send(first, 2000)
         first += 2000
-    assert one.keeper.nbytes <= 1024 * 1024
+        assert one.keeper.nbytes <= 1024 * 1024
     assert "max_bytes" in one.keeper.trouble
     assert one.keeper.dropped == {"max_bytes": 1}
     assert one.keeper.is_due(0.0)
