@@ -143,8 +143,8 @@ def _by_rank(counted: _Counted, wanted: float) -> tuple[float, float, float, flo
 
     A threshold at the r-th largest peak is exceeded r times per exposure on average, whatever the law, as long as the
     future resembles the data (split conformal prediction; Vovk et al. 2005); the number is then Gamma(r) distributed.
-    Where not even one alarm is allowed in as much data, the largest error of any window is the threshold, and the rate of
-    rank 1 an upper bound: single windows raise no alarm.
+    Where not even one alarm is allowed in as much data, the largest error of any window is the threshold, and the rate
+    of rank 1 an upper bound: single windows raise no alarm.
     """
     most = int(counted.counts[counted.first])
     rank = max(1, int(wanted))
