@@ -166,9 +166,12 @@ class Connection:
                 self.last_received = time.monotonic()
                 if self._traffic.receiving:
                     self._traffic.inbox.extend(messages)
+            full = not self._traffic.inbox.has_room()
             self._note_answers()
             while wire.for_library and client.socket() is not None:
                 client.loop_read()
+            if full and self._traffic.receiving:
+                return  # the inbox may be passed by what one read brings, not by four
             if not wire.buffered:
                 if messages and wire.drained:
                     time.sleep(_NAP_SECONDS)
