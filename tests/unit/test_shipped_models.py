@@ -60,7 +60,7 @@ def test_there_is_one_artifact_and_it_is_small(name: str) -> None:
     link = MODELS / name / "current"
     files = [path for path in (MODELS / name).iterdir() if path != link]
     assert files == [MODELS / name / link.readlink()], "keep the artifact in use, and name it without its folder"
-    assert files[0].stat().st_size < 400_000
+    assert files[0].stat().st_size < 200_000
 
 
 def test_it_takes_what_the_simulator_delivers(name: str, artifacts: dict[str, Artifact]) -> None:
