@@ -25,6 +25,7 @@ from benchmarks.packets import publish_packets
 from benchmarks.targets import add_common_options, write_json
 from benchmarks.workloads import W1, W2, Workload, generate
 from monitor.adapters.inbox import Inbox
+from monitor.adapters.mqtt_deliveries import Deliveries
 from monitor.adapters.mqtt_frames import FrameReader
 from monitor.adapters.mqtt_receipts import Receipts
 from monitor.adapters.torchscript import TorchScriptScorer
@@ -74,7 +75,7 @@ def measure(workload: Workload, rounds: int, seconds: float) -> list[Microsecond
         config = Path(folder, "residuald.toml")
         config.write_text(daemon_config(1883, 9108, workload, len(messages)))
         pipeline = build_pipeline(load_setup(config), _refuse)
-    reader, inbox = FrameReader(True, 2**22, Receipts()), Inbox(len(messages), 2**32)
+    reader, inbox = FrameReader(True, 2**22, Receipts(), Deliveries(mqtt5=True)), Inbox(len(messages), 2**32)
     found: list[Microseconds] = []
     start = 0
     for stop in stops:
