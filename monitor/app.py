@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 _IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing waits
 _HOUSEKEEPING_SECONDS = 1.0
+_LINGER_SHARE = 0.2  # of the delay that a window may wait: for so long messages may gather before they are taken
 _NOTE_SECONDS = 0.05  # while the link leaves: how often we look for what the broker has received
 _STOP_SECONDS = 4.0  # of the 5 that a stop may take, what the broker may use
 
@@ -206,7 +207,8 @@ class App:
     def _start(self) -> None:
         setup = self._setup
         self.pipeline = build_pipeline(setup, self._log_discard)
-        self.inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
+        limits, linger_seconds = setup.config.limits, setup.config.scoring.max_delay_seconds * _LINGER_SHARE
+        self.inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes, linger_seconds)
         self.link = self._new_link()
         self.keeper = keeper_of(setup.config)
         if self.keeper is not None:

@@ -286,7 +286,8 @@ class Pipeline:
             timed=_is_timed(spec),
             values=decoded.values,
         )
-        self.router.fleet(source).ingest(blocks, now.monotonic_seconds)
+        waited_seconds = now.wall_seconds - float(arrivals.min())
+        self.router.fleet(source).ingest(blocks, now.monotonic_seconds, waited_seconds)
 
     def _refuse(self, source: int | None, discard: Discard, topic: str) -> None:
         name = UNROUTED if source is None else self.sources[source].name

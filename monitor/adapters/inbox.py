@@ -18,18 +18,19 @@ from monitor.core.blocks import Message
 # ten times as much, a message costs twice as much, or three times if it is large.
 TAKE_MESSAGES = 1000
 TAKE_BYTES = 1024 * 1024
-# A walk costs a few hundred microseconds however little it brings. At 20,000 messages a second that come one by one,
-# walking as soon as there is one keeps a whole core busy.
-LINGER_SECONDS = 0.005
 
 
 class Inbox:
     """A bounded queue of messages: one thread puts, one takes.
 
     The bounds may be passed by what one read from the network brings (see `has_room`), never by more.
+
+    linger_seconds: a walk costs a few hundred microseconds however little it brings, and at 20,000 messages a second
+    that come one by one, walking as soon as there is one keeps a whole core busy. So there is at most one in this time.
     """
 
-    def __init__(self, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, max_messages: int, max_bytes: int, linger_seconds: float = 0.0) -> None:
+        self._linger_seconds = linger_seconds
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._waiting: deque[Message] = deque()
@@ -83,12 +84,12 @@ class Inbox:
         """Messages that wait, oldest first; if none does, wait for the first at most `timeout_seconds`. May be empty.
 
         At most `TAKE_MESSAGES` and, beyond the first message, `TAKE_BYTES`: take again until it is empty. Few messages
-        that nobody must confirm are given at most every `LINGER_SECONDS`, within the timeout.
+        that nobody must confirm are given at most once in `linger_seconds`, within the timeout.
         """
         now = time.monotonic()
         with self._lock:
             self._wait(1, timeout_seconds)
-            self._wait(TAKE_MESSAGES, min(now + timeout_seconds, self._taken + LINGER_SECONDS) - time.monotonic())
+            self._wait(TAKE_MESSAGES, min(now + timeout_seconds, self._taken + self._linger_seconds) - time.monotonic())
             self._woken = False
             taken = self._take_some()
             if taken:

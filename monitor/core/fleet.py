@@ -168,8 +168,11 @@ class Fleet:
         self.changed.discard(name)
         return self.alerts.close(name)
 
-    def ingest(self, blocks: LaneBlocks, monotonic_seconds: float) -> None:
-        """Write decoded blocks into the rings; windows that became complete wait for the scorer."""
+    def ingest(self, blocks: LaneBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
+        """Write decoded blocks into the rings; windows that became complete wait for the scorer.
+
+        waited_seconds: how long ago the first of the blocks arrived.
+        """
         self.samples_received += len(blocks.values)
         if blocks.timed:
             ends = blocks.first_time_seconds + (blocks.length - 1) * self.manifest.sample_period_seconds
@@ -177,7 +180,7 @@ class Fleet:
                 blocks.lane // len(self.measured), ends - blocks.arrival_seconds, blocks.arrival_seconds
             )
         for windows in self.windows.feed(blocks, self.samples_discarded):
-            self.batch.add(windows, monotonic_seconds)
+            self.batch.add(windows, monotonic_seconds, waited_seconds)
 
     def ready(self, monotonic_seconds: float, *, everything: bool = False) -> WindowBatch | None:
         """The windows that should be scored now, if there are any."""

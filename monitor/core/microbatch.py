@@ -13,10 +13,14 @@ class MicroBatch:
         self._count = 0
         self._deadline_seconds = float("inf")
 
-    def add(self, batch: WindowBatch, now_seconds: float) -> None:
-        """Let windows wait. The clock is monotonic."""
+    def add(self, batch: WindowBatch, now_seconds: float, waited_seconds: float = 0.0) -> None:
+        """Let windows wait, which have waited for so long elsewhere. The clock is monotonic.
+
+        At most half of the delay is taken for waited elsewhere: what comes late in a backlog should still fill batches.
+        """
         if not self._waiting:
-            self._deadline_seconds = now_seconds + self.max_delay_seconds
+            waited_seconds = min(max(waited_seconds, 0.0), self.max_delay_seconds / 2)
+            self._deadline_seconds = now_seconds + self.max_delay_seconds - waited_seconds
         self._waiting.append(batch)
         self._count += len(batch)
 

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from monitor.core.grid import Ints, Placement
-from monitor.core.growing import grown
+from monitor.core.growing import grown, zeros
 
 # From this many rows per block on, copying slices block by block beats one scatter over all samples.
 _SLICE_ROWS = 32
@@ -45,7 +45,7 @@ class Rings:
         kept = self.tails(streams, end, self.capacity)
         rows = len(self._values)
         self.capacity = capacity
-        self._hold(np.zeros((rows, self.channels, capacity + self._twice), np.float32))
+        self._hold(zeros((rows, self.channels, capacity + self._twice), np.float32))
         self.put_tails(streams, end, kept)
 
     def store(

@@ -1,6 +1,8 @@
 """Arrays grow without losing what they hold."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -36,3 +38,27 @@ def test_adding_one_row_at_a_time_copies_seldom() -> None:
         copies += larger is not array
         array = larger
     assert copies < 15
+
+
+_GROW = """
+import numpy as np
+from pathlib import Path
+from monitor.adapters.allocator import keep_freed_memory
+from monitor.core.growing import grown
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+keep_freed_memory()
+array, before = np.zeros((0, 1000), np.float32), resident_bytes()
+for rows in range(1, 4001):
+    array = grown(array, rows, 0)
+    array[rows - 1] = 1.0
+print(resident_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_an_array_outgrew_is_given_back_though_the_process_keeps_what_it_frees() -> None:
+    done = subprocess.run([sys.executable, "-c", _GROW], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1.4 * 4000 * 1000 * 4

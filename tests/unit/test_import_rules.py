@@ -15,6 +15,7 @@ PURE = {
     *("itertools", "json", "math", "operator", "re", "statistics", "string", "struct", "typing", "uuid", "zoneinfo"),
     *("numpy", "scipy", "pydantic", "msgspec", "monitor.core"),
     "pathlib.PurePath",  # names of files, without files
+    "mmap",  # memory, without files: see the test below
 }
 # What looks pure and yet reaches for the world: files, the terminal, the clock, the environment, chance.
 WORLDLY = {
@@ -73,6 +74,12 @@ def torchscript(tree: ast.Module) -> list[str]:
 @pytest.mark.parametrize("path", sources("monitor/core"))
 def test_the_core_is_pure(path: str) -> None:
     assert impurities(parse(path)) == []
+
+
+@pytest.mark.parametrize("path", sources("monitor/core"))
+def test_the_core_maps_memory_and_no_files(path: str) -> None:
+    calls = [node for node in ast.walk(parse(path)) if isinstance(node, ast.Call) and dotted(node.func) == "mmap.mmap"]
+    assert all(ast.unparse(call.args[0]) == "-1" for call in calls)
 
 
 @pytest.mark.parametrize("path", sources("monitor"))

@@ -2,11 +2,9 @@
 
 import threading
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.adapters import inbox as inbox_module
 from monitor.adapters.inbox import TAKE_BYTES, TAKE_MESSAGES, Inbox
 from monitor.core.blocks import Message
 
@@ -60,14 +58,8 @@ def test_room_is_announced_only_once_enough_was_taken() -> None:
     assert announced == [TAKE_MESSAGES]
 
 
-@pytest.fixture
-def long_linger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "LINGER_SECONDS", 60.0)
-
-
-@pytest.mark.usefixtures("long_linger")
 def test_a_taker_that_comes_back_at_once_is_given_a_piece_and_not_a_few() -> None:
-    inbox = Inbox(10 * TAKE_MESSAGES, 10 * TAKE_BYTES)
+    inbox = Inbox(10 * TAKE_MESSAGES, 10 * TAKE_BYTES, linger_seconds=60.0)
     inbox.put(unconfirmed(b"first"))
     assert payloads(inbox.take(30.0)) == [b"first"]  # nothing was taken just before: at once
     inbox.put(unconfirmed(b"second"))
@@ -79,17 +71,15 @@ def test_a_taker_that_comes_back_at_once_is_given_a_piece_and_not_a_few() -> Non
     assert len(taken) == TAKE_MESSAGES
 
 
-@pytest.mark.usefixtures("long_linger")
 def test_a_taker_in_a_hurry_gets_the_few_there_are() -> None:
-    inbox = Inbox(10, 1000)
+    inbox = Inbox(10, 1000, linger_seconds=60.0)
     for payload in (b"1", b"2"):
         inbox.put(unconfirmed(payload))
         assert payloads(inbox.take(0.0)) == [payload]
 
 
-@pytest.mark.usefixtures("long_linger")
 def test_what_must_be_confirmed_is_never_lingered_over() -> None:
-    inbox = Inbox(10, 1000)
+    inbox = Inbox(10, 1000, linger_seconds=60.0)
     inbox.put(unconfirmed(b"1"))
     inbox.take(30.0)
     inbox.extend([unconfirmed(b"2"), confirmed(b"3")])

@@ -74,3 +74,11 @@ def test_without_a_delay_windows_leave_at_the_next_look() -> None:
     batch = MicroBatch(100, 0.0)
     batch.add(windows(0, 3), 5.0)
     assert numbers(batch.take(5.0)) == [0, 1, 2]
+
+
+def test_what_windows_waited_before_counts_up_to_half_of_the_delay() -> None:
+    for waited, deadline in [(0.01, 1.04), (5.0, 1.025), (-5.0, 1.05)]:
+        batch = MicroBatch(100, 0.05)
+        batch.add(windows(0, 1), 1.0, waited)
+        batch.add(windows(1, 1), 1.001, 0.025)  # the oldest is what counts
+        assert abs(batch.deadline_seconds - deadline) < 1e-12
