@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monitor.adapters.fastest_batch import fastest_batch, warm_up
+from monitor.adapters.fastest_batch import Engine, busy_clock, fastest_batch, warm_up
 from monitor.adapters.signature import Trust
 from monitor.config import ScoringConfig
 from monitor.config_security import ArtifactsConfig
@@ -90,7 +90,7 @@ def load_artifact(
     _check_golden(file, manifest, scorer)
     golden = (manifest.golden.windows.numpy(), manifest.golden.centre.numpy(), manifest.golden.scale.numpy())
     if max_batch is None:
-        max_batch = fastest_batch(scorer, *golden)
+        max_batch = fastest_batch(scorer, *golden, busy_clock(scorer))
     else:
         warm_up(scorer, *golden, size=max_batch)
     return Artifact(file, hashlib.sha256(data).hexdigest(), manifest, scorer, max_batch)
@@ -103,7 +103,7 @@ def _read(file: Path, trust: Trust) -> bytes:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def _open(file: Path, data: bytes, scoring: ScoringConfig, trust: Trust) -> tuple[str, Scorer]:
+def _open(file: Path, data: bytes, scoring: ScoringConfig, trust: Trust) -> tuple[str, Engine]:
     # torch takes a second to import and 200 MB to hold: only for who scores with it
     if scoring.engine == "onnx":
         from monitor.adapters.onnx import open_onnx  # noqa: PLC0415

@@ -21,6 +21,8 @@ _ERRORS_ONLY = 3
 class OnnxScorer:
     """A model in an ONNX Runtime session."""
 
+    on_cpu = True
+
     def __init__(self, session: Any) -> None:
         self._session = session
 

@@ -24,6 +24,7 @@ class TorchScriptScorer:
     def __init__(self, module: Any, device: torch.device, threads: int) -> None:
         self._module = module
         self._device = device
+        self.on_cpu = device.type == "cpu"
         self._threads = threads
         self._staging: list[torch.Tensor] = []
 
@@ -33,7 +34,7 @@ class TorchScriptScorer:
             torch.set_num_threads(self._threads)
         with torch.inference_mode():
             inputs = [_tensor(values) for values in (windows, centre, scale)]
-            if self._device.type == "cuda":
+            if not self.on_cpu:
                 inputs = self._to_device(inputs)
             error, channel_error = self._module(*inputs)
         return ScoreBatch(error.cpu().numpy(), channel_error.cpu().numpy())

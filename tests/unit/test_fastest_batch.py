@@ -1,11 +1,12 @@
 """The best batch is measured: the smallest of those that score nearly as many windows per second as the best."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from monitor.adapters.fastest_batch import SIZES, WORTH, fastest_batch, warm_up
+from monitor.adapters.fastest_batch import SIZES, WORTH, busy_clock, fastest_batch, warm_up
 from monitor.core.scoring import Floats32, ScoreBatch
 
 WINDOWS = np.zeros((3, 2, 8), np.float32)
@@ -74,6 +75,25 @@ def test_an_interruption_does_not_change_the_choice() -> None:
         return 1e-4 + size * 1e-6 + (5e-3 if calls % 3 == 0 else 0.0)
 
     assert chosen(cost) == chosen(lambda size: 1e-4 + size * 1e-6)
+
+
+class InterruptedScorer:
+    """On the CPU as long for every batch; meanwhile others take the core away, the longer the larger the batch is."""
+
+    on_cpu = True
+
+    def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
+        assert centre.shape == scale.shape
+        began = time.thread_time()
+        while time.thread_time() - began < 0.003:
+            pass
+        time.sleep(len(windows) ** 2 * 1e-7)
+        return ScoreBatch(windows[:, 0, 0], windows[:, :, 0])
+
+
+def test_time_that_other_programs_take_does_not_count() -> None:
+    scorer = InterruptedScorer()
+    assert fastest_batch(scorer, WINDOWS, CENTRE, SCALE, busy_clock(scorer)) == SIZES[-1]
 
 
 def test_measuring_takes_about_a_fifth_of_a_second() -> None:
