@@ -189,14 +189,14 @@ def _fit(folder: Path) -> Path:
     samples = np.stack([np.sin(10 * np.pi * at), np.cos(10 * np.pi * at)], axis=1)
     samples += np.random.default_rng(0).normal(0, 0.05, samples.shape)
     np.savez(data, samples=samples.astype(np.float32), channels=["a", "b"], sample_rate_hz=_RATE_HZ)
-    command = [BIN / "residuald-trainer", "fit", "--data", data, "--out", model, "--family", "pca"]
+    command: list[str | Path] = [BIN / "residuald-trainer", "fit", "--data", data, "--out", model, "--family", "pca"]
     done = subprocess.run(
         [*command, "--window", str(_ROWS), "--stride", str(_ROWS)], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise LiveError(f"fitting failed:\n{done.stderr.strip()}")
     files = {MANIFEST_FILE: ""}
-    inner = torch.jit.load(model / "current", _extra_files=files)
+    inner = torch.jit.load(model / "current", _extra_files=files)  # type: ignore[no-untyped-call]
     slow = folder / "slow.pt"
     torch.jit.save(torch.jit.script(Slow(inner, _SLOW_TURNS)), slow, _extra_files=files)
     return slow
