@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
@@ -35,7 +36,7 @@ def fit_model(folder: Path, name: str = "hum") -> Path:
     np.savez(data, samples=wave(0, 12000).astype(np.float32), channels=["a", "b"], sample_rate_hz=RATE_HZ)
     plain = folder / f"{name}.toml"  # a threshold that a few windows can carry, whatever the trainer would choose
     plain.write_text('[representation]\nkind = "raw"\n[calibration]\nrule = "quantile"\n')
-    settings = ["--config", plain, "--family", "pca", "--window", str(LENGTH), "--stride", "32"]
+    settings: list[str | Path] = ["--config", plain, "--family", "pca", "--window", str(LENGTH), "--stride", "32"]
     subprocess.run(
         [BIN / "residuald-trainer", "fit", "--data", data, "--out", model, *settings], check=True, capture_output=True
     )
@@ -140,7 +141,7 @@ def _open(url: str) -> "urllib.request._UrlopenRet":
 
 
 @contextlib.contextmanager
-def running_daemon(folder: Path, broker: Broker, model: Path, **settings: str) -> Iterator[Daemon]:
+def running_daemon(folder: Path, broker: Broker, model: Path, **settings: Any) -> Iterator[Daemon]:
     config = folder / "monitor.toml"
     config.write_text(config_text(broker.port, model, **settings))
     daemon = Daemon(config)

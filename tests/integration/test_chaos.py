@@ -13,12 +13,12 @@ CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 
 def test_nothing_is_lost_and_nothing_is_scored_or_said_twice(tmp_path: Path) -> None:
-    command = [sys.executable, CHAOS, "--quick", "--seed", "4", "--json", tmp_path / "figures.json"]
+    command: list[str | Path] = [sys.executable, CHAOS, "--quick", "--seed", "4", "--json", tmp_path / "figures.json"]
     done = subprocess.run([*command, "--keep", tmp_path / "run"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert figures["sigkills"] >= 8
     assert figures["windows_scored"] == figures["windows_expected"] > 1000
-    nothing = ("messages_lost", "windows_lost", "windows_duplicated", "streams_with_another_end")
+    nothing: tuple[str, ...] = ("messages_lost", "windows_lost", "windows_duplicated", "streams_with_another_end")
     nothing += ("alert_steps_missing", "alert_steps_unexpected", "alert_steps_repeated")
     assert {name: figures[name] for name in nothing} == dict.fromkeys(nothing, 0), done.stdout

@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +47,15 @@ class Machine:
             self._sent += 10
 
 
-def steps(peer: Peer, stream: str) -> list[dict[str, object]]:
+def _is(wanted: float | None, value: Callable[[], float | None]) -> bool:
+    return value() == wanted
+
+
+def _is_not(unwanted: float | None, value: Callable[[], float | None]) -> bool:
+    return value() != unwanted
+
+
+def steps(peer: Peer, stream: str) -> list[dict[str, Any]]:
     return [json.loads(seen.payload) for seen in list(peer.seen) if seen.topic == f"residuald/{stream}/alert"]
 
 
@@ -99,13 +109,9 @@ def test_what_cannot_be_used_is_counted_with_its_reason_and_the_rest_goes_on(dae
     for payload in bad.values():
         peer.publish(topic, payload, qos=1)
     peer.publish('plant/north/pre"ss\n/hum'.replace("\n", " "), b'{"ts": 1, "rows": [[1, 2]]}', qos=1)
+    discarded = partial(daemon.value, "residuald_messages_discarded_total", source="machines")
     for reason in [*bad, "bad_name"]:
-        wait_until(
-            lambda reason=reason: (
-                daemon.value("residuald_messages_discarded_total", source="machines", reason=reason) == 1
-            ),
-            reason,
-        )
+        wait_until(partial(_is, 1, partial(discarded, reason=reason)), reason)
     Machine(peer).send(20)
     wait_until(
         lambda: daemon.value("residuald_windows_scored_total", stream="north.press", model="hum") == 5, "good messages"
@@ -231,7 +237,7 @@ def test_reloads_under_load_lose_nothing_and_score_nothing_twice(daemon: Daemon,
         daemon.config.write_text(f"{changed}\n[limits]\nmax_streams = {limit}\n")
         daemon.process.send_signal(signal.SIGHUP)
         machine.send(25, amplitude=4.0 if number == 3 else 1.0)
-        wait_until(lambda before=before: daemon.value(loaded) != before, "reloaded")
+        wait_until(partial(_is_not, before, partial(daemon.value, loaded)), "reloaded")
     machine.send(60)
     sent = 6 * 500 + 600
     wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == sent, "all samples")
@@ -316,7 +322,7 @@ def test_systemd_hears_ready_watchdog_and_stopping(tmp_path: Path, broker: Broke
 
         try:
             for text in ("READY=1", "WATCHDOG=1", "STATUS=connected"):
-                wait_until(lambda text=text: hears(text), text)
+                wait_until(partial(hears, text), text)
             daemon.process.send_signal(signal.SIGTERM)
             wait_until(lambda: hears("STOPPING=1"), "STOPPING=1")
         finally:

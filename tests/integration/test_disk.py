@@ -37,7 +37,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     image.write_bytes(b"")
     os.truncate(image, DISK_BYTES)
     made = subprocess.run(["mkfs.ext4", "-q", "-F", image], capture_output=True, check=False)
-    mount = ["mount", "-o", "loop,errors=remount-ro", image, folder]
+    mount: list[str | Path] = ["mount", "-o", "loop,errors=remount-ro", image, folder]
     if made.returncode or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system is not permitted here")
     yield folder

@@ -13,7 +13,7 @@ FLOOD = Path(__file__).parents[2] / "benchmarks" / "flood.py"
 
 
 def test_a_flood_leaves_memory_bounded_and_no_backlog(tmp_path: Path) -> None:
-    command = [sys.executable, FLOOD, "--quick", "--json", tmp_path / "figures.json"]
+    command: list[str | Path] = [sys.executable, FLOOD, "--quick", "--json", tmp_path / "figures.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads((tmp_path / "figures.json").read_text())

@@ -111,7 +111,7 @@ def test_a_scorer_that_hangs_is_found_and_the_process_ended_with_the_reason(
     tmp_path: Path, broker: Broker, peer: Peer, model: Path, systemd: Systemd, started: list[Daemon]
 ) -> None:
     files = {MANIFEST_FILE: ""}
-    inner = torch.jit.load(model / "current", _extra_files=files)
+    inner = torch.jit.load(model / "current", _extra_files=files)  # type: ignore[no-untyped-call]
     hanging = tmp_path / "hanging.pt"
     torch.jit.save(torch.jit.script(HangsOnHugeValues(inner)), hanging, _extra_files=files)
     daemon = Daemon(config_for(tmp_path, broker, hanging), **systemd.environment())

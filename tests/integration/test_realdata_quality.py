@@ -17,10 +17,14 @@ def test_a_row_is_fitted_scored_and_told(tmp_path: Path) -> None:
     folder = Path(os.environ.get("RESIDUALD_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "uci_hydraulic_dev.npz").exists():
         pytest.skip(f"no real recordings in {folder}: name their folder in RESIDUALD_DATA (see docs/real-telemetry.md)")
-    command = [sys.executable, "benchmarks/quality.py", "--data", folder, "--quick", "--only", "hydraulic"]
+    command = [sys.executable, "benchmarks/quality.py", "--quick", "--only", "hydraulic"]
     out, told = tmp_path / "out", tmp_path / "quality.json"
     done = subprocess.run(
-        [*command, "--out", out, "--json", told], cwd=ROOT, capture_output=True, check=False, text=True
+        [*command, "--data", folder, "--out", out, "--json", told],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (target,) = json.loads(told.read_text())["targets"]

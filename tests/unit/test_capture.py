@@ -45,7 +45,7 @@ def test_messages_come_back_in_order_with_the_source_settings(captured: list[tup
 
 
 def test_what_was_acknowledged_is_not_acknowledged_again() -> None:
-    message = Message("a/b", b"1", 1.0, receipt=(17, 1))
+    message = Message("a/b", b"1", 1.0, receipt=(17, 1, 1))
     (captured,) = read_capture(encode([(message, 1)]))
     assert captured.message == message._replace(receipt=None)
 

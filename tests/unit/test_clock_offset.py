@@ -15,7 +15,8 @@ def observed(offsets: ClockOffsets, at: float, *blocks: tuple[int, float]) -> li
     streams = np.array([stream for stream, _ in blocks], np.int64)
     ahead = np.array([value for _, value in blocks], np.float64)
     offsets.observe(streams, ahead, np.full(len(blocks), START + at))
-    return offsets.seconds(np.array([0, 1])).tolist()
+    estimates: list[float] = offsets.seconds(np.array([0, 1])).tolist()
+    return estimates
 
 
 def test_nothing_is_known_before_the_first_block() -> None:

@@ -14,7 +14,7 @@ def unconfirmed(payload: bytes) -> Message:
 
 
 def confirmed(payload: bytes, packet_id: int = 1) -> Message:
-    return Message("plant/a", payload, 0.0, (packet_id, 1))
+    return Message("plant/a", payload, 0.0, (packet_id, 1, 1))
 
 
 def payloads(messages: list[Message]) -> list[bytes]:

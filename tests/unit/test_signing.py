@@ -175,8 +175,10 @@ def test_the_private_key_is_for_its_owner_alone_and_is_never_overwritten(
 
 def test_openssl_agrees(signed: Path) -> None:
     file = version_of(signed / "sine")
-    command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", signed / "key.pub", "-in", file]
-    subprocess.run([*command, "-sigfile", f"{file}.sig"], check=True, capture_output=True)
+    command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey"]
+    subprocess.run(
+        [*command, signed / "key.pub", "-in", file, "-sigfile", f"{file}.sig"], check=True, capture_output=True
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", None])
@@ -191,7 +193,7 @@ def test_a_key_that_is_none_is_exit_code_77(
 
 
 def test_an_encrypted_key_is_told_apart(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    encrypt = ["openssl", "pkey", "-in", folder / "key", "-aes256", "-passout", "pass:x", "-out", folder / "locked"]
-    subprocess.run(encrypt, check=True, capture_output=True)
+    encrypt = ["openssl", "pkey", "-aes256", "-passout", "pass:x"]
+    subprocess.run([*encrypt, "-in", folder / "key", "-out", folder / "locked"], check=True, capture_output=True)
     assert main(["sign", str(folder / "sine"), "--key", str(folder / "locked")]) == 77
     assert "is encrypted" in capsys.readouterr().err

@@ -1,9 +1,11 @@
 # Any bytes give blocks or exactly one refusal per payload, printable and short; payloads do not affect one another.
 """JSON payloads."""
 
+from typing import Any
+
 from tests.fuzz.decoding import check_decoder
 
-_SETTINGS = [
+_SETTINGS: list[dict[str, Any]] = [
     {"kind": "json", "timestamp": "ts", "values": "v"},
     {"kind": "json", "values": "d.v"},
     {"kind": "json", "timestamp": "ts", "timestamp_unit": "ms", "rows": "r"},

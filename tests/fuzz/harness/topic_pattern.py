@@ -2,6 +2,7 @@
 """Topic patterns, stream templates and the topics that they are matched with; a line each."""
 
 from monitor.core.discards import Discard
+from monitor.core.formats import CsvFormat
 from monitor.core.names import is_name
 from monitor.core.router import Route, Router
 from monitor.core.source import SourceSpec
@@ -13,7 +14,7 @@ def one(data: bytes) -> None:
     text, template, *topics = (*data.decode("utf-8", "replace").split("\n", 12), "", "")
     try:
         pattern = TopicPattern.parse(text)
-        spec = SourceSpec(name="s", topic=text, stream=template or None, model="m", format={"kind": "csv"})
+        spec = SourceSpec(name="s", topic=text, stream=template or None, model="m", format=CsvFormat(kind="csv"))
     except ValueError:
         return
     assert len(pattern.levels) == len(pattern.subscription.split("/"))
