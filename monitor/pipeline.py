@@ -173,8 +173,8 @@ class Pipeline:
             elif self._desk.is_meant(message.topic):
                 asked = self._desk.take(message)
                 if asked is not None:
-                    # a walk through the same messages, grouped otherwise, must come to the same: so what came before
-                    # a command is judged without it, and what comes after it with it
+                    # a walk through the same messages, scored at other moments, must come to the same: so what came
+                    # before a command is judged without it, and what comes after it with it
                     self._take_in_all(taken, now)
                     taken = {}
                     before += [self.score(now, everything=True), self._obey(*asked, message.arrival_seconds)]
