@@ -140,7 +140,6 @@ def test_a_kill_neither_loses_nor_repeats_a_mute(
 
 DIES_AFTER_IT_HAS_COMMITTED_A_COMMAND = """
 import os, signal
-from monitor.adapters.mqtt import MqttLink
 from monitor.adapters.journal import Journal
 append = Journal.append
 def die(self, record, *args):
