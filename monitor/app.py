@@ -126,6 +126,8 @@ class App:
         step = self.pipeline.step(messages, now, everything=everything)
         owed = [message for message in messages if message.receipt is not None]
         self._tell(step, self._keep(owed, step, now))
+        if step.obeyed and self.keeper is not None:
+            self.keeper.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources
         self.link.acknowledge(message.receipt for message in owed if message.receipt is not None)
 
     def _keep(self, messages: list[Message], step: Step, now: Moment) -> list[Owed]:

@@ -13,6 +13,7 @@ from monitor.adapters.artifact import Artifact, is_current, load_artifact
 from monitor.adapters.signature import Trust
 from monitor.config import Config, ModelConfig, load_config
 from monitor.config_check import check_sources
+from monitor.core.command import commands_below
 from monitor.core.discards import Discard
 from monitor.core.fleet import Fleet
 from monitor.core.grid import GridRules
@@ -94,6 +95,7 @@ def build_pipeline(
             max_payload_bytes=config.limits.max_payload_bytes,
             silent_after_seconds=config.timing.silent_after_seconds,
             expire_after_seconds=config.timing.expire_after_seconds,
+            commands_below=config.mqtt.base_topic if config.mqtt.commands else None,
         ),
         time.monotonic,
         on_discard,
@@ -157,20 +159,26 @@ def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet
 
 def subscriptions_of(config: Config) -> list[tuple[str, int]]:
     """What the broker is asked for: topic filter and QoS."""
-    return [(TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source]
+    topics: list[tuple[str, int]] = [
+        (TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source
+    ]
+    if config.mqtt.commands:
+        topics.append((commands_below(config.mqtt.base_topic).subscription, config.mqtt.alert_qos))
+    return topics
 
 
 def walk_of(config: Config) -> dict[str, Any]:
     """The settings that the pipeline is made of; where an artifact lies is not one of them."""
-    return config.model_dump(
+    walk = config.model_dump(
         include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
     )
+    return walk | {"mqtt": config.mqtt.model_dump(include={"commands", "base_topic"})}
 
 
 def digest_of(config: Config) -> str:
     """Stands for the settings that the state of the streams depends on."""
     walk = walk_of(config)
-    del walk["scoring"]
+    del walk["scoring"], walk["mqtt"]
     for model in walk["model"]:
         del model["max_batch"]
     return hashlib.sha256(json.dumps(walk, sort_keys=True, default=str).encode()).hexdigest()

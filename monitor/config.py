@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from monitor.config_problems import describe, reference_problems
 from monitor.config_security import ArtifactsConfig, WebConfig
-from monitor.config_types import AnyPath, Port, ReadableFile, Seconds, SecretFile, Section
+from monitor.config_types import BASE_TOPIC, AnyPath, Port, ReadableFile, Seconds, SecretFile, Section
 from monitor.core.judge import JudgeSettings
 from monitor.core.names import Name
 from monitor.core.source import SourceSpec
@@ -85,8 +85,12 @@ class MqttConfig(Section):
     QoS 2 (AWS IoT Core, Azure Event Grid); a step may come twice then. A broker that says so itself (MQTT 5) is heeded.
     """
 
-    base_topic: Annotated[str, Field(pattern=r"^[^+#/\s]+(/[^+#/\s]+)*$")] = "residuald"
+    base_topic: Annotated[str, Field(pattern=r"^[^+#/\s]+(/[^+#/\s]+)*$")] = BASE_TOPIC
     """Everything residuald publishes is below this topic."""
+
+    commands: bool = False
+    """Obey what is published to `<base_topic>/<stream>/set/mute` and `…/relearn`; see docs/commands.md. Who may publish
+    there can silence alerts: restrict it in the broker (SECURITY.md)."""
 
     @model_validator(mode="after")
     def _password_with_user(self) -> "MqttConfig":

@@ -13,6 +13,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from monitor.config_types import BASE_TOPIC
+from monitor.core.command import commands_below
 from monitor.core.names import NAME_PATTERN
 from monitor.core.topics import TopicPattern
 
@@ -51,6 +53,12 @@ def reference_problems(table: dict[str, Any]) -> list[str]:
         for _, other_name, other_levels in patterns[:position]:
             if levels and other_levels and _overlap(levels, other_levels):
                 problems.append(f"source[{index}].topic: source {other_name!r} admits the same topics")
+    commands = _command_levels(table.get("mqtt"))
+    problems += [
+        f"source[{index}].topic: admits the topics of commands (mqtt.commands)"
+        for index, _, levels in patterns
+        if levels and commands and _overlap(levels, commands)
+    ]
     return problems
 
 
@@ -174,6 +182,13 @@ def _levels(topic: object) -> tuple[str | None, ...] | None:
         return TopicPattern.parse(topic).levels if isinstance(topic, str) else None
     except ValueError:
         return None  # told by the source's own check
+
+
+def _command_levels(mqtt: object) -> tuple[str | None, ...] | None:
+    if not isinstance(mqtt, dict) or mqtt.get("commands") is not True:
+        return None
+    base = mqtt.get("base_topic", BASE_TOPIC)
+    return commands_below(base).levels if isinstance(base, str) else None
 
 
 def _overlap(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> bool:

@@ -25,6 +25,7 @@ def _readable(path: Path) -> Path:
     return path
 
 
+BASE_TOPIC = "residuald"  # unless the configuration says otherwise
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 AnyPath = Annotated[Path, AfterValidator(_absolute)]

@@ -14,8 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.command_desk import CommandDesk, obey
 from monitor.core.alerts import AlertStep
 from monitor.core.blocks import Decoder, Message
+from monitor.core.command import Command
 from monitor.core.decode import decoder_for
 from monitor.core.discards import Discard, Reason
 from monitor.core.fleet import Concluded, Fleet, Prepared
@@ -28,6 +30,8 @@ from monitor.core.scoring import Floats32, ScoreBatch, Scorer
 from monitor.core.source import SourceSpec
 from monitor.core.state import State, StateError
 from monitor.core.windows import LaneBlocks, WindowBatch
+
+_Taken = dict[int, list[tuple[Message, Route]]]  # by source
 
 UNROUTED = "none"  # the source of messages that no source admits
 
@@ -65,6 +69,7 @@ class PipelineSettings:
     max_payload_bytes: int = 4 * 1024 * 1024
     silent_after_seconds: float = 30.0
     expire_after_seconds: float = 3600.0
+    commands_below: str | None = None  # the base topic of commands; None: there are none
 
 
 @dataclass(slots=True)
@@ -74,6 +79,7 @@ class Tally:
     received: Counter[str] = field(default_factory=Counter)  # by source
     discarded: Counter[tuple[str, Reason]] = field(default_factory=Counter)  # by source and reason
     alert_steps: Counter[str] = field(default_factory=Counter)  # by phase
+    commands: Counter[tuple[str, str]] = field(default_factory=Counter)  # by command and result
     inference_seconds: dict[str, Histogram] = field(default_factory=dict)  # by model
     batch_windows: dict[str, Histogram] = field(default_factory=dict)  # by model
     end_to_end_seconds: Histogram = field(default_factory=lambda: Histogram(_END_TO_END_SECONDS))
@@ -84,6 +90,7 @@ class Tally:
             "received": dict(self.received),
             "discarded": [[source, reason.value, count] for (source, reason), count in self.discarded.items()],
             "alert_steps": dict(self.alert_steps),
+            "commands": [[command, result, count] for (command, result), count in self.commands.items()],
             "inference_seconds": {name: counts.snapshot() for name, counts in self.inference_seconds.items()},
             "batch_windows": {name: counts.snapshot() for name, counts in self.batch_windows.items()},
             "end_to_end_seconds": self.end_to_end_seconds.snapshot(),
@@ -94,6 +101,9 @@ class Tally:
         self.received = Counter(state["received"])
         self.discarded = Counter({(source, Reason(name)): count for source, name, count in state["discarded"]})
         self.alert_steps = Counter(state["alert_steps"])
+        # changed, not replaced: the command desk counts in it
+        self.commands.clear()
+        self.commands.update({(command, result): count for command, result, count in state["commands"]})
         self.end_to_end_seconds.restore(state["end_to_end_seconds"])
         for kept, histograms in ("inference_seconds", self.inference_seconds), ("batch_windows", self.batch_windows):
             for name in histograms.keys() & state[kept].keys():
@@ -102,10 +112,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step came to: concluded batches by model, and what to publish."""
+    """What one step came to: concluded batches by model, what to publish, and whether a command changed anything."""
 
     concluded: tuple[tuple[str, Concluded], ...]
     reports: tuple[Report, ...]
+    obeyed: bool = False
 
 
 class Pipeline:
@@ -133,6 +144,9 @@ class Pipeline:
         self._scorers = dict(scorers)
         self._clock = clock
         self._on_discard = on_discard
+        self._desk = CommandDesk(
+            settings.commands_below, self.fleets, settings.max_streams, self.tally.commands, on_discard
+        )
         self._last_look: Moment | None = None
         self._decoders: list[Decoder] = [
             decoder_for(spec.format, self.router.width(number), settings.max_payload_bytes)
@@ -149,9 +163,25 @@ class Pipeline:
 
     def step(self, messages: list[Message], now: Moment, *, everything: bool = False) -> Step:
         """Take in messages and score what is ready; `everything` scores what still waits, too (at the end)."""
-        for source, taken in self._sorted_by_source(messages).items():
-            self._take_in(source, taken, now)
-        return self.score(now, everything=everything)
+        before: list[Step] = []
+        taken: _Taken = {}
+        route = self.router.route
+        for message in messages:
+            found = route(message.topic)
+            if isinstance(found, Route):
+                taken.setdefault(found.source, []).append((message, found))
+            elif self._desk.is_meant(message.topic):
+                asked = self._desk.take(message)
+                if asked is not None:
+                    # a walk through the same messages, scored at other moments, must come to the same: so what came
+                    # before a command is judged without it, and what comes after it with it
+                    self._take_in_all(taken, now)
+                    taken = {}
+                    before += [self.score(now, everything=True), self._obey(*asked, message.arrival_seconds)]
+            else:
+                self._refuse(*found, message.topic)
+        self._take_in_all(taken, now)
+        return _joined([*before, self.score(now, everything=everything)])
 
     def score(self, now: Moment, *, everything: bool = False) -> Step:
         """Score, judge and report the micro-batches that are ready."""
@@ -165,18 +195,24 @@ class Pipeline:
                 reports += [alert_report(step, fleet) for _, step in done.steps]
         return Step(tuple(concluded), (*reports, *self._state_reports()))
 
-    def housekeep(self, now: Moment) -> Step:
-        """Find silent streams and forget the long gone ones. Call it about once a second."""
-        self._excuse_leap(now)
+    def housekeep(self, now: Moment, *, again: bool = False) -> Step:
+        """Find silent streams, forget the long gone ones and end mutes. Call it about once a second.
+
+        again: a former process did it at this wall time; the two clocks do not belong together.
+        """
+        self._excuse_leap(now, again=again)
         settings, wall = self.settings, now.wall_seconds
         gone = [(fleet, fleet.gone(wall, settings.expire_after_seconds)) for fleet in self.fleets.values()]
-        # a window of a stream that is forgotten would have nobody to belong to
-        last = self.score(now, everything=True) if any(names for _, names in gone) else Step((), ())
+        # a window of a stream that is forgotten would have nobody to belong to, and one of a stream that is about to be
+        # unmuted is muted still
+        over = any(names or fleet.mutes.over(wall) for fleet, names in gone)
+        last = self.score(now, everything=True) if over else Step((), ())
         reports = list(last.reports)
         for fleet, names in gone:
             for name in names:
                 reports += self._forget(fleet, name)
             fleet.mark_silent(wall, settings.silent_after_seconds)
+            fleet.unmute(wall)
         return Step(last.concluded, (*reports, *self._state_reports()))
 
     def adopt(self, fitted: Mapping[str, Fitted]) -> bool:
@@ -218,6 +254,7 @@ class Pipeline:
 
     def resume(self, now_seconds: float) -> None:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
+        self._last_look = None  # by the clocks of another process
         for fleet in self.fleets.values():
             fleet.resume(now_seconds)
 
@@ -240,7 +277,7 @@ class Pipeline:
             yield alert_report(step, fleet)
         yield gone_report(name)
 
-    def _excuse_leap(self, now: Moment) -> None:
+    def _excuse_leap(self, now: Moment, *, again: bool) -> None:
         """Notice a leap of the wall clock: silence is a length of time, and only the monotonic clock knows lengths."""
         before, self._last_look = self._last_look, now
         if before is None:
@@ -250,17 +287,19 @@ class Pipeline:
         if abs(leap) > _LEAP_SECONDS:
             for fleet in self.fleets.values():
                 fleet.windows.grid.excuse_leap(leap, now.wall_seconds)
+                if not again:
+                    fleet.mutes.leap(leap)
 
-    def _sorted_by_source(self, messages: list[Message]) -> dict[int, list[tuple[Message, Route]]]:
-        sorted_: dict[int, list[tuple[Message, Route]]] = {}
-        route = self.router.route
-        for message in messages:
-            found = route(message.topic)
-            if isinstance(found, Route):
-                sorted_.setdefault(found.source, []).append((message, found))
-            else:
-                self._refuse(*found, message.topic)
-        return sorted_
+    def _obey(self, command: Command, fleet: Fleet, arrival_seconds: float) -> Step:
+        step = obey(command, fleet, arrival_seconds)
+        if step is None:
+            return Step((), (), obeyed=True)
+        self._count_step(step)
+        return Step((), (alert_report(step, fleet),), obeyed=True)
+
+    def _take_in_all(self, taken: _Taken, now: Moment) -> None:
+        for source, messages in taken.items():
+            self._take_in(source, messages, now)
 
     def _take_in(self, source: int, taken: list[tuple[Message, Route]], now: Moment) -> None:
         spec = self.sources[source]
@@ -332,6 +371,16 @@ class Pipeline:
 
 
 _ROUTING_REASONS = frozenset({Reason.UNKNOWN_CHANNEL, Reason.BAD_NAME, Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
+
+
+def _joined(steps: list[Step]) -> Step:
+    if len(steps) == 1:
+        return steps[0]
+    return Step(
+        tuple(pair for step in steps for pair in step.concluded),
+        tuple(report for step in steps for report in step.reports),
+        any(step.obeyed for step in steps),
+    )
 
 
 def _is_timed(spec: SourceSpec) -> bool:

@@ -137,7 +137,7 @@ class Recovery:
             found.dropped["too_old"] += len(messages)
             return
         moment = Moment(record.wall_seconds, time.monotonic())
-        step = pipeline.housekeep(moment) if record.messages is None else pipeline.step(messages, moment)
+        step = pipeline.housekeep(moment, again=True) if record.messages is None else pipeline.step(messages, moment)
         found.safe.update(contents_of(messages))
         found.messages_replayed += len(messages)
         found.messages_kept += len(messages)

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from monitor.core.state import State, StateError, decode_state
 
-_MAGIC = b"RSDCHKP\x01"
+_MAGIC = b"RSDCHKP\x02"
 _CHECKSUM = struct.Struct("<I")
 
 

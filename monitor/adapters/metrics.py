@@ -163,6 +163,12 @@ def _tally(tally: Tally, sources: list[str]) -> Iterator[Metric]:
     for (source, reason), count in list(tally.discarded.items()):
         discarded.add_metric([source, reason.value], count)
     yield discarded
+    commands = CounterMetricFamily(
+        "residuald_commands", "Commands of operators, by what became of them.", labels=["command", "result"]
+    )
+    for (command, result), count in list(tally.commands.items()):
+        commands.add_metric([command, result], count)
+    yield commands
     steps = CounterMetricFamily("residuald_alerts", "Steps in the lives of alerts, by phase entered.", labels=["phase"])
     for phase in ("pending", "firing", "resolved"):
         steps.add_metric([phase], tally.alert_steps[phase])
@@ -176,6 +182,7 @@ def _tally(tally: Tally, sources: list[str]) -> Iterator[Metric]:
 
 def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
     streams = GaugeMetricFamily("residuald_streams", "Streams known.", labels=["model"])
+    muted = GaugeMetricFamily("residuald_muted_streams", "Streams that raise no alert for now.", labels=["model"])
     received = CounterMetricFamily("residuald_samples_received", "Samples decoded.", labels=["model"])
     discarded = CounterMetricFamily(
         "residuald_samples_discarded", "Samples refused, by reason.", labels=["model", "reason"]
@@ -190,6 +197,7 @@ def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
     open_alerts = {Phase.PENDING: 0, Phase.FIRING: 0}
     for fleet in fleets:
         streams.add_metric([fleet.name], len(fleet.streams))
+        muted.add_metric([fleet.name], len(fleet.mutes))
         received.add_metric([fleet.name], fleet.samples_received)
         restarts.add_metric([fleet.name], fleet.windows.grid.restarts)
         for reason, count in list(fleet.samples_discarded.items()):
@@ -200,7 +208,7 @@ def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
             open_alerts[phase] += int((fleet.judge.phase == phase).sum())
     for phase, count in open_alerts.items():
         active.add_metric([phase.name.lower()], count)
-    yield from (streams, received, discarded, withheld, restarts, active)
+    yield from (streams, muted, received, discarded, withheld, restarts, active)
 
 
 def _streams(fleets: list[Fleet], max_channel_series: int) -> Iterator[StreamMetric]:

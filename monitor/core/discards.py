@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The closed list of reasons, as they appear in `residuald_*_discarded_total{reason}`."""
+    """The closed list of reasons, as they appear in `residuald_*_discarded_total` and `residuald_commands_total`."""
 
     # messages
     MALFORMED = "malformed"  # not JSON, not a number, not a whole number of binary samples
@@ -20,6 +20,11 @@ class Reason(StrEnum):
     STREAM_LIMIT = "stream_limit"  # max_streams reached
     STREAM_CONFLICT = "stream_conflict"  # another source already feeds this stream to another model
     RETAINED = "retained"  # a retained message is of unknown age
+    # commands
+    UNKNOWN_COMMAND = "unknown_command"  # nothing that can be asked of a stream
+    UNKNOWN_STREAM = "unknown_stream"  # no stream has this name
+    BAD_DURATION = "bad_duration"  # negative, or longer than a stream may be muted
+    NOT_LEARNT = "not_learnt"  # the model learns nothing of single streams, so there is nothing to learn anew
     # samples
     DUPLICATE = "duplicate"  # this slot of the sample grid already has a value
     LATE = "late"  # older than what has already been cut into windows

@@ -1,5 +1,23 @@
 """Durations for people."""
 
+import re
+
+_UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_WRITTEN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(s|min|h|d)")
+
+
+def read_seconds(text: str) -> float:
+    """The opposite of `in_words`, years aside: `90min`, `2h` or `1.5 d` in seconds; a bare `0` needs no unit.
+
+    Raises:
+        ValueError: the text is anything else.
+
+    """
+    found = _WRITTEN.fullmatch(text)
+    if found is None and text != "0":
+        raise ValueError("no duration: write e.g. 90min, 2h or 1.5d")
+    return 0.0 if found is None else float(found[1]) * _UNIT_SECONDS[found[2]]
+
 
 def in_words(seconds: float) -> str:
     """A duration with two significant digits in the largest unit that fits, e.g. `2.5 h`; over a century, only that."""

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from monitor.core.alerts import AlertBook, AlertStep, Evidence
 from monitor.core.clock_offset import ClockOffsets
+from monitor.core.command import MAX_MUTE_SECONDS
 from monitor.core.discards import Reason
 from monitor.core.grid import GridRules
 from monitor.core.judge import Judge, JudgeSettings, Phase, Verdict
 from monitor.core.manifest import Manifest
 from monitor.core.microbatch import MicroBatch
+from monitor.core.mutes import Mutes
 from monitor.core.normalize import Normalizer
 from monitor.core.quality import CODES, QUALITIES, Quality, assess, is_trusted, may_teach
 from monitor.core.scoring import Floats32, ScoreBatch
@@ -84,6 +86,7 @@ class Fleet:
         self.clocks = ClockOffsets()
         self.judge = Judge(judge)
         self.alerts = AlertBook()
+        self.mutes = Mutes()
         self.batch = MicroBatch(max_batch, max_delay_seconds)
         self.samples_received = 0
         self.samples_discarded: Counter[Reason] = Counter()
@@ -100,6 +103,7 @@ class Fleet:
             "normalizer": self.normalizer.snapshot(),
             "judge": self.judge.snapshot(),
             "alerts": self.alerts.snapshot(),
+            "mutes": self.mutes.snapshot(),
             "samples_received": self.samples_received,
             "samples_discarded": {reason.value: count for reason, count in self.samples_discarded.items()},
             "windows_withheld": dict(self.windows_withheld),
@@ -129,10 +133,12 @@ class Fleet:
         self.samples_discarded = Counter({Reason(name): count for name, count in state["samples_discarded"].items()})
         self.windows_withheld = Counter(state["windows_withheld"])
         self.streams.restore(state["streams"])
+        self.mutes.restore(state["mutes"], self.streams.number)
 
     def resume(self, now_seconds: float) -> None:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
         self.windows.grid.excuse_silence(now_seconds)
+        self.mutes.bound(now_seconds + MAX_MUTE_SECONDS)
         self.changed = set(self.streams.number)
 
     def fits(self, manifest: Manifest) -> bool:
@@ -156,6 +162,7 @@ class Fleet:
         self.normalizer.forget(number)
         self.clocks.forget(number)
         self.judge.open_stream(number)
+        self.mutes.open_stream(name, number)
         self.streams.open(name, labels)  # last: from here on a scrape finds it
         self.changed.add(name)
         return number
@@ -212,7 +219,8 @@ class Fleet:
             judged, quality = judged & ~broken, np.where(broken, np.int8(CODES[Quality.NON_FINITE]), prepared.quality)
             prepared = replace(prepared, judged=judged, quality=quality)
             self.windows_withheld[Quality.NON_FINITE] += int(broken.sum())
-        verdicts = self.judge.judge(windows.stream, score, judged)
+        held = self.mutes.held(windows.stream, windows.arrival_seconds)
+        verdicts = self.judge.judge(windows.stream, score, judged, held)
         self._remember(prepared, error, score, channel_error, verdicts.verdict)
         steps: list[tuple[int, AlertStep]] = []
         for at, before, after in verdicts.turns:
@@ -261,6 +269,38 @@ class Fleet:
         differs = (self.streams.state[numbers] != state) | (self.streams.quality[numbers] != quality)
         self.streams.state[numbers], self.streams.quality[numbers] = state, quality
         self.changed.update(self.streams.name(number) for number in numbers[differs].tolist())
+
+    def mute(self, name: str, until_seconds: float) -> AlertStep | None:
+        """Let a stream raise no alert until then (wall clock; 0: as ever). What is open is resolved by the step."""
+        number = self.streams.number.get(name)
+        self.mutes.put(name, number, until_seconds)
+        if number is None:
+            return None
+        self.changed.add(name)
+        return self._calm(name, number) if until_seconds else None
+
+    def unmute(self, now_seconds: float) -> None:
+        """End the mutes that are over (wall clock)."""
+        for name in self.mutes.over(now_seconds):
+            self.mute(name, 0.0)
+
+    def relearn(self, name: str) -> AlertStep | None:
+        """Let a stream learn anew what is usual for it. What is open is resolved by the step returned."""
+        number = self.streams.number[name]
+        step = self._calm(name, number)
+        self.normalizer.forget(number)
+        self.streams.state[number] = StreamState.WARMING_UP
+        self.changed.add(name)
+        return step
+
+    def _calm(self, name: str, number: int) -> AlertStep | None:
+        """End the alert of a stream, if there is one; k-of-n begins anew."""
+        self.judge.forget(number)
+        step = self.alerts.close(name)
+        if step is not None:
+            trusted = is_trusted(self.streams.quality[[number]])[0]
+            self.streams.state[number] = StreamState.NORMAL if trusted else StreamState.WITHHELD
+        return step
 
     def mark_silent(self, now_seconds: float, silent_after_seconds: float) -> None:
         """Say of streams that nothing comes any more on some channel (wall clock, as block arrivals are)."""

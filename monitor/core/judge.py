@@ -102,10 +102,17 @@ class Judge:
         """Be as the judge was that gave this state."""
         put_arrays(self, _KEPT, state)
 
-    def judge(self, stream: Ints, score: NDArray[np.float32], trusted: NDArray[np.bool_]) -> Verdicts:
+    def judge(
+        self,
+        stream: Ints,
+        score: NDArray[np.float32],
+        trusted: NDArray[np.bool_],
+        held: NDArray[np.bool_] | None = None,
+    ) -> Verdicts:
         """Judge B windows in order: stream int64 [B], score float32 [B], trusted bool [B].
 
-        A score that is not finite is withheld whatever `trusted` says.
+        A score that is not finite is withheld whatever `trusted` says. held: bool [B], windows that get their verdict
+        and bring their stream into no other phase; None: there are none.
         """
         judged = trusted & np.isfinite(score)
         with np.errstate(invalid="ignore"):
@@ -114,7 +121,8 @@ class Judge:
         awake = self.phase != Phase.CALM
         awake[stream[verdict == Verdict.ANOMALOUS]] = True
         turns: list[tuple[int, Phase, Phase]] = []
-        rows = np.flatnonzero(judged & awake[stream])
+        moves = judged & awake[stream]
+        rows = np.flatnonzero(moves if held is None else moves & ~held)
         for part in _one_per_stream(rows, stream) if len(rows) else ():
             turns += self._advance(part, stream, score)
         return Verdicts(verdict, tuple(sorted(turns)))

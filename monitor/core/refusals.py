@@ -23,8 +23,7 @@ class Refusals:
 
     def add(self, index: int, reason: Reason, excuse: str) -> None:
         """Refuse one payload. The first reason given for a payload stands."""
-        payload = self._payloads[index]
-        snippet = repr(payload[:_SNIPPET_BYTES]) + ("…" if len(payload) > _SNIPPET_BYTES else "")
+        snippet = snippet_of(self._payloads[index])
         self._discards.setdefault(index, Discard(reason, f"{excuse[:_EXCUSE_LETTERS]} in {snippet}"))
 
     def add_where(self, wrong: NDArray[np.bool_], index: NDArray[np.int64], reason: Reason, excuse: str) -> None:
@@ -41,3 +40,8 @@ class Refusals:
     def as_tuple(self) -> tuple[tuple[int, Discard], ...]:
         """List what was refused, in payload order."""
         return tuple(sorted(self._discards.items()))
+
+
+def snippet_of(payload: bytes) -> str:
+    """The first bytes of a payload, safe to log."""
+    return repr(payload[:_SNIPPET_BYTES]) + ("…" if len(payload) > _SNIPPET_BYTES else "")

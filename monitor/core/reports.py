@@ -83,6 +83,7 @@ def state_report(name: str, fleet: Fleet) -> Report:
                 "channel": None if score is None else fleet.channels[int(np.argmax(errors))],
                 "time": _known(streams.end_seconds[number]),
                 "alert": None if alert is None else alert.id,
+                "muted_until": fleet.mutes.until(name),
             }
         ),
         retain=True,

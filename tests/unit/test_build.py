@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from monitor.adapters.artifact import Artifact
-from monitor.build import Setup, build_pipeline
+from monitor.build import Setup, build_pipeline, digest_of, subscriptions_of, walk_of
 from monitor.config import Config
 from monitor.core.blocks import Message
 from monitor.core.manifest import Manifest
@@ -72,3 +72,20 @@ def test_blocks_longer_than_the_lateness_make_windows_too() -> None:
             pipeline.step([Message(f"v/d/{channel}", bytes(4 * 60), now)], Moment(now, now))
     pipeline.step([], Moment(now, now), everything=True)
     assert pipeline.fleets["m"].streams.windows_scored[0] == 20 * 60 // 64
+
+
+def config_with(**mqtt: Any) -> Config:
+    return Config.model_validate(
+        {"source": [{"model": "m"} | WHOLE], "model": [{"name": "m", "path": "models/m"}], "mqtt": mqtt}
+    )
+
+
+def test_commands_are_subscribed_to_only_when_the_configuration_says_so() -> None:
+    assert subscriptions_of(config_with()) == [("v/+", 0)]
+    with_commands = config_with(commands=True, base_topic="plant/one", alert_qos=1)
+    assert subscriptions_of(with_commands) == [("v/+", 0), ("plant/one/+/set/+", 1)]
+
+
+def test_what_was_kept_is_of_use_whether_or_not_there_are_commands() -> None:
+    assert digest_of(config_with()) == digest_of(config_with(commands=True, base_topic="plant/one"))
+    assert walk_of(config_with()) != walk_of(config_with(commands=True))

@@ -192,3 +192,19 @@ def test_whatever_a_table_holds_its_problems_are_told_and_nothing_else_is_raised
     problems = [*describe(raised.value, Config), *reference_problems(table)]
     assert problems
     assert all(len(problem.splitlines()) == 1 for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("mqtt", "topic"),
+    [
+        ("commands = true", "{a}/{b}/{c}/{d}"),
+        ("commands = true", "residuald/{device}/set/mute"),
+        ('commands = true\nbase_topic = "plant/one"', "plant/one/{device}/set/{kind}"),
+    ],
+)
+def test_no_source_may_admit_the_topics_of_commands(write: Write, mqtt: str, topic: str) -> None:
+    text = MINIMAL.replace("plant/{device}/motor", topic)
+    assert problems_of(write(f"[mqtt]\n{mqtt}\n{text}")) == [
+        "source[0].topic: admits the topics of commands (mqtt.commands)"
+    ]
+    assert load_config(write(text)).mqtt.commands is False

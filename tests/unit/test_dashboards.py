@@ -151,6 +151,7 @@ def test_every_metric_of_our_own_is_shown_or_alerted_on_or_known_to_be_for_explo
 FOR_EXPLORERS = {
     "residuald_artifact_false_alarms_per_day",
     "residuald_alerts_active",
+    "residuald_commands_total",
     "residuald_config_last_reload_success_timestamp_seconds",
     "residuald_checkpoint_timestamp_seconds",
     "residuald_checkpoints_discarded_total",
@@ -160,6 +161,7 @@ FOR_EXPLORERS = {
     "residuald_journal_messages_total",
     "residuald_journal_replayed_messages",
     "residuald_mqtt_publish_dropped_total",
+    "residuald_muted_streams",
     "residuald_mqtt_reconnects_total",
     "residuald_samples_received_total",
     "residuald_start_time_seconds",

@@ -131,6 +131,14 @@ def test_messages_to_be_acknowledged_push_out_the_others_and_then_leave_no_room(
     assert inbox.has_room()
 
 
+def test_bytes_to_be_acknowledged_leave_no_room_either() -> None:
+    inbox = Inbox(1000, 10)
+    inbox.put(confirmed(b"12345"))
+    assert inbox.has_room()
+    inbox.put(confirmed(b"67890"))
+    assert not inbox.has_room()
+
+
 def test_room_is_announced_once_after_it_was_refused() -> None:
     inbox = Inbox(1, 1000)
     announced = []

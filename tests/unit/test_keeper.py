@@ -39,7 +39,11 @@ class Life:
     def __init__(self, folder: Path, heard: list[Report], digest: str = "one", **configured: float) -> None:
         self.heard = heard
         self.pipeline = Pipeline(
-            (SOURCE,), {"m": fleet_of(k=1, n=1)}, {"m": MeanSquareScorer()}, PipelineSettings(), float
+            (SOURCE,),
+            {"m": fleet_of(k=1, n=1)},
+            {"m": MeanSquareScorer()},
+            PipelineSettings(commands_below="residuald"),
+            float,
         )
         self.keeper = Keeper(JournalConfig.model_validate(configured), folder, digest)
         self.recovered: Recovered = self.keeper.recover(self.pipeline, Moment(START, 0.0))
@@ -395,7 +399,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) 
 
 def test_no_checkpoint_is_no_error_and_another_version_is_one(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "checkpoint") is None
-    (tmp_path / "checkpoint").write_bytes(b"RSDCHKP\x02" + bytes(20))
+    (tmp_path / "checkpoint").write_bytes(b"RSDCHKP\x03" + bytes(20))
     with pytest.raises(StateError, match="version"):
         read_checkpoint(tmp_path / "checkpoint")
 
@@ -426,3 +430,18 @@ def test_the_database_is_one_that_a_power_cut_leaves_whole(tmp_path: Path) -> No
     assert database is not None
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert database.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+
+
+def test_a_mute_is_replayed_and_ends_when_it_would_have_however_long_the_replay_covers(tmp_path: Path) -> None:
+    life = Life(tmp_path, [])
+    life.send(0, 8)
+    mute = Message("residuald/one/set/mute", b"1h", START + 1, (2, 1, 77))
+    life.keeper.keep([mute], life.pipeline.step([mute], Moment(START + 1, 1.0)), Moment(START + 1, 1.0))
+    for at in (300, 600, 900):
+        life.send(round(at / PERIOD), 8, packet_id=3 + at)
+        later = Moment(START + at + 60, at + 60.0)  # silent by now, which is something to note
+        life.keeper.keep_housekeeping(life.pipeline.housekeep(later), later)
+    again = Life(tmp_path, [])
+    assert again.recovered.messages_replayed == 5
+    assert again.pipeline.fleets["m"].mutes.until("one") == START + 1 + 3600
+    assert again.pipeline.tally.commands == {("mute", "accepted"): 1}

@@ -48,7 +48,8 @@ class Daemon:
 
     def __init__(self, max_channel_series: int = 100) -> None:
         self.fleet = fleet_of(manifest_of(("x", "y"), calibration=budget_fields()), k=1, n=1)
-        self.pipeline = Pipeline((SOURCE,), {"m": self.fleet}, {"m": MeanSquareScorer()}, PipelineSettings(), lambda: 0)
+        limits = PipelineSettings(commands_below="residuald")
+        self.pipeline = Pipeline((SOURCE,), {"m": self.fleet}, {"m": MeanSquareScorer()}, limits, lambda: 0)
         self.inbox = Inbox(1000, 1_000_000)
         self.link = MqttLink(MqttConfig(), [], self.inbox, max_payload_bytes=1000)
         self.started_seconds = START
@@ -86,6 +87,8 @@ def daemon() -> Daemon:
     made.send("north/a/nan", None)
     made.send("north/a/nan", CALM, samples=3)  # again, in part
     made.pipeline.step([Message("nowhere", b"", START)], Moment(START, START))
+    made.pipeline.step([Message("residuald/calm/set/mute", b"2h", START)], Moment(START, START))
+    made.pipeline.step([Message('residuald/calm/set/"\n', b"2h", START)], Moment(START, START))
     made.pipeline.step([Message("north/a/bad", b"?", START)], Moment(START, START))
     return made
 
@@ -239,3 +242,9 @@ def test_streams_may_appear_and_expire_while_metrics_are_read() -> None:
     done.set()
     reader.join()
     assert not problems
+
+
+def test_commands_are_counted_by_what_became_of_them_and_none_makes_a_label_of_its_own(daemon: Daemon) -> None:
+    assert daemon.value("residuald_commands_total", command="mute", result="accepted") == 1
+    assert daemon.value("residuald_commands_total", command="unknown", result="unknown_command") == 1
+    assert daemon.value("residuald_muted_streams", model="m") == 1

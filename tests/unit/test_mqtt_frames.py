@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.adapters import mqtt_frames
 from monitor.adapters.mqtt_deliveries import Deliveries
 from monitor.adapters.mqtt_frames import FrameError, FrameReader
 from monitor.adapters.mqtt_receipts import Receipts
@@ -143,6 +144,15 @@ def test_a_topic_that_is_no_utf8_comes_through_with_replacement_characters() -> 
 def test_a_topic_is_decoded_once() -> None:
     first, second = reader().feed(Publish(b"plant/a", b"1").encode(mqtt5=True) * 2, 7.0)
     assert first.topic is second.topic
+
+
+def test_topics_without_end_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_frames, "_MAX_KNOWN_TOPICS", 3)
+    frames = reader()
+    for number in range(20):
+        (message,) = frames.feed(Publish(b"plant/%d" % number, b"1").encode(mqtt5=True), 7.0)
+        assert message.topic == f"plant/{number}"
+        assert len(frames._topics) <= 3
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_a_scored_stream_reads_as_pinned() -> None:
     streams.state[0], streams.quality[0] = StreamState.FIRING, CODES[Quality.CLOCK_SKEW]
     streams.score[0], streams.error[0], streams.end_seconds[0] = 2.25, 4.5, TIME
     streams.channel_error[0] = [1.5, 7.5]
+    fleet.mutes.put("plant1.motor-17", 0, 1_700_003_600.0)
     fleet.alerts.turn("plant1.motor-17", Phase.CALM, Phase.FIRING, step("firing", fired=True).evidence)
     opened = fleet.alerts.open_alert("plant1.motor-17")
     assert opened is not None
@@ -64,7 +65,7 @@ def test_a_scored_stream_reads_as_pinned() -> None:
         "plant1.motor-17/state",
         b'{"schema":1,"stream":"plant1.motor-17","model":"motor","version":"20260131.1",'
         b'"state":"firing","quality":"clock_skew","score":2.25,"error":4.5,"channel":"y",'
-        b'"time":1700000000.25,"alert":"%s"}' % opened.id.encode(),
+        b'"time":1700000000.25,"alert":"%s","muted_until":1700003600.0}' % opened.id.encode(),
         retain=True,
     )
 
@@ -73,7 +74,8 @@ def test_a_new_stream_reads_as_pinned_with_null_for_what_is_not_known() -> None:
     assert state_report("plant1.motor-17", motor()) == Report(
         "plant1.motor-17/state",
         b'{"schema":1,"stream":"plant1.motor-17","model":"motor","version":"20260131.1",'
-        b'"state":"warming_up","quality":"good","score":null,"error":null,"channel":null,"time":null,"alert":null}',
+        b'"state":"warming_up","quality":"good","score":null,"error":null,"channel":null,"time":null,"alert":null,'
+        b'"muted_until":null}',
         retain=True,
     )
 

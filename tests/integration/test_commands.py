@@ -1,0 +1,259 @@
+"""Commands of operators to the real daemon, through a real broker, also while it is killed."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
+from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
+
+pytestmark = pytest.mark.integration
+
+STREAM = "north.press"
+ON = "commands = true\nreconnect_ceiling_seconds = 1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit_model(tmp_path_factory.mktemp("fitted"))
+
+
+@pytest.fixture
+def configure(tmp_path: Path, persistent_broker: Broker, model: Path) -> Callable[..., Path]:
+    def write(mqtt: str = ON, checkpoint_seconds: float = 1, qos: int = 1) -> Path:
+        file = tmp_path / "monitor.toml"
+        kept = f'[journal]\npath = "{tmp_path}/kept"\ncheckpoint_seconds = {checkpoint_seconds}'
+        file.write_text(config_text(persistent_broker.port, model, extra=kept, mqtt=mqtt, qos=qos))
+        return file
+
+    return write
+
+
+@pytest.fixture
+def world(persistent_broker: Broker) -> Iterator[Peer]:
+    somebody = Peer(persistent_broker)
+    somebody.listen("residuald/#")
+    yield somebody
+    somebody.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Path], Daemon]]:
+    """Starts daemons and stops them in the end."""
+    started: list[Daemon] = []
+
+    def start_one(config: Path) -> Daemon:
+        started.append(Daemon(config).wait_connected())
+        return started[-1]
+
+    yield start_one
+    for daemon in started:
+        daemon.stop()
+
+
+class Operator:
+    """A machine, and who looks after it."""
+
+    def __init__(self, peer: Peer, qos: int = 1) -> None:
+        self._peer, self._qos, self._sent = peer, qos, 0
+        self._began = time.time() - 600  # the past, so that any amount may be sent at once
+
+    def run(self, messages: int = 40, amplitude: float = 1.0) -> None:
+        for _ in range(messages):
+            rows = wave(self._sent, 10, amplitude).tolist()
+            body = json.dumps({"ts": self._began + self._sent / RATE_HZ, "rows": rows})
+            self._peer.publish("plant/north/press/hum", body.encode(), qos=self._qos)
+            self._sent += 10
+
+    def command(self, kind: str, payload: bytes = b"", stream: str = STREAM, *, retain: bool = False) -> None:
+        self._peer.publish(f"residuald/{stream}/set/{kind}", payload, qos=1, retain=retain)
+
+    def phases(self) -> list[str]:
+        return [json.loads(payload)["phase"] for payload in self._peer.payloads(f"residuald/{STREAM}/alert")]
+
+    def muted_until(self) -> float | None:
+        """What the last retained state says; -1 while there is none."""
+        states = self._peer.payloads(f"residuald/{STREAM}/state")
+        return json.loads(states[-1])["muted_until"] if states and states[-1] else -1
+
+
+def anomalous(daemon: Daemon) -> float:
+    return daemon.value("residuald_windows_anomalous_total", stream=STREAM, model="hum") or 0
+
+
+def accepted(daemon: Daemon, kind: str = "mute") -> float | None:
+    return daemon.value("residuald_commands_total", command=kind, result="accepted")
+
+
+def test_a_muted_machine_raises_no_alert_says_so_and_raises_one_when_the_mute_has_ended_by_itself(
+    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+) -> None:
+    operator, daemon = Operator(world), start(configure())
+    operator.run()
+    operator.run(amplitude=4.0)
+    wait_until(lambda: operator.phases() == ["pending", "firing"], "an alert")
+    before = time.time()
+    operator.command("mute", b'{"seconds": 6}')
+    wait_until(lambda: operator.phases() == ["pending", "firing", "resolved"], "the mute resolves it")
+    wait_until(lambda: (operator.muted_until() or 0) > before, "the state says it")
+    assert daemon.value("residuald_muted_streams", model="hum") == 1
+    had = anomalous(daemon)
+    operator.run(amplitude=4.0)
+    wait_until(lambda: anomalous(daemon) > had, "it is scored all the same")
+    assert daemon.value("residuald_muted_streams", model="hum") == 1, "too slow for this test to say anything"
+    assert len(operator.phases()) == 3
+    wait_until(lambda: operator.muted_until() is None, "it ends by itself")
+    assert time.time() >= before + 6
+    assert daemon.value("residuald_muted_streams", model="hum") == 0
+    operator.run(amplitude=4.0)
+    wait_until(lambda: operator.phases()[3:] == ["pending", "firing"], "the next alert")
+
+
+def test_a_kill_neither_loses_nor_repeats_a_mute(
+    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+) -> None:
+    config = configure(checkpoint_seconds=3600)
+    operator, daemon = Operator(world), start(config)
+    operator.run()
+    operator.command("mute", b"2h")
+    wait_until(lambda: bool(operator.muted_until() or 0) and operator.muted_until() != -1, "muted")
+    until = operator.muted_until()
+    daemon.stop(signal.SIGKILL)
+    operator.run(amplitude=4.0)  # for the broker to keep
+    daemon = start(config)
+    wait_until(lambda: anomalous(daemon) > 5, "scored")
+    assert accepted(daemon) == 1
+    wait_until(lambda: operator.muted_until() == until, "the end has not moved")
+    operator.command("mute", b"")
+    wait_until(lambda: operator.muted_until() is None, "the operator ends it")
+    assert operator.phases() == []
+    daemon.stop(signal.SIGKILL)
+    operator.run(amplitude=4.0)
+    daemon = start(config)
+    wait_until(lambda: operator.phases() == ["pending", "firing"], "an alert, as the mute is over for good")
+    assert accepted(daemon) == 2
+
+
+DIES_AFTER_IT_HAS_COMMITTED_A_COMMAND = """
+import os, signal
+from monitor.adapters.journal import Journal
+append = Journal.append
+def die(self, record, *args):
+    known = append(self, record, *args)
+    if record is not None and b"/set/mute" in record:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return known
+Journal.append = die
+"""
+
+
+def test_a_command_whose_acknowledgement_was_lost_is_not_obeyed_twice(
+    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+) -> None:
+    config = configure(checkpoint_seconds=3600)
+    operator = Operator(world)
+    dying = SabotagedDaemon(config, DIES_AFTER_IT_HAS_COMMITTED_A_COMMAND).wait_connected()
+    operator.run()
+    wait_until(lambda: dying.value("residuald_windows_scored_total", stream=STREAM, model="hum") == 11, "scored")
+    operator.command("mute", b"2h")
+    assert dying.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    daemon = start(config)
+    operator.run(amplitude=4.0)
+    wait_until(lambda: anomalous(daemon) > 5, "what comes after it is scored")
+    assert accepted(daemon) == 1
+    assert operator.phases() == []
+
+
+def test_a_mute_of_a_stream_that_the_journal_does_not_know_is_safe_with_the_next_checkpoint(
+    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+) -> None:
+    config = configure(checkpoint_seconds=3600, qos=0)
+    operator, daemon = Operator(world, qos=0), start(config)
+    operator.run()
+    wait_until(lambda: operator.muted_until() is None, "a stream")
+    when = "residuald_checkpoint_timestamp_seconds"
+    for payload in (b"1h", b"2h"):  # the first checkpoint of all is written at once in any case
+        before = daemon.value(when)
+        operator.command("mute", payload)
+        wait_until(lambda before=before: daemon.value(when) != before, "a checkpoint, and soon")
+    daemon.stop(signal.SIGKILL)
+    daemon = start(config)
+    assert daemon.value("residuald_muted_streams", model="hum") == 1
+
+
+def test_refused_commands_are_counted_and_nothing_comes_of_them(
+    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+) -> None:
+    operator = Operator(world)
+    operator.command("mute", b"2h", retain=True)  # before anybody listens
+    daemon = start(configure())
+    operator.run()
+    wait_until(lambda: operator.muted_until() is None, "a stream")
+    operator.command("mute", b"2h", stream="south.press")
+    operator.command("mute", b"60d")
+    operator.command("mute", bytes(100_000))
+    operator.command("mute", b"for a while\n\x1b[31m")
+    operator.command("relearn")  # the model is normalized by fixed numbers
+    operator.command("explode", b"2h")
+    operator.command('mu"te', b"2h")
+    wanted = {
+        ("mute", "retained"): 1,
+        ("mute", "unknown_stream"): 1,
+        ("mute", "bad_duration"): 1,
+        ("mute", "too_large"): 1,
+        ("mute", "malformed"): 1,
+        ("relearn", "not_learnt"): 1,
+        ("unknown", "unknown_command"): 2,
+    }
+
+    def counted() -> dict[tuple[str, str], float]:
+        return {
+            (dict(labels)["command"], dict(labels)["result"]): value
+            for (name, labels), value in daemon.metrics().items()
+            if name == "residuald_commands_total"
+        }
+
+    wait_until(lambda: counted() == wanted, f"{wanted}, not {counted()}")
+    assert operator.muted_until() is None
+    refusals = [entry for entry in daemon.log() if entry["event"] == "discarded"]
+    assert len(refusals) == len(wanted)
+    assert {entry["source"] for entry in refusals} == {"commands"}
+    operator.run(amplitude=4.0)
+    wait_until(lambda: operator.phases() == ["pending", "firing"], "alerts come as ever")
+
+
+def reload(daemon: Daemon) -> None:
+    when = "residuald_config_last_reload_success_timestamp_seconds"
+    before = daemon.value(when)
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: daemon.value(when) != before, "reloaded")
+    daemon.wait_connected()
+
+
+def test_commands_are_obeyed_only_when_the_configuration_says_so_also_after_a_reload(
+    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+) -> None:
+    config = configure(mqtt="reconnect_ceiling_seconds = 1")
+    operator, daemon = Operator(world), start(config)
+    operator.run()
+    wait_until(lambda: operator.muted_until() is None, "a stream")
+    operator.command("mute", b"2h")
+    operator.run(amplitude=4.0)
+    wait_until(lambda: operator.phases() == ["pending", "firing"], "an alert")
+    assert daemon.value("residuald_messages_received_total", source="none") == 0
+    assert accepted(daemon) is None
+    configure()
+    reload(daemon)
+    operator.command("mute", b"2h")
+    wait_until(lambda: operator.phases() == ["pending", "firing", "resolved"], "the stream went on, and is muted")
+    configure(mqtt="reconnect_ceiling_seconds = 1")
+    reload(daemon)
+    assert daemon.value("residuald_muted_streams", model="hum") == 1  # what was said before holds
+    operator.command("mute", b"0")
+    operator.run(amplitude=4.0)
+    wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == 1200, "all samples")
+    assert daemon.value("residuald_muted_streams", model="hum") == 1
