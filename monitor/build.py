@@ -17,9 +17,10 @@ from monitor.core.command import commands_below
 from monitor.core.discards import Discard
 from monitor.core.fleet import Fleet
 from monitor.core.grid import GridRules
+from monitor.core.tally import Tally
 from monitor.core.topics import TopicPattern
 from monitor.errors import ArtifactError, ConfigError
-from monitor.pipeline import Pipeline, PipelineSettings, Step, Tally
+from monitor.pipeline import Pipeline, PipelineSettings, Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ The pipeline has no threads, sockets or files of its own. `monitor/app.py` feeds
 feeds it recordings; both get the same answers.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,13 +21,13 @@ from monitor.core.decode import decoder_for
 from monitor.core.discards import Discard, Reason
 from monitor.core.fleet import Concluded, Fleet, Prepared
 from monitor.core.formats import CsvFormat, JsonFormat
-from monitor.core.histogram import Histogram
 from monitor.core.manifest import Manifest
 from monitor.core.reports import Report, alert_report, gone_report, state_report
 from monitor.core.router import Route, Router
 from monitor.core.scoring import Floats32, ScoreBatch, Scorer
 from monitor.core.source import SourceSpec
 from monitor.core.state import State, StateError
+from monitor.core.tally import Tally
 from monitor.core.windows import LaneBlocks, WindowBatch
 
 _Taken = dict[int, list[tuple[Message, Route]]]  # by source
@@ -36,10 +35,6 @@ _Taken = dict[int, list[tuple[Message, Route]]]  # by source
 UNROUTED = "none"  # the source of messages that no source admits
 
 _LEAP_SECONDS = 1.0  # what the two clocks may differ by without one of them having been set
-
-_INFERENCE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
-_BATCH_WINDOWS = (1, 4, 16, 64, 256, 1024, 4096)
-_END_TO_END_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Fitted(Protocol):
@@ -70,44 +65,6 @@ class PipelineSettings:
     silent_after_seconds: float = 30.0
     expire_after_seconds: float = 3600.0
     commands_below: str | None = None  # the base topic of commands; None: there are none
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was counted. Read at scrape time, written only by the pipeline."""
-
-    received: Counter[str] = field(default_factory=Counter)  # by source
-    discarded: Counter[tuple[str, Reason]] = field(default_factory=Counter)  # by source and reason
-    alert_steps: Counter[str] = field(default_factory=Counter)  # by phase
-    commands: Counter[tuple[str, str]] = field(default_factory=Counter)  # by command and result
-    inference_seconds: dict[str, Histogram] = field(default_factory=dict)  # by model
-    batch_windows: dict[str, Histogram] = field(default_factory=dict)  # by model
-    end_to_end_seconds: Histogram = field(default_factory=lambda: Histogram(_END_TO_END_SECONDS))
-
-    def snapshot(self) -> State:
-        """All counts, to be kept."""
-        return {
-            "received": dict(self.received),
-            "discarded": [[source, reason.value, count] for (source, reason), count in self.discarded.items()],
-            "alert_steps": dict(self.alert_steps),
-            "commands": [[command, result, count] for (command, result), count in self.commands.items()],
-            "inference_seconds": {name: counts.snapshot() for name, counts in self.inference_seconds.items()},
-            "batch_windows": {name: counts.snapshot() for name, counts in self.batch_windows.items()},
-            "end_to_end_seconds": self.end_to_end_seconds.snapshot(),
-        }
-
-    def restore(self, state: State) -> None:
-        """Count on from this state."""
-        self.received = Counter(state["received"])
-        self.discarded = Counter({(source, Reason(name)): count for source, name, count in state["discarded"]})
-        self.alert_steps = Counter(state["alert_steps"])
-        # changed, not replaced: the command desk counts in it
-        self.commands.clear()
-        self.commands.update({(command, result): count for command, result, count in state["commands"]})
-        self.end_to_end_seconds.restore(state["end_to_end_seconds"])
-        for kept, histograms in ("inference_seconds", self.inference_seconds), ("batch_windows", self.batch_windows):
-            for name in histograms.keys() & state[kept].keys():
-                histograms[name].restore(state[kept][name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +109,7 @@ class Pipeline:
             decoder_for(spec.format, self.router.width(number), settings.max_payload_bytes)
             for number, spec in enumerate(sources)
         ]
-        for name in self.fleets:
-            self.tally.inference_seconds.setdefault(name, Histogram(_INFERENCE_SECONDS))
-            self.tally.batch_windows.setdefault(name, Histogram(_BATCH_WINDOWS))
+        self.tally.begin(self.fleets)
 
     @property
     def deadline_seconds(self) -> float:

@@ -28,8 +28,9 @@ from monitor.core.histogram import Histogram
 from monitor.core.judge import Phase
 from monitor.core.quality import QUALITIES
 from monitor.core.streams import StreamState
+from monitor.core.tally import Tally
 from monitor.keeper import Keeper
-from monitor.pipeline import UNROUTED, Pipeline, Tally
+from monitor.pipeline import UNROUTED, Pipeline
 
 
 class Observed(Protocol):

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,10 +180,14 @@ def test_a_mute_of_a_stream_that_the_journal_does_not_know_is_safe_with_the_next
     for payload in (b"1h", b"2h"):  # the first checkpoint of all is written at once in any case
         before = daemon.value(when)
         operator.command("mute", payload)
-        wait_until(lambda before=before: daemon.value(when) != before, "a checkpoint, and soon")
+        wait_until(partial(_is_newer, daemon, when, before), "a checkpoint, and soon")
     daemon.stop(signal.SIGKILL)
     daemon = start(config)
     assert daemon.value("residuald_muted_streams", model="hum") == 1
+
+
+def _is_newer(daemon: Daemon, name: str, before: float | None) -> bool:
+    return daemon.value(name) != before
 
 
 def test_refused_commands_are_counted_and_nothing_comes_of_them(

@@ -16,7 +16,8 @@ from monitor.core.discards import Discard, Reason
 from monitor.core.judge import Verdict
 from monitor.core.source import SourceSpec
 from monitor.core.streams import StreamState
-from monitor.pipeline import UNROUTED, Moment, Pipeline, PipelineSettings, Step, Tally
+from monitor.core.tally import Tally
+from monitor.pipeline import UNROUTED, Moment, Pipeline, PipelineSettings, Step
 from tests.manifests import PERIOD, Fake, MeanSquareScorer, fleet_of, manifest_of
 
 START = 1_700_000_000.0
