@@ -73,4 +73,4 @@ def plot_restored(pictures: Mapping[str, Sequence[Sequence[int]]], path: Path) -
     axes.set_xticks([])
     axes.set_yticks([(number + 0.5) * height for number in range(len(rows))], rows)
     axes.tick_params(length=0)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.05)
