@@ -9,8 +9,8 @@ from trainer.presets import preset
 _SELECT_SECONDS = 20.0
 _OF_WINDOWS = ("window.", "normalization.")
 
-# Chosen on held-out normal images and synthetic anomalies of theirs that change the whole shape: turned, mirrored, warped
-# and with a stroke too many.
+# Chosen on held-out normal images and synthetic anomalies of theirs that change the whole shape: turned, mirrored,
+# warped, and with a stroke too many.
 # A digit has 250 images: small batches make enough steps of them, and most of them train. None is a stranger among
 # them, and fitting once instead of three times pays for the training.
 _IMAGE: dict[str, Any] = {
