@@ -98,8 +98,12 @@ ROW = Row(
     also=denoising,
     picture=picture,
     analysis="""\
-There are about 250 images of a digit to fit on, of which the time split leaves 150 to learn from: from so few the
-convolutional network learns hardly more than PCA does. Tried: a dense autoencoder (AUC .945 on digits 0 and 4,
-against .940 and PCA's .950). Nor does it learn to clean images: noisy ones come as close to the clean ones as they
-were (PCA: 6 dB closer), and blurred ones stay blurred, for both. Training that denoises was not tried.""",
+![Unseen digits clean, noisy and blurred, and what the default makes of them](quality-mnist.png)
+
+A column is a digit. There are about 250 images of each to fit on. A network that learns to make noisy and blurred images
+clean restores both, other digits too, and so tells them apart less well than PCA does: what restores well forgives
+anomalies. Tried (seed 0): a plain convolutional network, rows normalized one by one (AUC .935; noise +0.1 dB, blur
+-1.6 dB); the default with each pixel in its own deviation and a smoother residual (.910; +7.9 dB, +2.9 dB); PCA of
+images in one unit (.938; +7.7 dB, -0.3 dB) and the same with the residual smoothed by 1.5 pixels along rows and columns
+(.950; +7.8 dB, -0.3 dB), which synthetic anomalies of held-out images had put first as well.""",
 )
