@@ -23,7 +23,7 @@ from benchmarks.converters import ConversionError
 from benchmarks.live import LiveError
 from benchmarks.quality_detectors import DETECTORS
 from benchmarks.quality_live import run_live
-from benchmarks.quality_plots import plot_auc, plot_budget
+from benchmarks.quality_plots import plot_auc, plot_budget, plot_restored
 from benchmarks.quality_report import page, targets_of
 from benchmarks.quality_rows import ROWS
 from benchmarks.quality_run import Outcome, cached, keep, run, settings_of
@@ -109,6 +109,10 @@ def main() -> int:
     target.mkdir(parents=True, exist_ok=True)
     plot_auc(rows, detectors, outcomes, target / "quality-auc.svg")
     plot_budget(rows, DETECTORS[0], outcomes, target / "quality-budget.svg")
+    for row in rows:
+        first = outcomes.get((row.name, DETECTORS[0].name), [])[:1]
+        if first and first[0].pictures:
+            plot_restored(first[0].pictures, target / f"quality-{row.name}.png")
     (target / "quality.md").write_text(page(rows, detectors, outcomes, live, quick=args.quick), encoding="utf-8")
     targets = targets_of(rows, DETECTORS[0], outcomes)
     if args.json:

@@ -1,8 +1,9 @@
 """The plots of the quality benchmark's page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.quality_rows.protocol import Row
@@ -59,3 +60,17 @@ def plot_budget(rows: Sequence[Row], ours: Detector, outcomes: Outcomes, path: P
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     axes.legend(handles.values(), handles.keys(), fontsize="small")
     figure.savefig(path, metadata={"Date": None})
+
+
+def plot_restored(pictures: Mapping[str, Sequence[Sequence[int]]], path: Path) -> None:
+    """Draw what models make of spoilt images, a column [5 * H, W] per model."""
+    columns = [np.asarray(picture) for picture in pictures.values()]
+    rows = ("clean", "noisy", "restored", "blurred", "restored")
+    height = len(columns[0]) / len(rows)
+    figure = Figure(figsize=(0.5 * len(columns) + 0.9, 0.5 * len(rows) + 0.1), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.concatenate(columns, axis=1), cmap="gray", vmin=0, vmax=255)
+    axes.set_xticks([])
+    axes.set_yticks([(number + 0.5) * height for number in range(len(rows))], rows)
+    axes.tick_params(length=0)
+    figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.05)

@@ -56,7 +56,7 @@ class Outcome:
     """What came out.
 
     streams: figures of each test recording; unfit: tasks that no model could be fitted to; chosen: by task, which model
-    `select` chose.
+    `select` chose; pictures: by task, grey values [H][W].
     """
 
     row: str
@@ -68,6 +68,7 @@ class Outcome:
     settings: dict[str, Any]
     seconds: float
     chosen: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, list[list[int]]] = field(default_factory=dict)
 
 
 def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnDone) -> Outcome:
@@ -80,6 +81,7 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
     chosen: dict[str, str] = {}
     promised: list[FalseAlarms] = []
     further: list[Figures] = []
+    pictures: dict[str, list[list[int]]] = {}
     for task in tasks:
         try:
             if detector.select_seconds:
@@ -95,6 +97,8 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
         promised += [] if promise is None else [promise]
         if row.also is not None:
             further.append(row.also(task, artifact))
+        if row.picture is not None:
+            pictures[task.name] = row.picture(task, artifact).tolist()
         for content in task.test:
             scored = score_file(artifact, data_file(content))
             items[content.name] = row.items(task, scored, artifact.manifest)
@@ -111,7 +115,8 @@ def run(row: Row, detector: Detector, seed: int, tasks: list[Task], on_done: OnD
             figures |= alert_figures(list(alerts.values())) | promise_figures(promised)
     if further:
         figures |= mean_figures(further)
-    return Outcome(row.name, detector.name, seed, figures, streams, unfit, settings, time.monotonic() - began, chosen)
+    seconds = time.monotonic() - began
+    return Outcome(row.name, detector.name, seed, figures, streams, unfit, settings, seconds, chosen, pictures)
 
 
 def settings_of(row: Row, detector: Detector, seed: int, tasks: Sequence[Task]) -> dict[str, Any]:

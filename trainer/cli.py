@@ -79,6 +79,7 @@ a settings file (every key is optional; these are the defaults unless said other
   min_coverage = 0.8
   [normalization]
   kind = "fixed"                     # fixed (from the training data); window; stream, template (each stream's own)
+  shared = false                     # one centre and scale for all channels: the rows of an image
   [representation]                   # default: spectrum for vibration, raw samples for all else
   kind = "spectrum"                  # or raw: level = false; envelope_spectrum: band_hz = [2000, 4000]; spectrogram
   segment_samples = 64               # of all but raw; default: 1/4, 1/2 and 1/8 of the window
@@ -94,11 +95,13 @@ a settings file (every key is optional; these are the defaults unless said other
   # [training.denoising]             # off; likewise sparse, contractive, variational, latent_consistency
   # kind = "gaussian"                # or masking
   # level = 0.3
+  # blur_samples = 2.0               # blur every other window instead, by up to so much
   [split]
   validation = 0.15
   calibration = 0.25
   [score]
   residual = "mean_square"           # or weighed by what is normal: variance (each feature's), covariance
+  smoothing_samples = 0.0            # smooth the residual first: forgives what comes a little early or aside
   latent_weight = 0.0                # how much the distance from the normal codes adds, e.g. 1
   [calibration]
   rule = "budget"                    # or quantile, mean_std, mad: `setting` is a level, or how many of them

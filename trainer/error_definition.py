@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainer.covariance import moments_of, whitening_of
 from trainer.errors import SettingsError
 from trainer.models.autoencoder import Autoencoder
 from trainer.representations.representation import Representation
 from trainer.settings import Residual, ScoreSettings
+from trainer.smoothing import gaussian_kernels
 
 # Residuals [C * F] beyond this are not whitened by their covariance: the matrix would weigh more than the model.
 MOST_WHITENED = 2048
@@ -31,8 +33,41 @@ class Unchanged(nn.Module):
     """The residual as it is: the error is its mean square."""
 
     def forward(self, residual: Tensor) -> Tensor:
-        """Residual [B, C, F] to the same."""
+        """Residual [B, C, F] or [B, C, H, W] to the same."""
         return residual
+
+
+class Smoothed(nn.Module):
+    """The residual smoothed by a Gaussian along its last axis or, of images, the last two. Levels stay as they are.
+
+    A shape that is a little early, or a stroke a little aside, leaves residuals of both signs side by side, and so does
+    noise: these cancel. What belongs to no normal window leaves residuals of one sign, and these stay.
+    """
+
+    levels: Final[int]  # from there on along axis 2
+    axes: Final[int]
+    reach: Final[int]
+    kernel: Tensor  # [1, 1, 2 * reach + 1]
+
+    def __init__(self, width_samples: float, axes: int, levels: int) -> None:
+        super().__init__()
+        self.levels = levels
+        self.axes = axes
+        self.register_buffer("kernel", gaussian_kernels(torch.tensor([width_samples])))
+        self.reach = self.kernel.shape[2] // 2
+
+    def along_last(self, residual: Tensor) -> Tensor:
+        """Smooth along the last axis; beyond the ends the last value stands still."""
+        lines = residual.flatten(0, -2).unsqueeze(1)
+        lines = functional.pad(lines, [self.reach, self.reach], mode="replicate")
+        return functional.conv1d(lines, self.kernel).view_as(residual)
+
+    def forward(self, residual: Tensor) -> Tensor:
+        """Residual [B, C, F] or [B, C, H, W] to the same, smoothed."""
+        smooth = self.along_last(residual[:, :, : self.levels])
+        if self.axes == 2:
+            smooth = self.along_last(smooth.transpose(-1, -2)).transpose(-1, -2)
+        return torch.cat([smooth, residual[:, :, self.levels :]], dim=2)
 
 
 class Scaled(nn.Module):
@@ -144,8 +179,9 @@ class LevelRange(nn.Module):
 class ErrorDefinition(nn.Module):
     """Features, their reconstruction and their code to error [B] and channel error [B, C]."""
 
-    def __init__(self, whitening: nn.Module, levels: nn.Module, latent: nn.Module) -> None:
+    def __init__(self, smoothing: nn.Module, whitening: nn.Module, levels: nn.Module, latent: nn.Module) -> None:
         super().__init__()
+        self.smoothing = smoothing
         self.whitening = whitening
         self.levels = levels
         self.latent = latent
@@ -153,11 +189,11 @@ class ErrorDefinition(nn.Module):
     @classmethod
     def mean_square(cls) -> "ErrorDefinition":
         """The mean square of the residual and nothing else: all that can be said before anything was learnt."""
-        return cls(Unchanged(), NoLevels(), NoLatent())
+        return cls(Unchanged(), Unchanged(), NoLevels(), NoLatent())
 
     def residual_error(self, features: Tensor, reconstruction: Tensor) -> Tensor:
-        """Mean square of the whitened residual, per channel: [B, C]."""
-        squares: Tensor = self.whitening((features - reconstruction).flatten(2)).square()
+        """Mean square of the smoothed and whitened residual, per channel: [B, C]."""
+        squares: Tensor = self.whitening(self.smoothing(features - reconstruction).flatten(2)).square()
         return squares.mean(dim=2)
 
     def forward(self, features: Tensor, reconstruction: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,7 +223,11 @@ def fit_error_definition(
         )
     found, reconstruction, _ = _passed_through(model, validation)
     definition = ErrorDefinition.mean_square()
-    definition.whitening = _whitening(settings.residual, (found - reconstruction).flatten(2))
+    if settings.smoothing_samples > 0:
+        definition.smoothing = Smoothed(settings.smoothing_samples, model.smooth_axes, representation.levels)
+    with torch.inference_mode():
+        residuals = definition.smoothing(found - reconstruction).flatten(2)
+    definition.whitening = _whitening(settings.residual, residuals)
     definition.levels = _levels(representation, train)
     if settings.latent_weight > 0:
         definition.latent = _latent(model, definition, settings.latent_weight, train, validation)

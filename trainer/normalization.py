@@ -28,6 +28,9 @@ def normalization_spec(
     values = windows.astype(np.float64)
     centre = values.mean(axis=(0, 2))  # [C]
     deviation = values.std(axis=(0, 2))
+    if settings.shared:  # the rows of an image: where hardly anything ever is, little is not much
+        measured = values[:, : values.shape[1] - len(derived)]
+        centre[: measured.shape[1]], deviation[: measured.shape[1]] = measured.mean(), measured.std()
     # float32 keeps about seven digits: what varies less than that around its level is constant
     constant = deviation <= 1e-6 * np.abs(centre)
     level = np.where(centre == 0, 1.0, CONSTANT_FRACTION * np.abs(centre))

@@ -9,20 +9,31 @@ import torch
 from torch import Tensor
 
 from trainer.settings.training import DenoisingSettings
+from trainer.smoothing import gaussian_kernels, smoothed
 
 # activities are kept this far from 0 and 1, where the logarithm ends
 SMALLEST_ACTIVITY = 1e-6
 
+BLURRED_SHARE = 0.5  # of the windows, where some are blurred: a blur and noise at once are more than one asks for
 
-def disturbed(features: Tensor, denoising: DenoisingSettings) -> Tensor:
-    """Features with noise added, or some of them set to zero, which is the centre of what is normal.
+
+def disturbed(features: Tensor, denoising: DenoisingSettings, axes: int) -> Tensor:
+    """Features with noise added, or some of them set to zero, which is the centre of what is normal, or blurred.
+
+    axes: how many of the last ones a blur goes along.
 
     Vincent et al., "Stacked denoising autoencoders: learning useful representations in a deep network with a local
     denoising criterion" (2010).
     """
     if denoising.kind == "gaussian":
-        return features + denoising.number * torch.randn_like(features)
-    return features * (torch.rand_like(features) >= denoising.number)
+        spoilt = features + denoising.number * torch.randn_like(features)
+    else:
+        spoilt = features * (torch.rand_like(features) >= denoising.number)
+    if denoising.blur_samples is None:
+        return spoilt
+    widths = denoising.blur_samples * torch.rand(len(features))
+    in_turn = (torch.rand(len(features)) < BLURRED_SHARE).view(-1, *[1] * (features.ndim - 1))
+    return torch.where(in_turn, smoothed(features, gaussian_kernels(widths), axes), spoilt)
 
 
 def l1_sparsity(code: Tensor) -> Tensor:

@@ -120,7 +120,9 @@ def _error(score: ScoreSpec) -> str:
         "covariance": "mean square of the residual whitened by its normal covariance",
     }
     latent = f", and {score.latent_weight:g} x the distance from the normal codes" if score.latent_weight else ""
-    return words[score.residual] + latent
+    width = score.smoothing_samples
+    smoothed = f", smoothed by a Gaussian of {width:g} samples first" if width else ""
+    return words[score.residual] + smoothed + latent
 
 
 def _stopping(fitted: Fitted) -> str:

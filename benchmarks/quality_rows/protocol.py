@@ -71,7 +71,7 @@ class Row:
     (else the mean of the recordings' figures). timed: alerts and their rate have a meaning (the recordings are
     streams). settings: what the protocol itself dictates, as dotted paths of fit settings. published: what others
     reached, as text. analysis: where an aim is missed, which items, why, and what was tried. also: further figures
-    of a task's model; the mean over tasks counts.
+    of a task's model; the mean over tasks counts. picture: of what a task's model does, uint8 [H, W], for the page.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Row:
     settings: Mapping[str, Any] = field(default_factory=dict)
     analysis: str = ""
     also: Callable[[Task, Artifact], dict[str, float | None]] | None = None
+    picture: Callable[[Task, Artifact], NDArray[np.uint8]] | None = None
 
 
 def load(folder: Path, file: str) -> Arrays:

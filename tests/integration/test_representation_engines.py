@@ -22,6 +22,9 @@ COMBINATIONS: list[dict[str, Any]] = [
     {"representation.kind": "spectrum", "score.residual": "covariance", "score.latent_weight": 1.0},
     {"representation.kind": "envelope_spectrum", "representation.band_hz": [5.0, 20.0]},
     {"representation.kind": "spectrogram", "representation.segment_samples": 9, "score.residual": "variance"},
+    {"representation.level": True, "score.smoothing_samples": 1.5, "score.residual": "covariance"},
+    {"representation.kind": "spectrogram", "representation.segment_samples": 9, "score.smoothing_samples": 0.8},
+    {"model.family": "conv2d", "training.max_epochs": 1, "normalization.shared": True, "score.smoothing_samples": 1.5},
 ]
 
 

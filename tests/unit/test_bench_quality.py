@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from benchmarks.quality_figures import Figures, alert_figures, alerts_of, item_figures, mean_figures
+from benchmarks.quality_plots import plot_restored
 from benchmarks.quality_report import page, targets_of
 from benchmarks.quality_rows import ROWS
 from benchmarks.quality_rows.beats import annotated_beats, beat_items
@@ -141,6 +143,20 @@ def test_a_task_is_fitted_exported_and_scored() -> None:
     assert outcome.figures["auc_roc"] > 0.9
     assert set(outcome.streams) == {"test"}
     assert outcome.settings["window.length"] == 32  # the protocol's word counts more than the detector's
+
+
+def test_pictures_of_what_a_model_does_are_kept_and_drawn(tmp_path: Path) -> None:
+    grey = np.arange(20, dtype=np.uint8).reshape(10, 2)
+    outcome = run(replace(row(), picture=lambda *_: grey), detector(), 0, [sine_task()], lambda: None)
+    assert outcome.pictures == {"sines": grey.tolist()}
+    keep(tmp_path / "o.json", outcome)
+    assert cached(tmp_path / "o.json", outcome.settings) == outcome
+    shapes = []
+    for count in (1, 4):
+        plot_restored({f"model {number}": grey.tolist() for number in range(count)}, tmp_path / "p.png")
+        shapes.append(imread(tmp_path / "p.png").shape)
+    assert shapes[0][0] == shapes[1][0]
+    assert shapes[0][1] < shapes[1][1]  # a column per model
 
 
 def test_what_cannot_be_fitted_is_told_and_does_not_stop_the_rest() -> None:

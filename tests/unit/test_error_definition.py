@@ -19,7 +19,7 @@ DEFINITIONS: list[dict[str, Any]] = [
     {"residual": residual, "latent_weight": weight}
     for residual in ("mean_square", "variance", "covariance")
     for weight in (0.0, 1.0)
-]
+] + [{"smoothing_samples": 0.7}, {"smoothing_samples": 0.7, "residual": "covariance", "latent_weight": 1.0}]
 
 
 class FirstFeatures(Autoencoder):
@@ -137,6 +137,15 @@ def test_whitened_residual_and_code_make_the_distance_of_the_whole_window() -> N
     # but for the last feature, whose tiny part of its own the shrunk covariance takes for chance
     assert np.corrcoef(error, mahalanobis)[0, 1] > 0.9
     assert error.mean() == pytest.approx(mahalanobis.mean(), rel=0.15)
+
+
+def test_a_smoothed_residual_of_one_sign_counts_more_than_one_that_changes_sides() -> None:
+    one_sided, wavering = torch.zeros(2, 1, 2, 8).unbind()
+    one_sided[:, 0, 3:7] = 1.0
+    wavering[:, 0, 3:7] = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    plain, smooth = (fitted({"smoothing_samples": width}) for width in (0.0, 1.0))
+    assert errors(plain, one_sided)[0] == pytest.approx(errors(plain, wavering)[0])
+    assert errors(smooth, one_sided)[0] > 5 * errors(smooth, wavering)[0]
 
 
 def test_a_level_outside_its_range_counts_whole_and_one_within_it_adds_nothing() -> None:

@@ -19,6 +19,7 @@ from trainer.models.objective import Objective
 from trainer.penalties import contraction, disturbed, divergence_from_normal, kl_sparsity, latent_inconsistency
 from trainer.settings import DenseSettings, TrainingSettings
 from trainer.settings.training import DenoisingSettings
+from trainer.smoothing import gaussian_kernels, smoothed
 
 LENGTH = 24
 
@@ -38,6 +39,15 @@ def sines(count: int, seed: int) -> Tensor:
     phase = 2 * math.pi * torch.rand(count, 1, 1, generator=generator)
     amplitude = 1 + 0.3 * torch.randn(count, 1, 1, generator=generator)
     return amplitude * torch.sin(phase + torch.arange(LENGTH) * (4 * math.pi / LENGTH))
+
+
+def pulses(count: int, seed: int) -> Tensor:
+    """Windows [count, 1, LENGTH]: one pulse of 3 to 6 samples, anywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    begin = torch.randint(0, LENGTH - 6, (count, 1, 1), generator=generator)
+    width = torch.randint(3, 7, (count, 1, 1), generator=generator)
+    at = torch.arange(LENGTH)
+    return ((at >= begin) & (at < begin + width)).float()
 
 
 def training(**options: Any) -> TrainingSettings:
@@ -110,12 +120,12 @@ def test_robust_losses_are_not_drawn_away_by_strange_windows() -> None:
 
 
 def test_gaussian_noise_has_the_level_asked_for() -> None:
-    noise = disturbed(torch.zeros(100, 1, 100), DenoisingSettings(kind="gaussian", level=0.7))
+    noise = disturbed(torch.zeros(100, 1, 100), DenoisingSettings(kind="gaussian", level=0.7), axes=1)
     assert float(noise.std()) == pytest.approx(0.7, rel=0.05)
 
 
 def test_masking_sets_half_of_the_values_to_zero_and_leaves_the_others() -> None:
-    masked = disturbed(torch.full((100, 1, 100), 2.0), DenoisingSettings(kind="masking"))
+    masked = disturbed(torch.full((100, 1, 100), 2.0), DenoisingSettings(kind="masking"), axes=1)
     assert set(masked.flatten().tolist()) == {0.0, 2.0}
     assert float((masked == 0).float().mean()) == pytest.approx(0.5, abs=0.02)
 
@@ -125,10 +135,39 @@ def test_a_denoising_autoencoder_gives_back_the_clean_window(denoising: dict[str
     model = learned(built(hidden=(48,)), denoising=denoising)  # wider than the window: it could copy
     clean = sines(200, seed=3)
     torch.manual_seed(0)
-    noisy = disturbed(clean, DenoisingSettings.model_validate(denoising))
+    noisy = disturbed(clean, DenoisingSettings.model_validate(denoising), axes=1)
     with torch.inference_mode():
         restored = model(noisy)
     assert float((restored - clean).square().mean()) < 0.25 * float((noisy - clean).square().mean())
+
+
+def test_every_other_window_is_blurred_instead_where_that_is_asked_for() -> None:
+    steps = torch.zeros(400, 1, LENGTH)
+    steps[:, :, LENGTH // 2 :] = 1.0
+    torch.manual_seed(0)
+    spoilt = disturbed(steps, DenoisingSettings(level=2.0, blur_samples=3.0), axes=1)
+    rough = spoilt.diff(dim=2).abs().amax(dim=(1, 2)) > 1.001  # a blurred step climbs by 1 in all
+    assert float(rough.float().mean()) == pytest.approx(0.5, abs=0.08)
+    blurred = spoilt[~rough]
+    assert bool((blurred.diff(dim=2) > -1e-5).all())
+    steepest = blurred.diff(dim=2).amax(dim=(1, 2))
+    assert float(steepest.min()) < 0.2  # widths up to the largest
+    assert float(steepest.max()) > 0.8  # and down to nothing
+
+
+def test_training_with_blurred_windows_makes_them_sharper() -> None:
+    clean = pulses(200, seed=3)
+    torch.manual_seed(0)
+    blurred = smoothed(clean, gaussian_kernels(torch.full((200,), 1.5)), 1)
+    left = {}
+    for blur in (None, 3.0):
+        model = built(hidden=(48, 24), activation="relu")
+        denoising = training(denoising={"level": 0.1, "blur_samples": blur}, max_epochs=150)
+        learn(model, pulses(256, seed=1), pulses(64, seed=2), denoising, 0, ignore)
+        with torch.inference_mode():
+            left[blur] = float((model.eval()(blurred) - clean).square().mean())
+    assert left[3.0] < 0.5 * float((blurred - clean).square().mean())
+    assert left[3.0] < 0.7 * left[None]
 
 
 # sparsity

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from monitor.core.manifest import ChannelSpec
 from tests.sines import data_file, sine_recording
@@ -118,6 +119,15 @@ def test_a_constant_channel_gets_a_finite_scale(level: float, floor: float) -> N
     windows = np.full((50, 1, 8), level, np.float32)
     spec = normalization_spec(windows, NormalizationSettings())
     assert spec.scale == spec.scale_floor == pytest.approx((floor,))
+
+
+def test_channels_of_one_unit_can_share_their_numbers() -> None:
+    windows = np.stack([np.zeros((40, 8)), np.random.default_rng(0).normal(5, 2, (40, 8))], axis=1).astype(np.float32)
+    spec = normalization_spec(windows, NormalizationSettings(shared=True))
+    assert spec.centre == pytest.approx([windows.mean()] * 2, rel=1e-5)
+    assert spec.scale == pytest.approx([windows.std()] * 2, rel=1e-5)
+    with pytest.raises(ValidationError, match=r'`shared` belongs to kind = "fixed"'):
+        NormalizationSettings(kind="stream", shared=True)
 
 
 def test_the_floor_is_a_fraction_of_how_much_a_channel_moves() -> None:

@@ -11,8 +11,11 @@ Shape = tuple[int, ...]  # of one window's features: (C, F), or (C, H, W) for sp
 class Autoencoder(nn.Module):
     """Features [B, C, F] or [B, C, H, W] to a code [B, K], and the code to a reconstruction of the features.
 
-    shape: of one window's features. settings: the family's, completed by what the data decided.
+    shape: of one window's features. settings: the family's, completed by what the data decided. smooth_axes: along how
+    many of the last axes neighbours are taken to be alike.
     """
+
+    smooth_axes = 1
 
     def __init__(self, settings: dict[str, Any], shape: Shape) -> None:
         super().__init__()

@@ -52,6 +52,8 @@ class ConvAutoencoder(_Convolutional):
 class Conv2dAutoencoder(_Convolutional):
     """Features [B, C, H, W]; or images [B, C, F]: one channel of C rows and F columns."""
 
+    smooth_axes = 2
+
     def __init__(self, settings: Conv2dSettings, shape: Shape) -> None:
         if len(shape) == 2:
             pyramid = Pyramid.over(1, shape, settings.features)

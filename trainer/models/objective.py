@@ -20,17 +20,20 @@ from trainer.settings.training import DenoisingSettings, SparseSettings, Trainin
 
 
 class Reconstruction(nn.Module):
-    """The loss alone: features, disturbed or not, must come out of `module` as they were. For pre-training."""
+    """The loss alone: features, disturbed or not, must come out of `module` as they were. For pre-training.
+
+    Features are flat here and, from the second layer on, no longer in order: none is blurred.
+    """
 
     def __init__(self, module: nn.Module, training: TrainingSettings) -> None:
         super().__init__()
         self.module = module
         self.loss = loss_function(training)
-        self.denoising = training.denoising
+        self.denoising = training.denoising and training.denoising.model_copy(update={"blur_samples": None})
 
     def forward(self, features: Tensor) -> Tensor:
         """Cost of a batch."""
-        return self.loss(self.module(_seen(features, self.denoising)), features)
+        return self.loss(self.module(_seen(features, self.denoising, axes=1)), features)
 
 
 class Objective(nn.Module):
@@ -57,7 +60,7 @@ class Objective(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Cost of a batch."""
         settings = self.settings
-        seen = _seen(features, settings.denoising)
+        seen = _seen(features, settings.denoising, self.model.smooth_axes)
         share = 1 / math.prod(features.shape[1:])
         penalty: Tensor | float = 0.0
         if settings.variational is None or self.log_variance is None:
@@ -85,8 +88,8 @@ class Objective(nn.Module):
         return to_mean(hidden), to_log_variance(hidden)
 
 
-def _seen(features: Tensor, denoising: DenoisingSettings | None) -> Tensor:
-    return features if denoising is None else disturbed(features, denoising)
+def _seen(features: Tensor, denoising: DenoisingSettings | None, axes: int) -> Tensor:
+    return features if denoising is None else disturbed(features, denoising, axes)
 
 
 def _sparsity(code: Tensor, sparse: SparseSettings) -> Tensor:

@@ -16,7 +16,10 @@ class ScoreSettings(Section):
         residual's covariance (`covariance`).
     latent_weight: how much the code's distance from the normal codes counts: 0 nothing, 1 each number of the code as
         much as each feature.
+    smoothing_samples: the residual is smoothed by a Gaussian of this standard deviation first (0: not). Family `conv2d`
+        smooths along both axes.
     """
 
     residual: Residual = "mean_square"
     latent_weight: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    smoothing_samples: Annotated[float, Field(ge=0, le=100)] = 0.0

@@ -22,6 +22,7 @@ class DenoisingSettings(Section):
 
     kind: Literal["gaussian", "masking"] = "gaussian"
     level: Annotated[float, Field(gt=0, le=100)] | None = None
+    blur_samples: Annotated[float, Field(gt=0, le=100)] | None = None
 
     @model_validator(mode="after")
     def _something_is_left(self) -> "DenoisingSettings":
