@@ -7,7 +7,7 @@ from benchmarks.quality_run import Detector
 from trainer.presets import preset
 
 _SELECT_SECONDS = 20.0
-_OF_WINDOWS = ("window.", "normalization.")
+_OF_WINDOWS = ("window.", "normalization.", "split.")
 
 
 def _default(row: Row, recordings: int) -> dict[str, Any]:
