@@ -143,8 +143,14 @@ class _Pool:
     withheld: list[NDArray[np.str_]]
     reasons: list[NDArray[np.str_]]
 
-    def corpus(self, parts: Parts, least: Mapping[Part, int], calibrating: NDArray[np.int64] | None = None) -> Corpus:
-        """Normalize by the training part of `parts`, which lose what still warms up.
+    def corpus(
+        self,
+        parts: Parts,
+        least: Mapping[Part, int],
+        normalization: NormalizationSpec | None = None,
+        calibrating: NDArray[np.int64] | None = None,
+    ) -> Corpus:
+        """Normalize, by the training part unless told how. `parts` lose what still warms up.
 
         calibrating: the windows, of those of all files, that make the calibration part; None: as `parts` say.
 
@@ -157,8 +163,7 @@ class _Pool:
         ]
         _require_enough(parts, reasons, least)
         cuts = self.cuts
-        train = np.concatenate([cut.batch.values[part == Part.TRAIN] for cut, part in zip(cuts, parts, strict=True)])
-        normalization = normalization_spec(train, self.settings.normalization, self.window.derived)
+        normalization = normalization or self._normalization(parts)
         normalizer = Normalizer(normalization, len(self.channels))
         normalized: list[Windows] = []
         for piece, reason, part, untrusted in zip(cuts, reasons, parts, self.withheld, strict=True):
@@ -195,19 +200,25 @@ class _Pool:
             DataError: what is left of a fold is too little to fit to.
 
         """
+        whole = self._around(usable, [np.zeros_like(mask) for mask in usable], gap_seconds)
+        # one normalization for all folds: else their errors would be in other units than the model's that is used
+        normalization = self._normalization(whole)
         calibrating: list[NDArray[np.int64]] = []
         folds: list[Corpus] = []
         for held_out in folds_of(usable, self.settings.split):
             parts = self._around(usable, held_out, gap_seconds)
-            fold = self.corpus(parts, LEAST_TO_FIT)
+            fold = self.corpus(parts, LEAST_TO_FIT, normalization)
             if len(fold.parts[Part.CALIBRATION]):  # all of it may be what streams warm up with
                 folds.append(fold)
                 calibrating.append(np.flatnonzero(np.concatenate(parts) == Part.CALIBRATION))
         if sum(map(len, calibrating)) < MIN_WINDOWS[Part.CALIBRATION]:
             raise DataError("too few windows calibrate")
-        nothing = [np.zeros_like(mask) for mask in usable]
-        parts = self._around(usable, nothing, gap_seconds)
-        return replace(self.corpus(parts, LEAST_TO_FIT, np.concatenate(calibrating)), folds=tuple(folds))
+        return replace(self.corpus(whole, LEAST_TO_FIT, normalization, np.concatenate(calibrating)), folds=tuple(folds))
+
+    def _normalization(self, parts: Parts) -> NormalizationSpec:
+        each = zip(self.cuts, parts, strict=True)
+        train = np.concatenate([piece.batch.values[part == Part.TRAIN] for piece, part in each])
+        return normalization_spec(train, self.settings.normalization, self.window.derived)
 
     def _around(self, usable: list[NDArray[np.bool_]], held_out: list[NDArray[np.bool_]], gap_seconds: float) -> Parts:
         return [

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,9 +25,10 @@ from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
 from trainer.representations import features_of, fit_representation
 from trainer.representations.measured import Measured
+from trainer.representations.representation import Representation
 from trainer.rhythm_error import fit_rhythm_error
 from trainer.robust import RobustFit, fit_robustly
-from trainer.settings import FitSettings, RepresentationSettings
+from trainer.settings import FitSettings
 from trainer.split import Part
 from trainer.windows import Windows
 
@@ -65,16 +67,23 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
 
     """
     torch.set_num_threads(settings.training.threads)
-    learnt = _learn(corpus, settings, on_epoch)
-    robust, represented = learnt.robust, learnt.represented
+    measured = len(corpus.channels) - len(corpus.window.derived)
+    representation, represented = fit_representation(
+        settings.decided_representation,
+        corpus.normalization,
+        corpus.parts[Part.TRAIN].first_channels(measured),
+        corpus.sample_period_seconds,
+    )
+    if corpus.window.derived:
+        representation = Measured(representation, measured)
+    learnt = _learn(corpus, representation, settings, on_epoch)
+    robust = learnt.robust
     model, history = robust.model, robust.history
     corpus, module = learnt.corpus, learnt.module
     scorer = CompiledScorer.compile(module)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
     if corpus.folds:
-        errors["calibration"] = _held_out_errors(
-            corpus, settings.model_copy(update={"representation": represented}), on_epoch
-        )
+        errors["calibration"] = _held_out_errors(corpus.folds, representation, settings, on_epoch)
     calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
     if len(corpus.anomalous):
         errors["anomalous"] = scorer.errors(corpus.anomalous)[0]
@@ -117,23 +126,12 @@ class _Learnt:
     """A fitted model with its error definition, and the corpus without what did not belong."""
 
     module: WindowScorer
-    represented: RepresentationSettings
     robust: RobustFit
     corpus: Corpus
 
 
-def _learn(corpus: Corpus, settings: FitSettings, on_epoch: OnEpoch) -> _Learnt:
+def _learn(corpus: Corpus, representation: Representation, settings: FitSettings, on_epoch: OnEpoch) -> _Learnt:
     """Fit to the training and validation parts."""
-    derived = len(corpus.window.derived)
-    measured = len(corpus.channels) - derived
-    representation, represented = fit_representation(
-        settings.decided_representation,
-        corpus.normalization,
-        corpus.parts[Part.TRAIN].first_channels(measured),
-        corpus.sample_period_seconds,
-    )
-    if derived:
-        representation = Measured(representation, measured)
     train, validation = (features_of(representation, corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
     robust = fit_robustly(
         train, validation, settings.robust, partial(train_model, settings=settings, on_epoch=on_epoch)
@@ -143,18 +141,22 @@ def _learn(corpus: Corpus, settings: FitSettings, on_epoch: OnEpoch) -> _Learnt:
     corpus = corpus.without({Part.TRAIN: ~in_train, Part.VALIDATION: ~in_validation}, "does_not_belong")
     train, validation = train[torch.from_numpy(in_train)], validation[torch.from_numpy(in_validation)]
     error_definition = fit_error_definition(model, representation, settings.score, train, validation)
+    derived = len(corpus.window.derived)
+    measured = len(corpus.channels) - derived
     rhythm = fit_rhythm_error(measured, model, error_definition, validation) if derived else None
-    return _Learnt(WindowScorer(model, representation, error_definition, rhythm), represented, robust, corpus)
+    return _Learnt(WindowScorer(model, representation, error_definition, rhythm), robust, corpus)
 
 
-def _held_out_errors(corpus: Corpus, settings: FitSettings, on_epoch: OnEpoch) -> NDArray[np.float32]:
+def _held_out_errors(
+    folds: Sequence[Corpus], representation: Representation, settings: FitSettings, on_epoch: OnEpoch
+) -> NDArray[np.float32]:
     """The error of each calibration window by a model that was fitted to the other folds only: float32 [N].
 
     Cross-conformal prediction (Vovk 2015; CV+: Barber et al., "Predictive inference with the jackknife+", 2021).
     """
     errors = []
-    for fold in corpus.folds:
-        scorer = CompiledScorer.compile(_learn(fold, settings, on_epoch).module)
+    for fold in folds:
+        scorer = CompiledScorer.compile(_learn(fold, representation, settings, on_epoch).module)
         errors.append(scorer.errors(fold.parts[Part.CALIBRATION])[0])
     return np.concatenate(errors)
 
