@@ -208,6 +208,7 @@ def _provenance(corpus: Corpus, settings: FitSettings, created: datetime) -> Pro
         train_windows=len(corpus.parts[Part.TRAIN]),
         validation_windows=len(corpus.parts[Part.VALIDATION]),
         calibration_windows=len(corpus.parts[Part.CALIBRATION]),
+        calibration_folds=max(1, len(corpus.folds)),
     )
 
 

@@ -129,6 +129,19 @@ def test_the_manifest_tells_the_budget_and_what_came_of_it(pca: Fitted) -> None:
     assert promised.low_per_day <= promised.expected_per_day <= promised.high_per_day
 
 
+def test_a_way_of_operation_seen_only_once_counts_with_what_it_does_to_a_model_that_has_not_seen_it() -> None:
+    recording = sine_recording(6000)
+    recording.samples[:1500, 1] = recording.samples[:1500, 0] - recording.samples[:1500, 0].mean()
+    corpus = gather([data_file(recording)], settings("pca"))
+    once = fitted(corpus, settings("pca"))
+    (series,) = corpus.series(Part.CALIBRATION, once.errors["calibration"])
+    early = series.end_seconds < series.end_seconds[0] + 20
+    seen, _ = once.scorer.errors(corpus.parts[Part.CALIBRATION])
+    assert np.median(once.errors["calibration"][early]) > 3 * np.median(seen[early])
+    assert once.manifest.threshold > np.median(once.errors["calibration"][early])
+    assert once.manifest.provenance.calibration_folds == 4
+
+
 def test_without_labels_there_are_no_figures_to_boast_with() -> None:
     corpus = gather([data_file(sine_recording(6000))], settings("pca"))
     assert fitted(corpus, settings("pca")).manifest.evaluation == {}
