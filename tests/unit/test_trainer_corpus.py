@@ -188,10 +188,10 @@ def test_many_windows_are_split_once_unless_told_otherwise() -> None:
 
 
 def test_folds_make_a_fit_of_what_is_too_short_to_keep_a_part_of_its_own_for_calibration() -> None:
-    files = [data_file(sine_recording(700))]
+    files = [data_file(sine_recording(900))]
     with pytest.raises(DataError, match="too few windows"):
         gather(files, SETTINGS)
-    assert len(gather(files, CROSS_FITTED).parts[Part.CALIBRATION]) == 66
+    assert len(gather(files, CROSS_FITTED).parts[Part.CALIBRATION]) == 86
 
 
 def test_a_single_recording_is_split_once_where_whole_ones_are_to_be_held_out_or_refused_if_folds_are_asked_for() -> (

@@ -24,7 +24,13 @@ CREATED = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def settings(family: str = "dense", more: dict[str, Any] | None = None) -> FitSettings:
-    quick = {"representation.kind": "raw", "window.length": 50, "window.stride": 10, "training.max_epochs": 60}
+    quick: dict[str, Any] = {
+        "representation.kind": "raw",
+        "window.length": 50,
+        "window.stride": 10,
+        "training.max_epochs": 60,
+    }
+    quick["split.cross_fit"] = False  # one fit instead of five
     return load_settings(None, {"model.family": family, **quick, **(more or {})})
 
 
@@ -132,8 +138,9 @@ def test_the_manifest_tells_the_budget_and_what_came_of_it(pca: Fitted) -> None:
 def test_a_way_of_operation_seen_only_once_counts_with_what_it_does_to_a_model_that_has_not_seen_it() -> None:
     recording = sine_recording(6000)
     recording.samples[:1500, 1] = recording.samples[:1500, 0] - recording.samples[:1500, 0].mean()
-    corpus = gather([data_file(recording)], settings("pca"))
-    once = fitted(corpus, settings("pca"))
+    folds = settings("pca", {"split.cross_fit": True})
+    corpus = gather([data_file(recording)], folds)
+    once = fitted(corpus, folds)
     (series,) = corpus.series(Part.CALIBRATION, once.errors["calibration"])
     early = series.end_seconds < series.end_seconds[0] + 20
     seen, _ = once.scorer.errors(corpus.parts[Part.CALIBRATION])
