@@ -70,11 +70,6 @@ class Corpus:
             origins[part] = Origin(self.origins[part].file[~mask], self.origins[part].end_seconds[~mask])
         return replace(self, parts=parts, origins=origins, ranges=tuple(ranges))
 
-    def fitted_windows(self) -> NDArray[np.complex128]:
-        """Name each window [N] that trains or validates, across corpora of the same files: file + j * end_seconds."""
-        origins = [self.origins[part] for part in (Part.TRAIN, Part.VALIDATION)]
-        return np.concatenate([origin.file + 1j * origin.end_seconds for origin in origins])
-
     def series(self, part: Part, error: NDArray[np.float32]) -> list[ErrorSeries]:
         """The errors [N] of a part's windows, by recording."""
         origin = self.origins[part]

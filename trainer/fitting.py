@@ -76,16 +76,14 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     )
     if corpus.window.derived:
         representation = Measured(representation, measured)
-    everything = corpus.fitted_windows()
     learnt = _learn(corpus, representation, settings, on_epoch)
     robust = learnt.robust
-    trimmed = everything[~robust.kept]
     model, history = robust.model, robust.history
     corpus, module = learnt.corpus, learnt.module
     scorer = CompiledScorer.compile(module)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
     if corpus.folds:
-        errors["calibration"] = _held_out_errors(corpus.folds, representation, settings, on_epoch, trimmed)
+        errors["calibration"] = _held_out_errors(corpus.folds, representation, settings, on_epoch)
     calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
     if len(corpus.anomalous):
         errors["anomalous"] = scorer.errors(corpus.anomalous)[0]
@@ -150,24 +148,15 @@ def _learn(corpus: Corpus, representation: Representation, settings: FitSettings
 
 
 def _held_out_errors(
-    folds: Sequence[Corpus],
-    representation: Representation,
-    settings: FitSettings,
-    on_epoch: OnEpoch,
-    trimmed: NDArray[np.complex128],
+    folds: Sequence[Corpus], representation: Representation, settings: FitSettings, on_epoch: OnEpoch
 ) -> NDArray[np.float32]:
     """The error of each calibration window by a model that was fitted to the other folds only: float32 [N].
 
     Cross-conformal prediction (Vovk 2015; CV+: Barber et al., "Predictive inference with the jackknife+", 2021).
-    Windows that were `trimmed` from the whole train in no fold: to look for them once more takes fits and finds others.
     """
-    once = settings.model_copy(update={"robust": settings.robust.model_copy(update={"trim": 0.0})})
     errors = []
     for fold in folds:
-        out = np.isin(fold.fitted_windows(), trimmed)
-        in_train, in_validation = np.split(out, [len(fold.parts[Part.TRAIN])])
-        kept = fold.without({Part.TRAIN: in_train, Part.VALIDATION: in_validation}, "does_not_belong")
-        scorer = CompiledScorer.compile(_learn(kept, representation, once, on_epoch).module)
+        scorer = CompiledScorer.compile(_learn(fold, representation, settings, on_epoch).module)
         errors.append(scorer.errors(fold.parts[Part.CALIBRATION])[0])
     return np.concatenate(errors)
 
