@@ -211,7 +211,7 @@ class _Pool:
             if len(fold.parts[Part.CALIBRATION]):  # all of it may be what streams warm up with
                 folds.append(fold)
                 calibrating.append(np.flatnonzero(np.concatenate(parts) == Part.CALIBRATION))
-        if sum(map(len, calibrating)) < MIN_WINDOWS[Part.CALIBRATION]:
+        if sum(map(len, calibrating)) < MIN_WINDOWS[Part.CALIBRATION] * max(1, len(folds)):
             raise DataError("too few windows calibrate")
         return replace(self.corpus(whole, LEAST_TO_FIT, normalization, np.concatenate(calibrating)), folds=tuple(folds))
 
