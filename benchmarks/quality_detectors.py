@@ -7,7 +7,7 @@ from benchmarks.quality_run import Detector
 from trainer.presets import preset
 
 _SELECT_SECONDS = 20.0
-_OF_WINDOWS = ("window.", "normalization.")
+_OF_WINDOWS = ("window.", "normalization.", "split.")
 
 # Chosen on held-out normal images and synthetic anomalies of theirs that change the whole shape: turned, mirrored,
 # warped, and with a stroke too many.

@@ -1,7 +1,7 @@
 """The corpus: all windows of a fit, which part each serves, and the numbers that normalize it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +17,17 @@ from trainer.data import Cut, DataFile, agree_on_channels, cut, may_be_normal, p
 from trainer.errors import DataError
 from trainer.normalization import normalization_spec
 from trainer.settings import FitSettings
-from trainer.split import Part, split_by_time
+from trainer.split import Part, folds_of, split_around, split_by_time
 from trainer.windows import Windows
 
 # Below these a fit is not worth its name: no weights to learn, no stop to find, no threshold to trust.
 MIN_WINDOWS = {Part.TRAIN: 30, Part.VALIDATION: 5, Part.CALIBRATION: 20}
+LEAST_TO_FIT = {part: MIN_WINDOWS[part] for part in (Part.TRAIN, Part.VALIDATION)}
+
+# So many windows are few: to fit to them takes seconds, and a quarter of them seldom carries a budget.
+FEW_WINDOWS = 6000
+
+Parts = list[NDArray[np.int8]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,10 @@ class Corpus:
     """What a fit works on.
 
     parts: who serves for what; none of these windows is labelled anomalous. origins: where they come from. anomalous:
-    the labelled anomalies, for figures only. ranges: per file, what was used and what was left out.
+    the labelled anomalies, for figures only. ranges: per file, what was used and what was left out. folds: where
+    windows are few, the same recordings with one part held out after the other. The calibration part is then all that
+    they hold out, one fold after the other, and shares its windows with the other parts: its errors must come from
+    the folds.
     """
 
     channels: tuple[ChannelSpec, ...]
@@ -48,6 +57,7 @@ class Corpus:
     origins: dict[Part, Origin]
     anomalous: Windows
     ranges: tuple[DataRange, ...]
+    folds: tuple["Corpus", ...] = ()
 
     def without(self, left_out: dict[Part, NDArray[np.bool_]], reason: str) -> "Corpus":
         """The corpus without some windows of some parts (masks [N]); the ranges tell how many, and for which reason."""
@@ -101,43 +111,120 @@ def gather(files: list[DataFile], settings: FitSettings, alerts: Sequence[Alerte
     reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, cuts, strict=True)]
     for reason, piece in zip(reasons, cuts, strict=True):
         reason[(reason == "") & alerted(piece, alerts)] = "alerted"
+    pool = _Pool(channels, spec, period, settings, cuts, withheld, reasons)
     # a window may begin with values held over from before it; the half sample absorbs rounding
     gap_seconds = (spec.max_gap_samples + 0.5) * period
-    parts = [
-        split_by_time(piece.start_seconds, piece.batch.end_seconds, reason == "", gap_seconds, settings.split)
-        for piece, reason in zip(cuts, reasons, strict=True)
-    ]
-    for reason, part in zip(reasons, parts, strict=True):
-        reason[part == Part.GAP] = "split_gap"
-    _require_enough(parts, reasons)
-
-    train = np.concatenate([piece.batch.values[part == Part.TRAIN] for piece, part in zip(cuts, parts, strict=True)])
-    normalization = normalization_spec(train, settings.normalization, spec.derived)
-    normalizer = Normalizer(normalization, len(channels))
-    normalized: list[Windows] = []
-    for piece, reason, part, untrusted in zip(cuts, reasons, parts, withheld, strict=True):
-        # labels have no say here: the daemon, which has none, learns from these windows too
-        centre, scale, ready = normalizer.parameters(piece.batch, untrusted == "")
-        warming_up = ~ready & np.isin(reason, ("", "labelled_anomalous", "alerted"))
-        reason[warming_up] = "warming_up"
-        part[warming_up] = Part.UNUSED
-        normalized.append(Windows(piece.batch.values, centre, scale))
-    _require_enough(parts, reasons)
-
-    everything = Windows.join(normalized)
-    part_of, reason_of = np.concatenate(parts), np.concatenate(reasons)
-    file_of = np.concatenate([piece.batch.stream for piece in cuts])
-    ends = np.concatenate([piece.batch.end_seconds for piece in cuts])
-    return Corpus(
-        channels=channels,
-        window=spec,
-        sample_period_seconds=period,
-        normalization=normalization,
-        parts={part: everything[part_of == part] for part in MIN_WINDOWS},
-        origins={part: Origin(file_of[part_of == part], ends[part_of == part]) for part in MIN_WINDOWS},
-        anomalous=everything[reason_of == "labelled_anomalous"],
-        ranges=tuple(_range(piece, reason) for piece, reason in zip(cuts, reasons, strict=True)),
+    usable = [reason == "" for reason in reasons]
+    few = sum(int(mask.sum()) for mask in usable) <= FEW_WINDOWS
+    if settings.split.cross_fit or (few and settings.split.cross_fit is None):
+        try:
+            return pool.cross_fitted(usable, gap_seconds)
+        except DataError:
+            if settings.split.cross_fit:
+                raise
+    return pool.corpus(
+        [
+            split_by_time(piece.start_seconds, piece.batch.end_seconds, mask, gap_seconds, settings.split)
+            for piece, mask in zip(cuts, usable, strict=True)
+        ],
+        MIN_WINDOWS,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """The windows of a fit, sorted out but not split: of each file those that are withheld, and why others are out."""
+
+    channels: tuple[ChannelSpec, ...]
+    window: WindowSpec
+    sample_period_seconds: float
+    settings: FitSettings
+    cuts: list[Cut]
+    withheld: list[NDArray[np.str_]]
+    reasons: list[NDArray[np.str_]]
+
+    def corpus(
+        self,
+        parts: Parts,
+        least: Mapping[Part, int],
+        normalization: NormalizationSpec | None = None,
+        calibrating: NDArray[np.int64] | None = None,
+    ) -> Corpus:
+        """Normalize, by the training part unless told how. `parts` lose what still warms up.
+
+        calibrating: the windows, of those of all files, that make the calibration part; None: as `parts` say.
+
+        Raises:
+            DataError: a part has fewer than its `least` windows.
+
+        """
+        reasons = [
+            np.where(part == Part.GAP, "split_gap", reason) for reason, part in zip(self.reasons, parts, strict=True)
+        ]
+        _require_enough(parts, reasons, least)
+        cuts = self.cuts
+        normalization = normalization or self._normalization(parts)
+        normalizer = Normalizer(normalization, len(self.channels))
+        normalized: list[Windows] = []
+        for piece, reason, part, untrusted in zip(cuts, reasons, parts, self.withheld, strict=True):
+            # labels have no say here: the daemon, which has none, learns from these windows too
+            centre, scale, ready = normalizer.parameters(piece.batch, untrusted == "")
+            warming_up = ~ready & np.isin(reason, ("", "labelled_anomalous", "alerted"))
+            reason[warming_up] = "warming_up"
+            part[warming_up] = Part.UNUSED
+            normalized.append(Windows(piece.batch.values, centre, scale))
+        _require_enough(parts, reasons, least)
+
+        everything = Windows.join(normalized)
+        part_of, reason_of = np.concatenate(parts), np.concatenate(reasons)
+        rows = {part: np.flatnonzero(part_of == part) for part in MIN_WINDOWS}
+        if calibrating is not None:
+            rows[Part.CALIBRATION] = calibrating
+        file_of = np.concatenate([piece.batch.stream for piece in cuts])
+        ends = np.concatenate([piece.batch.end_seconds for piece in cuts])
+        return Corpus(
+            channels=self.channels,
+            window=self.window,
+            sample_period_seconds=self.sample_period_seconds,
+            normalization=normalization,
+            parts={part: everything[chosen] for part, chosen in rows.items()},
+            origins={part: Origin(file_of[chosen], ends[chosen]) for part, chosen in rows.items()},
+            anomalous=everything[reason_of == "labelled_anomalous"],
+            ranges=tuple(_range(piece, reason) for piece, reason in zip(cuts, reasons, strict=True)),
+        )
+
+    def cross_fitted(self, usable: list[NDArray[np.bool_]], gap_seconds: float) -> Corpus:
+        """Hold out one part of the usable windows after the other, and fit to all of them.
+
+        Raises:
+            DataError: what is left of a fold is too little to fit to.
+
+        """
+        whole = self._around(usable, [np.zeros_like(mask) for mask in usable], gap_seconds)
+        # one normalization for all folds: else their errors would be in other units than the model's that is used
+        normalization = self._normalization(whole)
+        calibrating: list[NDArray[np.int64]] = []
+        folds: list[Corpus] = []
+        for held_out in folds_of(usable, self.settings.split):
+            parts = self._around(usable, held_out, gap_seconds)
+            fold = self.corpus(parts, LEAST_TO_FIT, normalization)
+            if len(fold.parts[Part.CALIBRATION]):  # all of it may be what streams warm up with
+                folds.append(fold)
+                calibrating.append(np.flatnonzero(np.concatenate(parts) == Part.CALIBRATION))
+        if sum(map(len, calibrating)) < MIN_WINDOWS[Part.CALIBRATION] * max(1, len(folds)):
+            raise DataError("too few windows calibrate")
+        return replace(self.corpus(whole, LEAST_TO_FIT, normalization, np.concatenate(calibrating)), folds=tuple(folds))
+
+    def _normalization(self, parts: Parts) -> NormalizationSpec:
+        each = zip(self.cuts, parts, strict=True)
+        train = np.concatenate([piece.batch.values[part == Part.TRAIN] for piece, part in each])
+        return normalization_spec(train, self.settings.normalization, self.window.derived)
+
+    def _around(self, usable: list[NDArray[np.bool_]], held_out: list[NDArray[np.bool_]], gap_seconds: float) -> Parts:
+        return [
+            split_around(piece.start_seconds, piece.batch.end_seconds, mask, held, gap_seconds, self.settings.split)
+            for piece, mask, held in zip(self.cuts, usable, held_out, strict=True)
+        ]
 
 
 def _with_rest(channels: tuple[ChannelSpec, ...], cuts: list[Cut]) -> tuple[ChannelSpec, ...]:
@@ -170,14 +257,14 @@ def _range(piece: Cut, reasons: NDArray[np.str_]) -> DataRange:
     )
 
 
-def _require_enough(parts: list[NDArray[np.int8]], reasons: list[NDArray[np.str_]]) -> None:
+def _require_enough(parts: Parts, reasons: list[NDArray[np.str_]], needed: Mapping[Part, int]) -> None:
     have = Counter(np.concatenate(parts).tolist())
-    if all(have[part] >= least for part, least in MIN_WINDOWS.items()):
+    if all(have[part] >= least for part, least in needed.items()):
         return
     excluded = Counter(np.concatenate(reasons).tolist())
     usable = excluded.pop("", 0)
     left_out = ", ".join(f"{count} {reason}" for reason, count in excluded.items()) or "none"
-    counts = ", ".join(f"{have[part]} of {least} for {part.name.lower()}" for part, least in MIN_WINDOWS.items())
+    counts = ", ".join(f"{have[part]} of {least} for {part.name.lower()}" for part, least in needed.items())
     advice = "Give more normal data, or a shorter --window or --stride"
     if excluded["warming_up"] > usable:
         advice = (

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,6 +25,7 @@ from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
 from trainer.representations import features_of, fit_representation
 from trainer.representations.measured import Measured
+from trainer.representations.representation import Representation
 from trainer.rhythm_error import fit_rhythm_error
 from trainer.robust import RobustFit, fit_robustly
 from trainer.settings import FitSettings
@@ -65,29 +67,23 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
 
     """
     torch.set_num_threads(settings.training.threads)
-    derived = len(corpus.window.derived)
-    measured = len(corpus.channels) - derived
+    measured = len(corpus.channels) - len(corpus.window.derived)
     representation, represented = fit_representation(
         settings.decided_representation,
         corpus.normalization,
         corpus.parts[Part.TRAIN].first_channels(measured),
         corpus.sample_period_seconds,
     )
-    if derived:
+    if corpus.window.derived:
         representation = Measured(representation, measured)
-    train, validation = (features_of(representation, corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
-    robust = fit_robustly(
-        train, validation, settings.robust, partial(train_model, settings=settings, on_epoch=on_epoch)
-    )
+    learnt = _learn(corpus, representation, settings, on_epoch)
+    robust = learnt.robust
     model, history = robust.model, robust.history
-    in_train, in_validation = np.split(robust.kept, [len(train)])
-    corpus = corpus.without({Part.TRAIN: ~in_train, Part.VALIDATION: ~in_validation}, "does_not_belong")
-    train, validation = train[torch.from_numpy(in_train)], validation[torch.from_numpy(in_validation)]
-    error_definition = fit_error_definition(model, representation, settings.score, train, validation)
-    rhythm = fit_rhythm_error(measured, model, error_definition, validation) if derived else None
-    module = WindowScorer(model, representation, error_definition, rhythm)
+    corpus, module = learnt.corpus, learnt.module
     scorer = CompiledScorer.compile(module)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
+    if corpus.folds:
+        errors["calibration"] = _held_out_errors(corpus.folds, representation, settings, on_epoch)
     calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
     if len(corpus.anomalous):
         errors["anomalous"] = scorer.errors(corpus.anomalous)[0]
@@ -123,6 +119,46 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
 
         onnx = to_onnx(module, manifest, artifact)
     return Fitted(manifest, artifact, onnx, loaded.scorer, history, errors, calibrated, robust)
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """A fitted model with its error definition, and the corpus without what did not belong."""
+
+    module: WindowScorer
+    robust: RobustFit
+    corpus: Corpus
+
+
+def _learn(corpus: Corpus, representation: Representation, settings: FitSettings, on_epoch: OnEpoch) -> _Learnt:
+    """Fit to the training and validation parts."""
+    train, validation = (features_of(representation, corpus.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
+    robust = fit_robustly(
+        train, validation, settings.robust, partial(train_model, settings=settings, on_epoch=on_epoch)
+    )
+    model = robust.model
+    in_train, in_validation = np.split(robust.kept, [len(train)])
+    corpus = corpus.without({Part.TRAIN: ~in_train, Part.VALIDATION: ~in_validation}, "does_not_belong")
+    train, validation = train[torch.from_numpy(in_train)], validation[torch.from_numpy(in_validation)]
+    error_definition = fit_error_definition(model, representation, settings.score, train, validation)
+    derived = len(corpus.window.derived)
+    measured = len(corpus.channels) - derived
+    rhythm = fit_rhythm_error(measured, model, error_definition, validation) if derived else None
+    return _Learnt(WindowScorer(model, representation, error_definition, rhythm), robust, corpus)
+
+
+def _held_out_errors(
+    folds: Sequence[Corpus], representation: Representation, settings: FitSettings, on_epoch: OnEpoch
+) -> NDArray[np.float32]:
+    """The error of each calibration window by a model that was fitted to the other folds only: float32 [N].
+
+    Cross-conformal prediction (Vovk 2015; CV+: Barber et al., "Predictive inference with the jackknife+", 2021).
+    """
+    errors = []
+    for fold in folds:
+        scorer = CompiledScorer.compile(_learn(fold, representation, settings, on_epoch).module)
+        errors.append(scorer.errors(fold.parts[Part.CALIBRATION])[0])
+    return np.concatenate(errors)
 
 
 def train_model(
@@ -172,6 +208,7 @@ def _provenance(corpus: Corpus, settings: FitSettings, created: datetime) -> Pro
         train_windows=len(corpus.parts[Part.TRAIN]),
         validation_windows=len(corpus.parts[Part.VALIDATION]),
         calibration_windows=len(corpus.parts[Part.CALIBRATION]),
+        calibration_folds=max(1, len(corpus.folds)),
     )
 
 

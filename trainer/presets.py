@@ -24,4 +24,5 @@ def preset(kind: Kind, recordings: int) -> dict[str, Any]:
     settings: dict[str, Any] = {"window.cut": "beat"}
     if recordings > 1:
         settings |= {"normalization.kind": "template", "normalization.warmup_windows": WARMUP_BEATS}
+        settings |= {"split.by": "recording"}
     return settings

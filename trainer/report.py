@@ -91,7 +91,8 @@ def summary(manifest: Manifest) -> list[tuple[str, str]]:
         ("threshold", f"{manifest.threshold:.6g} ({calibration.described})"),
         (
             "windows",
-            f"{made.train_windows} train, {made.validation_windows} validation, {made.calibration_windows} calibration",
+            f"{made.train_windows} train, {made.validation_windows} validation, {made.calibration_windows} calibration"
+            + (f" (the same ones, in {made.calibration_folds} folds)" if made.calibration_folds > 1 else ""),
         ),
         ("made", f"{made.created} by residuald {made.code_version}, torch {made.torch_version}, seed {made.seed}"),
     ]
@@ -162,7 +163,8 @@ def _examples(corpus: Corpus, fitted: Fitted) -> bytes:
 
 def _examples_note(manifest: Manifest) -> str:
     seen = "in the units of the data" if manifest.representation == "raw" else f"as the model sees them, {_SEEN}"
-    note = f"Held-out calibration windows {seen}; the score is error / threshold."
+    note = f"Calibration windows {seen}; the score is error / threshold"
+    note += ", by a model that had not seen them." if manifest.provenance.calibration_folds > 1 else "."
     if len(manifest.channels) > plots.MAX_CHANNELS:
         note += f" Of {len(manifest.channels)} channels, the {plots.MAX_CHANNELS} with the largest errors."
     return note

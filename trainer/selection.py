@@ -110,7 +110,9 @@ def select(
     """
     began = time.monotonic()
     base = settings_of(candidates[0].settings)
-    corpus = gather([_beginning(file, base.split.calibration) for file in files], base)
+    # candidates are compared on what none of them was fitted to
+    apart = base.model_copy(update={"split": base.split.model_copy(update={"cross_fit": False})})
+    corpus = gather([_beginning(file, base.split.calibration) for file in files], apart)
     block = _thinned(corpus.parts[Part.CALIBRATION])
     injected = [_injected(kind, block, corpus, base.seed) for kind in KINDS]
     trials: list[Trial] = []

@@ -1,6 +1,7 @@
 """Which windows train, validate and calibrate: by time, within each recording, without a shared sample.
 
-Shuffling would put overlapping windows on both sides and make every figure too good.
+Shuffling would put overlapping windows on both sides and make every figure too good. Where there are enough windows,
+the last part of each recording calibrates. Where they are few, every part does in its turn (`folds_of`).
 """
 
 from enum import IntEnum
@@ -9,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.settings import SplitSettings
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 class Part(IntEnum):
@@ -22,11 +26,7 @@ class Part(IntEnum):
 
 
 def split_by_time(
-    start_seconds: NDArray[np.float64],
-    end_seconds: NDArray[np.float64],
-    usable: NDArray[np.bool_],
-    gap_seconds: float,
-    settings: SplitSettings,
+    start_seconds: Floats, end_seconds: Floats, usable: Bools, gap_seconds: float, settings: SplitSettings
 ) -> NDArray[np.int8]:
     """Give each window [N] of one recording its `Part`, int8 [N].
 
@@ -45,3 +45,53 @@ def split_by_time(
     parts[usable & (start_seconds > train_end + gap_seconds) & (end_seconds <= validation_end)] = Part.VALIDATION
     parts[usable & (start_seconds > validation_end + gap_seconds)] = Part.CALIBRATION
     return parts
+
+
+def folds_of(usable: list[Bools], settings: SplitSettings) -> list[list[Bools]]:
+    """Tell which windows each fold holds out: for each fold, a mask [N] per recording.
+
+    As many folds as calibration parts make a whole. By time: of each recording its first part, its second one and so
+    on. By recording: whole recordings, those of a fold spread over the list. Each usable window is held out once.
+    """
+    count = round(1 / settings.calibration)
+    if settings.by == "recording":
+        count = min(count, len(usable))
+        return [[mask & (number % count == fold) for number, mask in enumerate(usable)] for fold in range(count)]
+    ranks = [np.cumsum(mask) - 1 for mask in usable]
+    return [
+        [mask & (rank * count // max(1, int(mask.sum())) == fold) for mask, rank in zip(usable, ranks, strict=True)]
+        for fold in range(count)
+    ]
+
+
+def split_around(
+    start_seconds: Floats,
+    end_seconds: Floats,
+    usable: Bools,
+    held_out: Bools,
+    gap_seconds: float,
+    settings: SplitSettings,
+) -> NDArray[np.int8]:
+    """Give each window [N] of one recording, in time order, its `Part` where those `held_out` [N] calibrate: int8 [N].
+
+    They are one stretch of time, or none. What lies more than `gap_seconds` before or behind it trains, but for the
+    middle of that, which validates: so training reaches to both ends, the latest windows among them.
+    """
+    parts = np.full(len(usable), Part.UNUSED, dtype=np.int8)
+    parts[usable] = Part.GAP
+    rest = usable & ~_near(start_seconds, end_seconds, held_out, gap_seconds)
+    rank, count = np.cumsum(rest) - 1, int(rest.sum())
+    validating = rest & (np.abs(2 * rank + 1 - count) < settings.validation * count)
+    parts[rest & ~_near(start_seconds, end_seconds, validating, gap_seconds)] = Part.TRAIN
+    parts[validating] = Part.VALIDATION
+    parts[held_out] = Part.CALIBRATION
+    return parts
+
+
+def _near(start_seconds: Floats, end_seconds: Floats, stretch: Bools, gap_seconds: float) -> Bools:
+    """Which windows [N] share time with those of `stretch` [N] or lie at most `gap_seconds` from it."""
+    if not stretch.any():
+        return np.zeros(len(stretch), np.bool_)
+    first, last = start_seconds[stretch].min(), end_seconds[stretch].max()
+    near: Bools = (end_seconds >= first - gap_seconds) & (start_seconds <= last + gap_seconds)
+    return near

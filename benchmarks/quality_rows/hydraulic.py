@@ -40,6 +40,7 @@ ROW = Row(
     pooled=True,
     timed=False,
     analysis="""\
-The cooler's state was changed in long blocks, and the rig warms up and drifts meanwhile: the default, on raw
-cycles, takes a quarter of the later normal cycles for anomalous. `select` chooses the spectrum, for which none is.""",
+The cooler's state was changed in long blocks, and the rig warms up and drifts meanwhile. Calibrated on its last
+quarter alone, the default took a quarter of the later normal cycles for anomalous; since every part calibrates in
+its turn, the warm-up is in the threshold, and none is.""",
 )

@@ -183,7 +183,11 @@ class DataRange(_Part):
 
 
 class Provenance(_Part):
-    """Who made this, from what: enough to make it again."""
+    """Who made this, from what: enough to make it again.
+
+    calibration_folds: 1 where the calibration windows are a part of their own; else into how many parts all windows
+    went, each of them scored by a model that was fitted to the others.
+    """
 
     created: str  # ISO 8601, UTC
     code_version: str
@@ -194,6 +198,7 @@ class Provenance(_Part):
     train_windows: int
     validation_windows: int
     calibration_windows: int
+    calibration_folds: Annotated[int, Field(ge=1)] = 1
 
 
 class Manifest(_Part):

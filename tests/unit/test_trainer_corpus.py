@@ -8,14 +8,16 @@ from pydantic import ValidationError
 
 from monitor.core.manifest import ChannelSpec
 from tests.sines import data_file, sine_recording
-from trainer.corpus import gather
+from trainer.corpus import FEW_WINDOWS, Corpus, gather
 from trainer.errors import DataError
 from trainer.normalization import CONSTANT_FRACTION, FLOOR_FRACTION, normalization_spec
-from trainer.settings import FitSettings, NormalizationSettings, WindowSettings
+from trainer.settings import FitSettings, NormalizationSettings, SplitSettings, WindowSettings
 from trainer.split import Part
 from trainer.windows import Windows
 
-SETTINGS = FitSettings(window=WindowSettings(length=50, stride=10))
+WINDOW = WindowSettings(length=50, stride=10)
+SETTINGS = FitSettings(window=WINDOW, split=SplitSettings(cross_fit=False))
+CROSS_FITTED = FitSettings(window=WINDOW)
 
 
 def total(excluded: dict[str, int], parts: dict[Part, Windows]) -> int:
@@ -135,3 +137,79 @@ def test_the_floor_is_a_fraction_of_how_much_a_channel_moves() -> None:
     spec = normalization_spec(windows, NormalizationSettings(kind="window"))
     assert spec.scale is None
     assert spec.scale_floor[0] == pytest.approx(FLOOR_FRACTION * 3, rel=0.05)
+
+
+def identities(corpus: Corpus, part: Part) -> set[tuple[int, float]]:
+    origin = corpus.origins[part]
+    return set(zip(origin.file.tolist(), origin.end_seconds.tolist(), strict=True))
+
+
+def test_where_windows_are_few_each_calibrates_once_and_none_in_a_fold_that_learns_from_it() -> None:
+    corpus = gather([data_file(sine_recording(3000, seed=seed, anomalies=2)) for seed in (1, 2)], CROSS_FITTED)
+    assert len(corpus.folds) == 4
+    held_out = [identities(fold, Part.CALIBRATION) for fold in corpus.folds]
+    usable = sum(data.windows - data.excluded["labelled_anomalous"] for data in corpus.ranges)
+    assert len(set.union(*held_out)) == sum(map(len, held_out)) == usable
+    span_seconds = (corpus.window.length - 1) * corpus.sample_period_seconds
+    for fold in corpus.folds:
+        held = fold.origins[Part.CALIBRATION]
+        for part in (Part.TRAIN, Part.VALIDATION):
+            seen = fold.origins[part]
+            distance = np.abs(seen.end_seconds[:, None] - held.end_seconds)[seen.file[:, None] == held.file]
+            assert distance.min() > span_seconds
+
+
+def test_the_calibration_part_is_what_the_folds_hold_out_in_their_order_and_in_the_same_units() -> None:
+    corpus = gather([data_file(sine_recording(3000, seed=seed)) for seed in (1, 2)], CROSS_FITTED)
+    joined = Windows.join([fold.parts[Part.CALIBRATION] for fold in corpus.folds])
+    for one, other in zip(
+        (joined.values, joined.centre, joined.scale),
+        (getattr(corpus.parts[Part.CALIBRATION], name) for name in ("values", "centre", "scale")),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+    series = corpus.series(Part.CALIBRATION, np.zeros(len(joined), np.float32))
+    assert all((np.diff(one.end_seconds) > 0).all() for one in series)
+
+
+def test_the_model_that_is_used_learns_from_both_ends_of_a_recording() -> None:
+    (ends,) = {gather([data_file(sine_recording(3000))], CROSS_FITTED).origins[Part.TRAIN].end_seconds.tobytes()}
+    calibrated = gather([data_file(sine_recording(3000))], CROSS_FITTED).origins[Part.CALIBRATION].end_seconds
+    trained = np.frombuffer(ends)
+    assert (trained.min(), trained.max()) == (calibrated.min(), calibrated.max())
+
+
+def test_whole_recordings_are_held_out_where_others_are_to_be_watched() -> None:
+    settings = FitSettings(window=WINDOW, split=SplitSettings(by="recording"))
+    corpus = gather([data_file(sine_recording(3000, seed=seed)) for seed in range(6)], settings)
+    assert len(corpus.folds) == 4
+    for fold in corpus.folds:
+        held = set(fold.origins[Part.CALIBRATION].file.tolist())
+        assert held
+        assert not held & set(fold.origins[Part.TRAIN].file.tolist())
+        assert not held & set(fold.origins[Part.VALIDATION].file.tolist())
+
+
+def test_many_windows_are_split_once_unless_told_otherwise() -> None:
+    recording = sine_recording(10 * (FEW_WINDOWS + 10))
+    assert not gather([data_file(recording)], CROSS_FITTED).folds
+    told = FitSettings(window=WINDOW, split=SplitSettings(cross_fit=True))
+    assert len(gather([data_file(recording)], told).folds) == 4
+
+
+def test_folds_make_a_fit_of_what_is_too_short_to_keep_a_part_of_its_own_for_calibration() -> None:
+    files = [data_file(sine_recording(900))]
+    with pytest.raises(DataError, match="too few windows"):
+        gather(files, SETTINGS)
+    assert len(gather(files, CROSS_FITTED).parts[Part.CALIBRATION]) == 86
+
+
+def test_a_single_recording_is_split_once_where_whole_ones_are_to_be_held_out_or_refused_if_folds_are_asked_for() -> (
+    None
+):
+    files = [data_file(sine_recording(3000))]
+    by_recording = SplitSettings(by="recording")
+    assert not gather(files, FitSettings(window=WINDOW, split=by_recording)).folds
+    asked_for = by_recording.model_copy(update={"cross_fit": True})
+    with pytest.raises(DataError, match="too few windows"):
+        gather(files, FitSettings(window=WINDOW, split=asked_for))

@@ -24,7 +24,13 @@ CREATED = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def settings(family: str = "dense", more: dict[str, Any] | None = None) -> FitSettings:
-    quick = {"representation.kind": "raw", "window.length": 50, "window.stride": 10, "training.max_epochs": 60}
+    quick: dict[str, Any] = {
+        "representation.kind": "raw",
+        "window.length": 50,
+        "window.stride": 10,
+        "training.max_epochs": 60,
+    }
+    quick["split.cross_fit"] = False  # one fit instead of five
     return load_settings(None, {"model.family": family, **quick, **(more or {})})
 
 
@@ -127,6 +133,20 @@ def test_the_manifest_tells_the_budget_and_what_came_of_it(pca: Fitted) -> None:
     assert promised.asked_per_day == pytest.approx(1 / 30)
     assert promised.normal_seconds == pytest.approx(pca.manifest.calibration.windows * 0.2)
     assert promised.low_per_day <= promised.expected_per_day <= promised.high_per_day
+
+
+def test_a_way_of_operation_seen_only_once_counts_with_what_it_does_to_a_model_that_has_not_seen_it() -> None:
+    recording = sine_recording(6000)
+    recording.samples[:1500, 1] = recording.samples[:1500, 0] - recording.samples[:1500, 0].mean()
+    folds = settings("pca", {"split.cross_fit": True})
+    corpus = gather([data_file(recording)], folds)
+    once = fitted(corpus, folds)
+    (series,) = corpus.series(Part.CALIBRATION, once.errors["calibration"])
+    early = series.end_seconds < series.end_seconds[0] + 20
+    seen, _ = once.scorer.errors(corpus.parts[Part.CALIBRATION])
+    assert np.median(once.errors["calibration"][early]) > 3 * np.median(seen[early])
+    assert once.manifest.threshold > np.median(once.errors["calibration"][early])
+    assert once.manifest.provenance.calibration_folds == 4
 
 
 def test_without_labels_there_are_no_figures_to_boast_with() -> None:
