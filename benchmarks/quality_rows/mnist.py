@@ -61,7 +61,8 @@ def _unseen(task: Task) -> NDArray[np.float32]:
     """Images [N, 28, 28] of the normal digit that were not fitted on."""
     (rest,) = task.test
     assert isinstance(rest, WindowSet)
-    return rest.windows[rest.labels == 0]
+    unseen: NDArray[np.float32] = rest.windows[rest.labels == 0]
+    return unseen
 
 
 def _spoilt(clean: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
