@@ -102,6 +102,7 @@ a settings file (every key is optional; these are the defaults unless said other
   [score]
   residual = "mean_square"           # or weighed by what is normal: variance (each feature's), covariance
   smoothing_samples = 0.0            # smooth the residual first: forgives what comes a little early or aside
+  smoothing_axes = 1                 # 2: across channels, too, where they are the rows of an image
   latent_weight = 0.0                # how much the distance from the normal codes adds, e.g. 1
   [calibration]
   rule = "budget"                    # or quantile, mean_std, mad: `setting` is a level, or how many of them

@@ -38,7 +38,7 @@ class Unchanged(nn.Module):
 
 
 class Smoothed(nn.Module):
-    """The residual smoothed by a Gaussian along its last axis or, of images, the last two. Levels stay as they are.
+    """The residual smoothed by a Gaussian along its last axis, or the last two. Levels stay as they are.
 
     A shape that is a little early, or a stroke a little aside, leaves residuals of both signs side by side, and so does
     noise: these cancel. What belongs to no normal window leaves residuals of one sign, and these stay.
@@ -224,7 +224,7 @@ def fit_error_definition(
     found, reconstruction, _ = _passed_through(model, validation)
     definition = ErrorDefinition.mean_square()
     if settings.smoothing_samples > 0:
-        definition.smoothing = Smoothed(settings.smoothing_samples, model.smooth_axes, representation.levels)
+        definition.smoothing = Smoothed(settings.smoothing_samples, settings.smoothing_axes, representation.levels)
     with torch.inference_mode():
         residuals = definition.smoothing(found - reconstruction).flatten(2)
     definition.whitening = _whitening(settings.residual, residuals)

@@ -13,4 +13,5 @@ ROWS = (
     hydraulic.ROW,
     nab.ROW,
     mnist.ROW,
+    mnist.RESTORED,
 )

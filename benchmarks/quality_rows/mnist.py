@@ -83,15 +83,35 @@ def _psnr_db(images: NDArray[np.float32], clean: NDArray[np.float32]) -> NDArray
     return np.asarray(-10 * np.log10(error), np.float64)
 
 
+_DIGITS = "every other image of one digit fits"
+_EACH = "the mean of ten runs, one per digit; a window is an image, a channel one of its rows"
+
 ROW = Row(
     name="mnist",
     title="MNIST, one digit normal",
     kind="image",
-    protocol="every other image of one digit fits, its other images and all other digits are scored; the mean of ten "
-    "runs, one per digit; a window is an image, a channel one of its rows. Denoising: by how much the reconstruction "
-    "of a noisy and of a blurred image is closer to the clean one than that image",
+    protocol=f"{_DIGITS}, its other images and all other digits are scored; {_EACH}",
     published="PCA-40 AUC .957",
-    aims=(Aim("auc_roc", 0.97, "AUC-ROC"), Aim("noise_gain_db", 0.0, "dB"), Aim("blur_gain_db", 0.0, "dB")),
+    aims=(Aim("auc_roc", 0.97, "AUC-ROC"),),
+    tasks=tasks,
+    items=window_items,
+    pooled=False,
+    timed=False,
+    analysis="""\
+There are about 250 images of each digit to fit on: few for a network. Tried (seed 0, a quarter of the images kept for
+the threshold): a plain 2-D convolutional autoencoder, rows normalized one by one (AUC .935); those that learn to make
+images clean (.91 and less: what cleans any stroke reconstructs any digit); PCA of images in one unit (.938), and with
+the residual smoothed by 1.5 pixels along rows and columns (.950). Synthetic anomalies of held-out images had put the
+smoothed PCA first, too, which is why it is the default.""",
+)
+RESTORED = Row(
+    name="mnist-restored",
+    title="MNIST, made clean",
+    kind="spoilt_image",
+    protocol=f"{_DIGITS}; by how much the reconstruction of its other images, once with noise and once blurred, "
+    f"is closer to the clean image than the spoilt one was (peak signal-to-noise ratio); {_EACH}",
+    published="-",
+    aims=(Aim("noise_gain_db", 0.0, "dB"), Aim("blur_gain_db", 0.0, "dB")),
     tasks=tasks,
     items=window_items,
     pooled=False,
@@ -99,12 +119,8 @@ ROW = Row(
     also=denoising,
     picture=picture,
     analysis="""\
-![Unseen digits clean, noisy and blurred, and what the default makes of them](quality-mnist.png)
+![Unseen digits clean, noisy and blurred, and what the default makes of them](quality-mnist-restored.png)
 
-A column is a digit. There are about 250 images of each to fit on. The network learns to make noisy and blurred images
-clean, but tells digits apart less well than PCA does; why was not looked into. Tried (seed 0): a plain convolutional
-network, rows normalized one by one (AUC .935; noise +0.1 dB, blur -1.6 dB); the default with each pixel's residual in
-units of its own deviation and smoothed by 1.5 pixels, which the default replaced when this was seen (.910; +7.9 dB,
-+2.9 dB); PCA of images in one unit (.938; +7.7 dB, -0.3 dB), and the same with the residual smoothed by 1.5 pixels
-along rows and columns (.950; +7.8 dB, -0.3 dB), which synthetic anomalies of held-out images had put first, too.""",
+A column is a digit. A network that only learns to reproduce images cleans nothing (noise +0.1 dB, blur -1.6 dB): it
+must have learnt from noisy and blurred ones. PCA cleans noise as well, but no blur.""",
 )

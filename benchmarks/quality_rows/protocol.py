@@ -15,7 +15,7 @@ from trainer.evaluation import Scored
 from trainer.export import Artifact
 
 Content = Recording | WindowSet
-Kind = Literal["ecg", "motor", "image"]
+Kind = Literal["ecg", "motor", "image", "spoilt_image"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,12 +125,14 @@ class ScoreSpec(_Part):
     residual: `mean_square` of the features' residual, of the residual in units of each feature's own normal
     deviation (`variance`), or of the residual whitened by the normal residual's covariance (`covariance`).
     latent_weight: how much each number of the code's distance from the normal codes counts, beside 1 for the residual
-    of each feature. smoothing_samples: the standard deviation of the Gaussian that smooths the residual first.
+    of each feature. smoothing_samples: the standard deviation of the Gaussian that smooths the residual first,
+    along smoothing_axes of its last axes.
     """
 
     residual: Literal["mean_square", "variance", "covariance"] = "mean_square"
     latent_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     smoothing_samples: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    smoothing_axes: Literal[1, 2] = 1
 
 
 class Array(_Part):

@@ -23,7 +23,12 @@ COMBINATIONS: list[dict[str, Any]] = [
     {"representation.kind": "envelope_spectrum", "representation.band_hz": [5.0, 20.0]},
     {"representation.kind": "spectrogram", "representation.segment_samples": 9, "score.residual": "variance"},
     {"representation.level": True, "score.smoothing_samples": 1.5, "score.residual": "covariance"},
-    {"representation.kind": "spectrogram", "representation.segment_samples": 9, "score.smoothing_samples": 0.8},
+    {
+        "representation.kind": "spectrogram",
+        "representation.segment_samples": 9,
+        "score.smoothing_samples": 0.8,
+        "score.smoothing_axes": 2,
+    },
     {"model.family": "conv2d", "training.max_epochs": 1, "normalization.shared": True, "score.smoothing_samples": 1.5},
 ]
 

@@ -12,7 +12,7 @@ class Autoencoder(nn.Module):
     """Features [B, C, F] or [B, C, H, W] to a code [B, K], and the code to a reconstruction of the features.
 
     shape: of one window's features. settings: the family's, completed by what the data decided. smooth_axes: along how
-    many of the last axes neighbours are taken to be alike.
+    many of the last axes features are blurred where training blurs them.
     """
 
     smooth_axes = 1
