@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.recording import Recording
+from monitor.core.recording import Recording, WindowSet
 from trainer.data import DataFile
 
 RATE_HZ = 50.0

@@ -115,8 +115,11 @@ def gather(files: list[DataFile], settings: FitSettings, alerts: Sequence[Alerte
     # a window may begin with values held over from before it; the half sample absorbs rounding
     gap_seconds = (spec.max_gap_samples + 0.5) * period
     usable = [reason == "" for reason in reasons]
-    few = sum(int(mask.sum()) for mask in usable) <= FEW_WINDOWS
-    if settings.split.cross_fit or (few and settings.split.cross_fit is None):
+    cross_fit = settings.split.cross_fit
+    if cross_fit is None:  # ready-made windows have no times: no drift to see, and no rate of alarms to keep
+        timed = all(isinstance(file.content, Recording) for file in files)
+        cross_fit = timed and sum(int(mask.sum()) for mask in usable) <= FEW_WINDOWS
+    if cross_fit:
         try:
             return pool.cross_fitted(usable, gap_seconds)
         except DataError:

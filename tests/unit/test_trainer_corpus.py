@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.core.manifest import ChannelSpec
+from monitor.core.recording import WindowSet
 from tests.sines import data_file, sine_recording
 from trainer.corpus import FEW_WINDOWS, Corpus, gather
 from trainer.errors import DataError
@@ -195,6 +196,13 @@ def test_many_windows_are_split_once_unless_told_otherwise() -> None:
     assert not gather([data_file(recording)], CROSS_FITTED).folds
     told = FitSettings(window=WINDOW, split=SplitSettings(cross_fit=True))
     assert len(gather([data_file(recording)], told).folds) == 4
+
+
+def test_ready_made_windows_are_split_once_unless_told_otherwise() -> None:
+    windows = np.random.default_rng(0).normal(size=(300, 1, 20)).astype(np.float32)
+    files = [data_file(WindowSet("ready", ("x",), windows, None))]
+    assert not gather(files, FitSettings()).folds
+    assert len(gather(files, FitSettings(split=SplitSettings(cross_fit=True))).folds) == 4
 
 
 def test_folds_make_a_fit_of_what_is_too_short_to_keep_a_part_of_its_own_for_calibration() -> None:
