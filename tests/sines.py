@@ -36,7 +36,7 @@ def sine_recording(
     )
 
 
-def data_file(content: Recording, name: str | None = None) -> DataFile:
+def data_file(content: Recording | WindowSet, name: str | None = None) -> DataFile:
     """Wrap a recording as if it had been read from a file."""
     name = name or content.name
     return DataFile(name, f"{abs(hash(name)):064x}"[:64], content)
