@@ -47,7 +47,6 @@ examples:
 
 exit codes: 0 measured, 1 void
 """
-_READ_BYTES = 1024 * 1024  # under load so much waits in the inbox that each walk takes all it may
 _WALK = "routing, and the rest of the walk"
 # no stage is within another, but all from `decoding` on within the walk
 _STAGES: tuple[tuple[str, tuple[tuple[type, str], ...]], ...] = (
@@ -81,10 +80,10 @@ def measure(workload: Workload, rounds: int, seconds: float) -> list[Microsecond
     for stop in stops:
         with _stopwatch() as seconds_by_stage:
             for chunk in packets.chunks(start, stop):
-                for at in range(0, len(chunk), _READ_BYTES):
-                    inbox.extend(reader.feed(bytes(chunk[at : at + _READ_BYTES]), time.time()))
-                    while taken := inbox.take(0.0):
-                        pipeline.step(taken, Moment(time.time(), time.monotonic()))
+                inbox.extend(reader.feed(bytes(chunk), time.time()))
+            # under load so much waits that each walk takes all it may
+            while taken := inbox.take(0.0):
+                pipeline.step(taken, Moment(time.time(), time.monotonic()))
         seconds_by_stage[_WALK] -= sum(seconds_by_stage[name] for name in _WITHIN_WALK)
         found.append({name: seconds_by_stage[name] / (stop - start) * 1e6 for name, _ in _STAGES})
         start = stop
