@@ -24,8 +24,8 @@ from trainer.windows import Windows
 MIN_WINDOWS = {Part.TRAIN: 30, Part.VALIDATION: 5, Part.CALIBRATION: 20}
 LEAST_TO_FIT = {part: MIN_WINDOWS[part] for part in (Part.TRAIN, Part.VALIDATION)}
 
-# So many windows are few: to fit to them takes seconds, and a quarter of them seldom carries a budget.
-FEW_WINDOWS = 6000
+# So many windows are few: to fit to them takes seconds, and a quarter of them hardly shows a tail.
+FEW_WINDOWS = 600
 
 Parts = list[NDArray[np.int8]]
 
