@@ -77,6 +77,17 @@ def test_an_interruption_does_not_change_the_choice() -> None:
     assert chosen(cost) == chosen(lambda size: 1e-4 + size * 1e-6)
 
 
+def test_a_clock_that_stands_still_now_and_then_does_not_change_the_choice() -> None:
+    calls = 0
+
+    def cost(size: int) -> float:
+        nonlocal calls
+        calls += 1
+        return 0.0 if calls % 4 == 0 else 1e-4 + size * 1e-6
+
+    assert chosen(cost) == chosen(lambda size: 1e-4 + size * 1e-6)
+
+
 class InterruptedScorer:
     """On the CPU as long for every batch; meanwhile others take the core away, the longer the larger the batch is."""
 
