@@ -262,7 +262,8 @@ def daemon_config(
         "binary": 'kind = "binary"\nencoding = "f32"',
         "number": 'kind = "number"',
     }
-    lines = [f'[mqtt]\nhost = "127.0.0.1"\nport = {port}', f"[http]\nport = {http_port}"]
+    # on a slow machine the others' turns take longer than a broker may be silent
+    lines = [f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nsilence_timeout_seconds = 0', f"[http]\nport = {http_port}"]
     lines.append(f"[limits]\nmax_inbox_messages = {max_inbox_messages}\nmax_inbox_bytes = {4 * 1024**3}")
     if journal is not None:
         lines.append(f'[journal]\npath = "{journal}"')
