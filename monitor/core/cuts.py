@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.beats import BeatFinder
 from monitor.core.grid import Ints
 from monitor.core.growing import grown
 from monitor.core.manifest import BeatSpec, WindowSpec
@@ -120,6 +119,9 @@ class BeatCut:
     """A window around each beat, and where beats are missing."""
 
     def __init__(self, spec: WindowSpec, beat: BeatSpec, sample_period_seconds: float) -> None:
+        # its filters bring half of SciPy along, 50 MB and as long to import as all the rest: only for who needs them
+        from monitor.core.beats import BeatFinder  # noqa: PLC0415
+
         self._length = spec.length
         self._after = spec.length - beat.before_samples
         self._period_seconds = sample_period_seconds

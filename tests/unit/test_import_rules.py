@@ -1,6 +1,8 @@
 """Rules 2 to 4 of ARCHITECTURE.md, held over the source of both packages."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +76,12 @@ def torchscript(tree: ast.Module) -> list[str]:
 @pytest.mark.parametrize("path", sources("monitor/core"))
 def test_the_core_is_pure(path: str) -> None:
     assert impurities(parse(path)) == []
+
+
+def test_a_daemon_that_cuts_no_beats_does_not_load_scipy() -> None:
+    program = "import sys, monitor.app; print(*(name for name in sys.modules if name.startswith('scipy.signal')))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("path", sources("monitor/core"))
