@@ -13,6 +13,7 @@ _OF_WINDOWS = ("window.", "normalization.", "split.")
 # warped, with a stroke too many): there it was ahead of every convolutional network that was tried.
 _IMAGE: dict[str, Any] = {
     "normalization.shared": True,
+    "split.cross_fit": True,  # few images: it should learn from all of them
     "model.family": "pca",
     "score.latent_weight": 1.0,
     "score.smoothing_samples": 1.5,

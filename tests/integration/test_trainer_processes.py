@@ -32,12 +32,16 @@ def processor_seconds() -> float:
 
 
 @pytest.mark.parametrize("family", ["dense", "conv"])
-def test_fitting_a_thousand_windows_takes_less_than_half_a_minute(tmp_path: Path, family: str) -> None:
+def test_fitting_a_thousand_windows_takes_less_than_twenty_starts_of_torch(tmp_path: Path, family: str) -> None:
     data = write_npz(tmp_path / "thousand.npz", sine_recording(140 + 999 * 70, seed=1))
-    # one thread works; its processor time is what the clock would show on a machine that is not busy with other tests
+    # one thread works; its processor time is what the clock would show on a machine that is not busy with other tests,
+    # and torch takes about a second to start on a fast one
+    before = processor_seconds()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    start_seconds = processor_seconds() - before
     before = processor_seconds()
     trainer("fit", "--data", data, "--out", tmp_path / "m", "--window", 140, "--stride", 70, "--family", family)
-    assert processor_seconds() - before < 30
+    assert processor_seconds() - before < 20 * start_seconds
     (used,) = json.loads(trainer("inspect", tmp_path / "m", "--json"))["manifest"]["provenance"]["data"]
     assert used["windows"] == 1000
 

@@ -181,7 +181,7 @@ def test_the_model_that_is_used_learns_from_both_ends_of_a_recording() -> None:
 
 
 def test_whole_recordings_are_held_out_where_others_are_to_be_watched() -> None:
-    settings = FitSettings(window=WINDOW, split=SplitSettings(by="recording"))
+    settings = FitSettings(window=WINDOW, split=SplitSettings(by="recording", cross_fit=True))
     corpus = gather([data_file(sine_recording(3000, seed=seed)) for seed in range(6)], settings)
     assert len(corpus.folds) == 4
     for fold in corpus.folds:
