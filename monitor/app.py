@@ -66,7 +66,7 @@ class App:
         self._stopping = threading.Event()
         self.moved_monotonic = time.monotonic()
         self.health = Health(self)
-        self._next_housekeeping = 0.0
+        self._next_housekeeping = self._next_feeding = 0.0
         self._journal_told: bytes | None = None
 
     def run(self) -> None:
@@ -107,7 +107,7 @@ class App:
         messages = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
         now = self._now()
         self._walk(messages, now)
-        self.moved_monotonic = now.monotonic_seconds
+        self.moved_monotonic = time.monotonic()
         if now.monotonic_seconds >= self._next_housekeeping:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
             self._keep_house(now)
@@ -115,6 +115,14 @@ class App:
             if not self.link.alive():
                 self._replace_link("the network thread died; another takes over")
             self._notifier.status(self.health.status())
+            if self.health.network_moves():
+                self._notifier.watchdog()
+
+    def _moved(self) -> None:
+        """Let a batch count as progress: what waits may take a slow model longer than anybody's patience."""
+        self.moved_monotonic = time.monotonic()
+        if self.moved_monotonic >= self._next_feeding:
+            self._next_feeding = self.moved_monotonic + _HOUSEKEEPING_SECONDS
             if self.health.network_moves():
                 self._notifier.watchdog()
 
@@ -209,6 +217,7 @@ class App:
     def _start(self) -> None:
         setup = self._setup
         self.pipeline = build_pipeline(setup, self._log_discard)
+        self.pipeline.on_batch = self._moved
         limits, linger_seconds = setup.config.limits, setup.config.scoring.max_delay_seconds * _LINGER_SHARE
         self.inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes, linger_seconds)
         self.link = self._new_link()
@@ -253,6 +262,7 @@ class App:
                 self.keeper.checkpoint_soon()
         else:
             self.pipeline, last_words = succeed(self.pipeline, old, setup, self._log_discard)
+            self.pipeline.on_batch = self._moved
             self._tell(last_words, self._keep([], last_words, now))
             if self.keeper is not None:
                 self.keeper.start_over(digest_of(new))

@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 20.0  # what the network thread may take longer: names are re
 
 
 class Daemon(Protocol):
-    """What is looked at. moved_monotonic: when the pipeline last went round."""
+    """What is looked at. moved_monotonic: when the pipeline last went round, or scored a batch."""
 
     pipeline: Pipeline
     link: MqttLink

@@ -101,6 +101,7 @@ class Pipeline:
         self._scorers = dict(scorers)
         self._clock = clock
         self._on_discard = on_discard
+        self.on_batch: Callable[[], None] = lambda: None  # called once per scored batch: a step may hold many slow ones
         self._desk = CommandDesk(
             settings.commands_below, self.fleets, settings.max_streams, self.tally.commands, on_discard
         )
@@ -312,6 +313,7 @@ class Pipeline:
             scored.append(self._scorers[name].score(windows, centre, scale))
             self.tally.inference_seconds[name].observe(np.array([self._clock() - started]))
             self.tally.batch_windows[name].observe(np.array([float(len(windows))]))
+            self.on_batch()
         return ScoreBatch.join(scored)
 
     def _count_step(self, step: AlertStep) -> None:

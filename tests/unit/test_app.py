@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,38 @@ def test_the_watchdog_is_fed_by_a_turn_only_while_the_network_thread_moves(
     heard = systemd.heard()
     assert any(line.startswith("STATUS=") for line in heard)
     assert heard.count("WATCHDOG=1") == feeds
+
+
+class Sabotaging(Noting):
+    """Notes whether the daemon was seen to move since the batch before, and lets it stand still again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved: list[bool] = []
+        self.bench: Bench | None = None
+
+    def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
+        assert self.bench is not None
+        self.moved.append(self.bench.app.moved_monotonic > 0.0)
+        self.bench.app.moved_monotonic = 0.0
+        return super().score(windows, centre, scale)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.usefixtures("no_network")
+def test_every_batch_of_a_long_step_counts_as_progress_and_feeds_the_watchdog(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, swapped: bool
+) -> None:
+    scorer = Sabotaging()
+    setup = setup_of(scorer, limits={"max_streams": 50})
+    slow = replace(setup, artifacts={"m": replace(setup.artifacts["m"], max_batch=1)})
+    bench = scorer.bench = Bench(setup_of(Noting()) if swapped else slow, systemd.notifier)
+    if swapped:
+        bench.swap(slow)
+    monkeypatch.setattr(bench.app.link, "alive", lambda: True)
+    systemd.heard()
+    bench.send(42)
+    bench.app._walk(bench.app.inbox.take(0.0), bench.app._now(), everything=True)
+    assert len(scorer.moved) > 3
+    assert all(scorer.moved)
+    assert systemd.heard().count("WATCHDOG=1") == 1  # once a second is enough
