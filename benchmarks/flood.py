@@ -49,7 +49,7 @@ _MOST_GROWTH_BYTES = _MOST_BYTES + 32 * 1024 * 1024
 _QUEUED_MESSAGES, _IN_FLIGHT_MESSAGES = 200, 100  # of QoS 1, in the broker and on their way
 _RECOVERY_TIMES = 2.0  # of what scoring all that waits takes
 _GIVE_UP_SECONDS = 300.0
-_SLOW_TURNS = 6000  # of the loop that makes the model slow: some ten milliseconds
+_SLOW_TURNS = 24_000  # of the loop that makes the model slow: a busy machine must still bring ten times as much
 _CONFIG = """\
 [mqtt]
 host = "127.0.0.1"
@@ -174,7 +174,7 @@ def run(folder: Path, flood_seconds: float, console: Console, json_file: Path | 
         Target.at_most(
             "time until the backlog is gone", _RECOVERY_TIMES, figures["recovery_times"], "x scoring what waits"
         ),
-        Target.at_least("scored under the flood, of what it can", 0.5, figures["scored_share"], ""),
+        Target.at_least("scored under the flood and after it, of what it can", 0.5, figures["scored_share"], ""),
     ]
     void = [] if code == 0 else [f"the daemon ended with {code}"]
     if figures["times"] < _TIMES:
@@ -287,8 +287,8 @@ def _flood(daemon: Daemon, publisher: Publisher, capacity: float, seconds: float
             due += 2.0 / (1.5 * _TIMES * fastest)  # two messages at a time
             time.sleep(max(0.0, due - time.monotonic()))
         took = time.monotonic() - began
-        share = (_scored(daemon) - scored) / took / capacity
         recovery = _wait_calm(daemon)
+        share = (_scored(daemon) - scored) / (took + recovery) / capacity
     times = 2 * (publisher.sent - sent) / took / max(capacity, share * capacity)
     waiting = most["inbox_messages_most"] + _QUEUED_MESSAGES + _IN_FLIGHT_MESSAGES
     console.print(f"{2 * (publisher.sent - sent):,} messages in {took:.0f} s, {times:.1f} times what it scores")
