@@ -112,6 +112,8 @@ def watch(
     config = folder / detector.name / "monitor.toml"
     config.write_text(_config_text(detector, cases, folder, broker_port, http_port, base_topic))
     sent: Counter[str] = Counter()
+    replays = {case.model: replay(_model(folder, detector, case), _files(folder, case, "stream")) for case in cases}
+    steps = sum(offline.steps.total() for streams in replays.values() for offline in streams.values())
 
     def on_published(message: TimedMessage) -> None:
         sent[message.topic.split("/")[1]] += message.samples
@@ -124,11 +126,10 @@ def watch(
             streams = [messages_of(stream, _topic(case, stream)) for case in cases for stream in case.split.stream]
             publish(broker_port, in_order(streams), speed, on_published)
             expected = {case.model: _expected_windows(case) for case in cases}
-            metrics = _wait_judged(daemon, heard, sum(expected.values()), patience_seconds)
+            metrics = _wait_judged(daemon, heard, sum(expected.values()), steps, patience_seconds)
         finally:
             exit_code = daemon.stop()
         _wait_until(lambda: heard.status == "offline")
-    replays = {case.model: replay(_model(folder, detector, case), _files(folder, case, "stream")) for case in cases}
     void = [*lost(metrics, sent, expected), *disagreements(metrics, heard, replays)]
     if exit_code:
         void.append(f"the daemon ended with exit code {exit_code}")
@@ -194,17 +195,20 @@ format = {{ kind = "json", timestamp = "time", rows = "rows" }}
     return head + "".join(parts)
 
 
-def _wait_judged(daemon: Daemon, heard: Listener, windows: int, patience_seconds: float) -> Metrics:
-    """Wait until every window has its verdict and every alert step was heard, or nothing moves; the metrics."""
-    seen, moved = (-1.0, -1), time.monotonic()
+def _wait_judged(daemon: Daemon, heard: Listener, windows: int, steps: int, patience_seconds: float) -> Metrics:
+    """Wait until every window has its verdict and every alert step is counted and heard, or nothing moves; the metrics.
+
+    A window counts as scored before what follows from it, so the steps have to be waited for by themselves.
+    """
+    seen, moved = (-1.0, -1.0, -1), time.monotonic()
     while True:
         metrics = daemon.metrics()
         judged = total(metrics, "residuald_windows_scored_total") + total(metrics, "residuald_windows_withheld_total")
-        told = len(heard.alerts)
-        if judged >= windows and told >= total(metrics, "residuald_alerts_total"):
+        counted, told = total(metrics, "residuald_alerts_total"), len(heard.alerts)
+        if judged >= windows and counted >= steps and told >= counted:
             return metrics
-        if (judged, told) != seen:
-            seen, moved = (judged, told), time.monotonic()
+        if (judged, counted, told) != seen:
+            seen, moved = (judged, counted, told), time.monotonic()
         if time.monotonic() - moved > patience_seconds:
             return metrics  # what is missing is found by who compares
         time.sleep(_POLL_SECONDS)

@@ -36,6 +36,8 @@ _TICK_SECONDS = 0.5
 # After a read that emptied the socket: else the broker and we wake one another for every few messages. At 20,000 a
 # second this thread takes 15 % of a core without it.
 _NAP_SECONDS = 0.002
+_PINGREQ = b"\xc0\x00"
+_DEAD_TIMES = 2.0  # the keep-alive, without a byte from the broker although it was asked: the connection is dead
 _READS_PER_TURN = 4  # then acknowledgements and what we publish get their turn
 
 
@@ -80,6 +82,7 @@ class Connection:
         self.online_since: float | None = None
         self.denied_topics: tuple[str, ...] = ()
         self.last_received = self.last_progress = self._began = time.monotonic()
+        self._last_heard = self._last_ping = self._began
         self._config = config
         self._subscriptions = list(subscriptions)
         self._traffic = traffic
@@ -134,8 +137,10 @@ class Connection:
                 return
             if client.socket() is None:
                 break  # writing told the library that it is over
-            reading = self.online_since is None or not traffic.receiving or traffic.inbox.has_room()
+            # also before we are online: a session that goes on begins with all that the broker holds for us
+            reading = not traffic.receiving or traffic.inbox.has_room()
             self._check_times(now, reading)
+            self._keep_alive(wire, now)
             writing = wire.unsent or client.want_write()
             poll.modify(wire, (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0))
             for descriptor, events in poll.poll(0 if reading and wire.buffered else _TICK_SECONDS * 1000):
@@ -145,7 +150,6 @@ class Connection:
                     reading = True  # reading tells what happened
             if reading:
                 self._receive(client, wire)
-            client.loop_misc()
         if traffic.leave_before is None:
             # Mosquitto 2.0 does not say it when another client takes our place
             perhaps = f"it stopped, or another client uses client_id {self._config.client_id!r}"
@@ -162,6 +166,8 @@ class Connection:
     def _receive(self, client: FramingClient, wire: FrameSocket) -> None:
         for _ in range(_READS_PER_TURN):
             messages = wire.receive(self._traffic.clock())
+            if wire.heard:
+                self._last_heard = time.monotonic()
             if messages:
                 self.last_received = time.monotonic()
                 if self._traffic.receiving:
@@ -206,14 +212,29 @@ class Connection:
             reason = str(ReasonCode(PacketTypes.PUBACK, identifier=code)) if known else f"reason code {code}"
             log.error("broker refuses what we publish", topic=message.topic, reason=reason)
 
+    def _keep_alive(self, wire: FrameSocket, now: float) -> None:
+        """Have the broker answer once in a while, and tell it that we live.
+
+        Not by the library: it takes the broker for dead when a PINGRESP waits behind telemetry that we do not read yet.
+        """
+        if now - self._last_ping >= self._config.keepalive_seconds:
+            self._last_ping = now
+            wire.add(_PINGREQ)
+
     def _check_times(self, now: float, reading: bool) -> None:
+        if not reading:
+            self._began = self._last_heard = self.last_received = now  # silence of our own making does not count
+            return
+        silence_seconds = now - self._last_heard
+        if silence_seconds > _DEAD_TIMES * self._config.keepalive_seconds:
+            raise ConnectionOverError(f"the broker has not answered for {silence_seconds:.0f} s")
         if self.online_since is None:
             if now - self._began > _HANDSHAKE_SECONDS:
                 raise ConnectionOverError(f"the broker did not confirm the subscriptions in {_HANDSHAKE_SECONDS:g} s")
             return
         limit_seconds = self._config.silence_timeout_seconds
-        if not reading or not self._subscriptions:
-            self.last_received = now  # silence of our own making does not count
+        if not self._subscriptions:
+            self.last_received = now
         elif limit_seconds and now - self.last_received > limit_seconds:
             raise ConnectionOverError(f"connected, but no message came for {limit_seconds:g} s")
 

@@ -1,5 +1,7 @@
 """Messages come through a real Mosquitto: at every QoS, in both protocol versions, however large or many."""
 
+from typing import Any
+
 import pytest
 
 from monitor.adapters.mqtt import MqttLink
@@ -79,6 +81,43 @@ def test_while_the_inbox_is_full_what_waits_stays_with_the_broker(broker: Broker
         another_turn(tap.link)
     assert tap.inbox.messages < sent // 2
     assert len(tap.take(sent)) == sent
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_the_broker_still_holds_from_before_a_reconnect_fills_the_inbox_no_further_than_its_bound(
+    broker: Broker, peer: Peer, links: Links, qos: int
+) -> None:
+    sent, size = 400, 30_000
+    first = links.start(broker, ("plant/#", qos), protocol="5").connected()
+    for number in range(sent):
+        peer.publish("plant/a", number.to_bytes(2, "big") * (size // 2), qos)
+    first.take(sent, acknowledge=False)
+    first.link.stop(5.0)
+    again = links.start(broker, ("plant/#", qos), max_messages=10, protocol="5")
+    wait_until(lambda: not again.inbox.has_room(), "a full inbox")
+    for _ in range(2):
+        another_turn(again.link)
+    one_read = 256 * 1024 // size + 1
+    assert again.inbox.messages <= 10 + one_read
+    assert len(again.take(sent)) == sent
+    again.connected()
+
+
+def test_the_connection_lives_on_while_the_inbox_is_full_for_longer_than_the_keep_alive(
+    broker: Broker, peer: Peer, links: Links
+) -> None:
+    keepalive_seconds, sent = 5, 400
+    settings: dict[str, Any] = {"protocol": "5", "keepalive_seconds": keepalive_seconds}
+    tap = links.start(broker, ("plant/#", 1), max_messages=10, **settings).connected()
+    for number in range(sent):
+        peer.publish("plant/a", number.to_bytes(2, "big") * 15_000, qos=1)
+    wait_until(lambda: not tap.inbox.has_room(), "a full inbox")
+    # what the broker answers waits behind telemetry all that time
+    enough = tap.link.last_progress_monotonic + 2 * keepalive_seconds + 2
+    wait_until(lambda: tap.link.last_progress_monotonic > enough, "more than two keep-alives")
+    assert len(tap.take(sent)) == sent
+    assert tap.link.connected
+    assert tap.link.reconnects == 0
 
 
 def test_a_full_inbox_drops_the_oldest_of_qos_0_and_counts_them(broker: Broker, peer: Peer, links: Links) -> None:

@@ -1,6 +1,7 @@
 """The link comes back whatever happens to the connection, and nothing of QoS 1 and 2 is lost by it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -114,6 +115,21 @@ def test_silence_forces_a_reconnect_and_says_so(broker: Broker, links: Links) ->
 
     wait_until(reconnected, "two reconnects")
     assert "connected, but no message came for 0.3 s" in reasons
+
+
+def test_a_broker_that_answers_nothing_any_more_is_left_and_found_again(broker: Broker, links: Links) -> None:
+    tap = links.start(broker, ("plant/#", 0), keepalive_seconds=5, silence_timeout_seconds=0, **QUICK).connected()
+    broker.freeze()
+    try:
+        wait_until(lambda: not tap.link.connected, "disconnected")
+        assert re.fullmatch(r"the broker has not answered for 1\d s", str(tap.link.last_error))
+    finally:
+        broker.thaw()
+    tap.connected()
+    peer = Peer(broker)
+    peer.publish("plant/a", b"a")
+    peer.close()
+    tap.take(1)
 
 
 def test_a_link_without_subscriptions_may_be_silent(broker: Broker, links: Links, peer: Peer) -> None:
