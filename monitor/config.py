@@ -69,8 +69,8 @@ class MqttConfig(Section):
     """Encrypt the connection; see `[mqtt.tls]`. Left out: no TLS."""
 
     keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
-    """How often the broker is asked for a sign of life. After two of them without a byte from it, the connection is made
-    anew."""
+    """How often the broker is asked for a sign of life. After two of them without a byte from it, the connection is
+    made anew."""
 
     session_expiry_seconds: Annotated[int, Field(ge=0)] = 3600
     """How long the broker keeps QoS 1 and 2 messages for us while we are away (MQTT 5)."""
