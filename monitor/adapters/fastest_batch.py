@@ -16,7 +16,8 @@ from monitor.core.scoring import Floats32, Scorer
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
 # Small batches are full sooner, so a larger one must be worth the wait.
 WORTH = 1.05
-# The first calls of a TorchScript module are spent on optimizing it; they should not be somebody's first alert.
+# The first calls of a TorchScript module are spent on optimizing it, on a CUDA device those of every size. They
+# should not be somebody's first alert, and say nothing about those that follow.
 _WARM_UP_CALLS = 3
 _SECONDS_PER_SIZE = 0.03
 _LONGEST_CALL_SECONDS = 0.05  # a longer one holds up the windows behind it
@@ -49,9 +50,9 @@ def fastest_batch(
     windows [G, C, L], centre [G, C], scale [G, C]: what to measure with, repeated to fill a batch. It takes about
     0.2 s by `clock` (see `busy_clock`) and leaves the scorer warmed up.
     """
-    warm_up(scorer, windows, centre, scale, size=SIZES[0])
     rates: dict[int, float] = {}
     for size in SIZES:
+        warm_up(scorer, windows, centre, scale, size)
         seconds = _call_seconds(scorer, _repeated(windows, centre, scale, size), clock)
         if rates and seconds > _LONGEST_CALL_SECONDS:
             break
@@ -71,7 +72,6 @@ def _call_seconds(scorer: Scorer, batch: tuple[Floats32, ...], clock: Callable[[
 
     In virtual machines the clock of processor time was seen to stand still for a call: that is no measurement.
     """
-    scorer.score(*batch)
     began, measured = clock(), list[float]()
     while not measured or clock() - began < _SECONDS_PER_SIZE:
         start = clock()

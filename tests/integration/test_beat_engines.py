@@ -1,4 +1,4 @@
-"""A model of beats computes the same in both engines, with a template for a centre."""
+"""A model of beats computes the same in every engine, with a template for a centre."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from monitor.adapters.artifact import load_artifact
 from monitor.config import ScoringConfig
+from tests.engines import OTHERS, REFERENCE
 from tests.hearts import heart_recording
 from tests.sines import data_file
 from trainer.artifact import publish
@@ -19,7 +20,8 @@ from trainer.settings import load_settings
 pytestmark = pytest.mark.integration
 
 
-def test_both_engines_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", OTHERS)
+def test_engines_agree(tmp_path: Path, other: ScoringConfig) -> None:
     files = [data_file(heart_recording(70, device=device)) for device in (1, 2)]
     chosen = {"model.family": "pca", "normalization.warmup_windows": 20, "export.onnx": True}
     settings = load_settings(None, chosen, preset("ecg", len(files)))
@@ -31,8 +33,7 @@ def test_both_engines_agree(tmp_path: Path) -> None:
     windows, centre = rng.normal(0.5, 0.5, (2, 33, 3, fitted.manifest.window.length)).astype(np.float32)
     scale = rng.uniform(0.1, 1.0, (33, 3)).astype(np.float32)
     reference, found = (
-        load_artifact(path, engine, 64).scorer.score(windows, centre, scale)
-        for engine in (None, ScoringConfig(engine="onnx"))
+        load_artifact(path, engine, 64).scorer.score(windows, centre, scale) for engine in (REFERENCE, other)
     )
     np.testing.assert_allclose(found.error, reference.error, rtol=1e-3)
     np.testing.assert_allclose(found.channel_error, reference.channel_error, rtol=1e-3)

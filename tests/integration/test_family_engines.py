@@ -1,4 +1,4 @@
-"""Every family, with what changes its layers, computes under both engines what the trainer computed."""
+"""Every family, with what changes its layers, computes under every engine what the trainer computed."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 
 from monitor.adapters.artifact import load_artifact
 from monitor.config import ScoringConfig
+from tests.engines import OTHERS, REFERENCE
 from tests.sines import data_file, sine_recording
 from trainer.artifact import publish
 from trainer.corpus import gather
@@ -26,18 +27,19 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_both_engines_agree_for_one_window_and_for_many(tmp_path: Path, family: str) -> None:
+def test_engines_agree_for_one_window_and_for_many(tmp_path: Path, family: str, other: ScoringConfig) -> None:
     sizes = {"window.length": 50, "window.stride": 10, "training.max_epochs": 1, "export.onnx": True}
     options = {f"model.{name}": value for name, value in FAMILIES[family].items()}
     settings = load_settings(None, {"model.family": family, **sizes, **options})
     corpus = gather([data_file(sine_recording(4000))], settings)
     fitted = fit(corpus, settings, family, datetime(2025, 1, 1, tzinfo=UTC), lambda *_: None)
     folder = publish(tmp_path / family, fitted.manifest.version, fitted.artifact, "", fitted.onnx)
-    engines = [load_artifact(folder, engine, 64).scorer for engine in (None, ScoringConfig(engine="onnx"))]
+    engines = [load_artifact(folder, engine, 64).scorer for engine in (REFERENCE, other)]
     values = np.random.default_rng(0).normal(10, 3, (7, 2, 50)).astype(np.float32)
     for count in (1, 7):
         centre, scale = np.full((count, 2), 10, np.float32), np.full((count, 2), 3, np.float32)
-        torchscript, onnx = (engine.score(values[:count], centre, scale) for engine in engines)
-        np.testing.assert_allclose(onnx.error, torchscript.error, rtol=1e-4)
-        np.testing.assert_allclose(onnx.channel_error, torchscript.channel_error, rtol=1e-4)
+        reference, found = (engine.score(values[:count], centre, scale) for engine in engines)
+        np.testing.assert_allclose(found.error, reference.error, rtol=1e-4)
+        np.testing.assert_allclose(found.channel_error, reference.channel_error, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Every representation and error definition computes the same in both engines, from a real fit."""
+"""Every representation and error definition computes the same in every engine, from a real fit."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 
 from monitor.adapters.artifact import load_artifact
 from monitor.config import ScoringConfig
+from tests.engines import OTHERS, REFERENCE
 from tests.sines import data_file, sine_recording
 from trainer.artifact import publish
 from trainer.corpus import gather
@@ -33,8 +34,9 @@ COMBINATIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("options", COMBINATIONS)
-def test_both_engines_agree(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_engines_agree(tmp_path: Path, options: dict[str, Any], other: ScoringConfig) -> None:
     chosen = {"model.family": "pca", "window.length": 50, "window.stride": 10, "export.onnx": True}
     settings = load_settings(None, chosen | options)
     recording = sine_recording(4000)
@@ -46,8 +48,7 @@ def test_both_engines_agree(tmp_path: Path, options: dict[str, Any]) -> None:
     windows = rng.normal([[10.0], [0.0]], [[3.0], [0.2]], (33, 2, 50)).astype(np.float32)
     centre, scale = windows.mean(axis=2), windows.std(axis=2)
     reference, found = (
-        load_artifact(path, engine, 64).scorer.score(windows, centre, scale)
-        for engine in (None, ScoringConfig(engine="onnx"))
+        load_artifact(path, engine, 64).scorer.score(windows, centre, scale) for engine in (REFERENCE, other)
     )
     np.testing.assert_allclose(found.error, reference.error, rtol=1e-3)
     np.testing.assert_allclose(found.channel_error, reference.channel_error, rtol=1e-3)
