@@ -1,7 +1,8 @@
 """Write the tables and pictures of docs/performance.md from what the benchmarks measured.
 
 Reads the JSON of throughput, latency, memory, scoring and stages, and the plots beside it. In the page, what stands
-between `<!-- tables: NAME -->` and `<!-- end -->` is replaced; what people wrote around it stays.
+between `<!-- tables: NAME -->` and `<!-- end -->` is replaced; what people wrote around it stays. What a CUDA device
+does is renewed only from scoring-cuda.json, which benchmarks/scoring.py writes on a machine that has one.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
 NAMES = ("throughput", "latency", "memory", "scoring", "stages")
+CUDA = "scoring-cuda"
 _WITHOUT_PLOT = "stages"
 _MET = {True: "yes", False: "**no**"}
 _SECTION = r"(<!-- tables: {name} -->\n).*?(<!-- end -->)"
@@ -122,15 +124,21 @@ def memory(figures: Figures) -> str:
 
 def scoring(figures: Figures) -> str:
     """Thousands of windows a second by batch size; the batch that residuald chose is bold."""
+    return _rates(figures) + "\n![scoring](performance/scoring.png)\n"
+
+
+def scoring_cuda(figures: Figures) -> str:
+    """The same on a machine with a CUDA device, and which one that is."""
+    return f"{figures['cuda']}, torch {figures['machine']['packages']['torch']}; {_rates(figures)}"
+
+
+def _rates(figures: Figures) -> str:
     parts = []
     for model in figures["models"].values():
         names = list(model["rates"])
         rows = [(size, *(_rate(model, name, size) for name in names)) for size in model["rates"][names[0]]]
         parts.append(f"{model['title']}, thousand windows/s:\n\n" + table(("batch", *names), rows, texts=0))
-    device = (
-        f"CUDA: {figures['cuda']}." if figures["cuda"] else "No CUDA device was there, so nothing is said about one."
-    )
-    return "\n".join(parts) + f"\n{device}\n\n![scoring](performance/scoring.png)\n"
+    return "\n".join(parts)
 
 
 def stages(figures: Figures) -> str:
@@ -173,6 +181,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         figures = {name: json.loads((args.folder / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES}
         sections = {name: write(figures[name]) for name, write in _SECTIONS.items()}
+        cuda = args.folder / f"{CUDA}.json"
+        if cuda.exists():
+            sections[CUDA] = scoring_cuda(json.loads(cuda.read_text(encoding="utf-8")))
         page = replaced(args.page.read_text(encoding="utf-8"), {"targets": targets(figures), **sections})
         pictures = args.page.with_suffix("")
         pictures.mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.performance_page import NAMES, PAGE, PageError, main, replaced, targets, throughput
+from benchmarks.performance_page import CUDA, NAMES, PAGE, PageError, main, replaced, targets, throughput
 
 TURN = {
     "workload": "W1", "mode": "broker", "contestant": "residuald", "messages": 1000, "windows": 10, "seconds": 0.5,
@@ -26,7 +26,8 @@ def test_a_page_without_a_place_for_figures_is_an_error() -> None:
 
 def test_the_page_has_a_place_for_everything() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert replaced(page, dict.fromkeys(("targets", *NAMES), "x\n")).count("x\n<!-- end -->") == len(NAMES) + 1
+    places = ("targets", *NAMES, CUDA)
+    assert replaced(page, dict.fromkeys(places, "x\n")).count("x\n<!-- end -->") == len(places)
 
 
 def test_missed_targets_stand_out() -> None:
