@@ -39,6 +39,15 @@ def peer(broker: Broker) -> Iterator[Peer]:
 
 
 @pytest.fixture
+def world(persistent_broker: Broker) -> Iterator[Peer]:
+    """Somebody else on `persistent_broker`, who hears all that the daemon says."""
+    somebody = Peer(persistent_broker)
+    somebody.listen("residuald/#")
+    yield somebody
+    somebody.close()
+
+
+@pytest.fixture
 def links() -> Iterator[Links]:
     """Links to a broker, stopped when the test ends."""
     started = Links()

@@ -106,11 +106,12 @@ def _streams(board: build.Dashboard) -> None:
     board.with_panel(
         lines(
             "Alerts per hour",
-            "Alerts that began to fire in the hour before.",
+            "Alerts that began to fire in the hour before, and streams that operators have muted: they begin none.",
             "none",
             query(
                 f'sum by (instance) (increase(residuald_alerts_total{{{HERE}, phase="firing"}}[1h]))', "{{instance}}"
             ),
+            query(f"sum by (model) (residuald_muted_streams{{{OF_MODEL}}}) > 0", "muted {{model}}", "B"),
             span=8,
         )
     )

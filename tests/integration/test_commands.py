@@ -35,14 +35,6 @@ def configure(tmp_path: Path, persistent_broker: Broker, model: Path) -> Callabl
 
 
 @pytest.fixture
-def world(persistent_broker: Broker) -> Iterator[Peer]:
-    somebody = Peer(persistent_broker)
-    somebody.listen("residuald/#")
-    yield somebody
-    somebody.close()
-
-
-@pytest.fixture
 def start() -> Iterator[Callable[[Path], Daemon]]:
     """Starts daemons and stops them in the end."""
     started: list[Daemon] = []

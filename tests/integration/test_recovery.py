@@ -35,14 +35,6 @@ def config(tmp_path: Path, persistent_broker: Broker, model: Path) -> Path:
 
 
 @pytest.fixture
-def world(persistent_broker: Broker) -> Iterator[Peer]:
-    somebody = Peer(persistent_broker)
-    somebody.listen("residuald/#")
-    yield somebody
-    somebody.close()
-
-
-@pytest.fixture
 def start() -> Iterator[Callable[..., Daemon]]:
     """Starts daemons and stops them in the end."""
     started: list[Daemon] = []

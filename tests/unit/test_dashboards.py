@@ -161,7 +161,6 @@ FOR_EXPLORERS = {
     "residuald_journal_messages_total",
     "residuald_journal_replayed_messages",
     "residuald_mqtt_publish_dropped_total",
-    "residuald_muted_streams",
     "residuald_mqtt_reconnects_total",
     "residuald_samples_received_total",
     "residuald_start_time_seconds",
