@@ -80,7 +80,7 @@ def main() -> int:
             for seed in range(1 if args.quick else SEEDS):
                 for row in rows:
                     tasks = row.tasks(args.data, args.quick)
-                    for detector in (each for each in detectors if seed in each.seeds):
+                    for detector in (each for each in detectors if seed in each.seeds and row.kind not in each.not_for):
                         path = folder / f"{row.name}-{detector.name}-{seed}.json"
                         outcome = None if args.fresh else cached(path, settings_of(row, detector, seed, tasks))
                         if outcome is None and time.monotonic() - began > 60 * args.minutes:

@@ -69,6 +69,7 @@ DETECTORS = (
         _default,
         seeds=(0,),
         select_seconds=_SELECT_SECONDS,
+        not_for=("spoilt_image",),  # it chooses who detects, not who cleans
     ),
     Detector("pca", "PCA", "principal components of the same windows, raw, 90 % of the variance", _pca, seeds=(0,)),
 )

@@ -19,7 +19,7 @@ from benchmarks.quality_figures import (
     mean_figures,
     promise_figures,
 )
-from benchmarks.quality_rows.protocol import Content, Items, Row, Task
+from benchmarks.quality_rows.protocol import Content, Items, Kind, Row, Task
 from monitor.core.calibration import FalseAlarms
 from monitor.core.recording import Recording, WindowSet
 from trainer.candidates import candidates_for
@@ -49,6 +49,7 @@ class Detector:
     settings: Callable[[Row, int], dict[str, Any]]
     seeds: tuple[int, ...] = (0, 1, 2)
     select_seconds: float = 0.0
+    not_for: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The quality benchmark counts what its protocols say, from scores made up here, and its page tells it."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
+from benchmarks.quality_detectors import DETECTORS
 from benchmarks.quality_figures import Figures, alert_figures, alerts_of, item_figures, mean_figures
 from benchmarks.quality_plots import plot_restored
 from benchmarks.quality_report import page, targets_of
@@ -21,8 +23,10 @@ from monitor.core.manifest import Manifest, WindowSpec
 from monitor.core.recording import Recording
 from tests.manifests import manifest_of
 from tests.sines import data_file, sine_recording
+from trainer.candidates import candidates_for
 from trainer.data import cut
 from trainer.evaluation import Scored
+from trainer.settings import load_settings
 
 PERIOD = 0.5
 
@@ -195,3 +199,15 @@ def test_rows_are_named_apart_and_aim_at_something() -> None:
     assert len({each.name for each in ROWS}) == len(ROWS)
     assert all(each.aims for each in ROWS)
     assert all(settings_of(each, detector(), 0, [sine_task()])["seed"] == 0 for each in ROWS)
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda each: each.name)
+@pytest.mark.parametrize("row", ROWS, ids=lambda each: each.name)
+def test_every_detector_can_be_fitted_to_every_row_it_is_for(row: Row, detector: Detector) -> None:
+    if row.kind in detector.not_for:
+        return
+    settings = {**detector.settings(row, 1), **row.settings}
+    loaded = load_settings(None, deepcopy(settings))
+    if detector.select_seconds:
+        for candidate in candidates_for(loaded.window.cut):
+            load_settings(None, settings | deepcopy(candidate.settings))
