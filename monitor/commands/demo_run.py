@@ -36,11 +36,10 @@ _READY_SECONDS = 60.0
 _SCRAPE_SECONDS = 1.0
 _MOTORS = (1, 2, 3)
 
-# a quarter of an hour of load and warmth in bursts of four windows; the ECG changes less, so a few minutes of it do
+# a quarter of an hour of load and warmth in bursts of four windows; beat by beat a heart changes less: some minutes do
 _MOTOR_SECONDS, _MOTOR_BURSTS = 900.0, (1.28, 12.0)
 _ECG_SECONDS = 240.0
 _MOTOR_MODEL = "[window]\nlength = 512\nstride = 256\n[model]\nhidden = [96, 16]\n"
-_ECG_MODEL = "[window]\nlength = 256\nstride = 64\n"
 _TRAINING = "[training]\nmax_epochs = 40\npatience_epochs = 10\nlearning_rate = 0.002\n"  # seconds, not the best fit
 
 
@@ -132,7 +131,7 @@ class Demo:
         with contextlib.ExitStack() as fits:
             running = {}
             for name in missing:
-                files, kind, model = {"motor": (motors, MOTOR, _MOTOR_MODEL), "ecg": ([ecg], ECG, _ECG_MODEL)}[name]
+                files, kind, model = {"motor": (motors, MOTOR, _MOTOR_MODEL), "ecg": ([ecg], ECG, "")}[name]
                 running[name] = fits.enter_context(self._fit(name, files, kind, model))
             with self._screen.waiting(f"fitting {' and '.join(missing)} with residuald-trainer"):
                 for child in running.values():
@@ -148,7 +147,7 @@ class Demo:
             for channel, unit in zip(kind.channels, kind.units, strict=True)
         )
         settings.write_text("".join((*channels, model, _TRAINING)))
-        arguments = ["fit", "--data", *map(str, data), "--out", str(self._folder / "models" / name)]
+        arguments = ["fit", "--kind", name, "--data", *map(str, data), "--out", str(self._folder / "models" / name)]
         log_file = self._folder / f"{name}.fit.log"
         return Child(
             "residuald-trainer",
@@ -261,7 +260,7 @@ judge = {{ k = 3, n = 4 }}
 [[model]]
 name = "ecg"
 path = {json.dumps(str(models / "ecg"))}
-judge = {{ k = 3, n = 5, release_windows = 16 }}
+judge = {{ k = 2, n = 3, release_windows = 8 }}
 
 [http]
 host = "{_LOCALHOST}"
