@@ -103,7 +103,8 @@ the threshold): a plain 2-D convolutional autoencoder, rows normalized one by on
 images clean (.91 and less: what cleans any stroke reconstructs any digit); PCA of images in one unit (.938), and with
 the residual smoothed by 1.5 pixels along rows and columns (.950; with T² added .943). Synthetic anomalies of held-out
 images had put the smoothed PCA first, too, which is why it is the default. It now learns from all images, and is
-calibrated by folds.""",
+calibrated by folds. `select` is no help: what it injects are faults of signals, such as a changed frequency, and for
+half of the digits it takes the spectrum of the rows, which does not know where a stroke is.""",
 )
 RESTORED = Row(
     name="mnist-restored",
