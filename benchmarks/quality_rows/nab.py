@@ -53,6 +53,6 @@ here on three and two days of calibration data, and the artifact expects more th
 every part calibrate in its turn (`split.cross_fit`), which brings .23 false alarms a day where .14 are expected, and
 misses one window of four: a threshold that has room for the drift has room for a small anomaly, too. The spectrum of
 the window with its level (0.2 a day, but one window missed with two of three seeds). What `select` chooses (its
-candidates are close, and how many it can try depends on the machine) brought .3 a day each time, but missed one window.""",
+candidates are close, and how many it can try depends on the machine) brought .3 a day each time, and missed one.""",
     settings={"calibration.false_alarms": "1 per 7d"},
 )
