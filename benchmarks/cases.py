@@ -26,7 +26,10 @@ _PLAIN = '[representation]\nkind = "raw"\n[calibration]\nrule = "quantile"\n'
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Cases that are reported together. window, stride: in samples. dense: the dense family's `[model]` table."""
+    """Cases that are reported together.
+
+    window, stride: in samples. dense: the dense family's `[model]` table. tables: further ones of the settings file.
+    """
 
     name: str
     title: str
@@ -34,6 +37,7 @@ class DataSet:
     window: int
     stride: int
     dense: str = 'family = "dense"\n'
+    tables: str = _PLAIN
 
     def fit_settings(self, family: str, channels: tuple[str, ...]) -> str:
         """Make the trainer's settings file for a model of `family`."""
@@ -41,7 +45,9 @@ class DataSet:
             f'[[channel]]\nname = "{name}"\nunit = "{unit}"\n' for name, unit in zip(channels, self.units, strict=True)
         ]
         model = self.dense if family == "dense" else f'family = "{family}"\n'
-        return f"{''.join(named)}[window]\nlength = {self.window}\nstride = {self.stride}\n{_PLAIN}[model]\n{model}"
+        return (
+            f"{''.join(named)}[window]\nlength = {self.window}\nstride = {self.stride}\n{self.tables}[model]\n{model}"
+        )
 
 
 ECG = DataSet("mitdb", "MIT-BIH arrhythmia", ("mV",), window=360, stride=45)
