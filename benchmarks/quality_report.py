@@ -39,7 +39,7 @@ Computing took {hours:.2g} hours{quick}. Every model is fitted, exported, loaded
 and scored by the code of `residuald-trainer evaluate`. Labels of what is scored make figures and nothing else. No
 setting differs between data sets but what a protocol dictates and whether it is an ECG or a motor; yet the defaults
 grew with these recordings in sight, so expect somewhat less of others. Figures are means over seeds ± their standard
-deviation; where none is given, nothing is random, or only one seed was run. F1, recall and false-alarm rate are at
+deviation; where none is given, all seeds came to the same, or only one was run. F1, recall and false-alarm rate are at
 the deployed threshold, score 1. Nothing is point-adjusted.
 """
 _ALERTS = """\
@@ -221,7 +221,7 @@ def _spread(outcomes: Sequence[Outcome], figure: str, style: str) -> str:
     if not values or len(values) < len(outcomes):
         return "-"
     mean = style.format(float(np.mean(values)))
-    return mean if len(values) == 1 else f"{mean} ± {style.format(float(np.std(values)))}"
+    return mean if len(set(values)) == 1 else f"{mean} ± {style.format(float(np.std(values)))}"
 
 
 def _met(outcomes: Sequence[Outcome], aim: Aim) -> str:
