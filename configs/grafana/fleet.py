@@ -111,7 +111,7 @@ def _streams(board: build.Dashboard) -> None:
             query(
                 f'sum by (instance) (increase(residuald_alerts_total{{{HERE}, phase="firing"}}[1h]))', "{{instance}}"
             ),
-            query(f"sum by (model) (residuald_muted_streams{{{OF_MODEL}}}) > 0", "muted {{model}}", "B"),
+            query(f"sum by (model) (residuald_muted_streams{{{OF_MODEL}}})", "muted {{model}}", "B"),
             span=8,
         )
     )
