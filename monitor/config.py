@@ -110,7 +110,7 @@ class ModelConfig(Section):
     """Folder that `residuald-trainer fit --out` writes to."""
 
     max_batch: Annotated[int, Field(ge=1, le=65536)] | None = None
-    """Most windows scored in one call. Left out: measured when the artifact is loaded, which takes 0.2 s."""
+    """Most windows scored in one call. Left out: measured when the artifact is loaded, which takes a moment."""
 
     judge: JudgeSettings = JudgeSettings()
     """When anomalous windows become an alert; see `[model.judge]`."""

@@ -48,7 +48,7 @@ def fastest_batch(
     """The smallest of `SIZES` that scores nearly as many windows per second as the best.
 
     windows [G, C, L], centre [G, C], scale [G, C]: what to measure with, repeated to fill a batch. It takes about
-    0.2 s by `clock` (see `busy_clock`) and leaves the scorer warmed up.
+    0.2 s by `clock` (see `busy_clock`), slow models some more, and leaves the scorer warmed up.
     """
     rates: dict[int, float] = {}
     for size in SIZES:

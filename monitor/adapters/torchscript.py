@@ -37,10 +37,12 @@ class TorchScriptScorer:
             torch.set_num_threads(self._threads)
         with torch.inference_mode():
             inputs = [_tensor(values) for values in (windows, centre, scale)]
-            if not self.on_cpu:
-                inputs = self._to_device(inputs)
-            error, channel_error = (each[: len(windows)].cpu().numpy() for each in self._module(*inputs))
-        return ScoreBatch(error, channel_error)
+            if self.on_cpu:
+                error, channel_error = self._module(*inputs)
+            else:
+                found = self._module(*self._to_device(inputs))
+                error, channel_error = (each[: len(windows)].cpu() for each in found)
+        return ScoreBatch(error.numpy(), channel_error.numpy())
 
     def _to_device(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Copy by way of pinned memory, from which the device reads on its own. The results' copy back waits for it.

@@ -30,7 +30,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_engines_agree_for_one_window_and_for_many(tmp_path: Path, family: str, other: ScoringConfig) -> None:
-    sizes = {"window.length": 50, "window.stride": 10, "training.max_epochs": 1, "export.onnx": True}
+    sizes = {"window.length": 50, "window.stride": 10, "training.max_epochs": 1}
+    sizes["export.onnx"] = other.engine == "onnx"
     options = {f"model.{name}": value for name, value in FAMILIES[family].items()}
     settings = load_settings(None, {"model.family": family, **sizes, **options})
     corpus = gather([data_file(sine_recording(4000))], settings)
