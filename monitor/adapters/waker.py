@@ -42,7 +42,7 @@ class Waker:
 
     def rest(self) -> None:
         """Take the wake-up; from now on the next one counts."""
-        self._awake = False
         if self._ends is not None:
             with contextlib.suppress(BlockingIOError):
                 self._ends[0].recv(4096)
+        self._awake = False  # last: a byte sent before would be taken here, and nobody would send another ever again
