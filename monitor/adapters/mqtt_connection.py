@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.adapters.inbox import Inbox
 from monitor.adapters.mqtt_client import FramingClient, explain_early_end, explain_refusal
-from monitor.adapters.mqtt_deliveries import Deliveries
+from monitor.adapters.mqtt_deliveries import UNTOLD_IN_FLIGHT, Deliveries
 from monitor.adapters.mqtt_frames import FrameReader
 from monitor.adapters.mqtt_receipts import Receipt, Receipts
 from monitor.adapters.mqtt_socket import FrameSocket
@@ -30,7 +30,6 @@ from monitor.config import MqttConfig
 log = structlog.get_logger()
 
 _MAX_OUTGOING_MESSAGES = 20_000
-_MAX_IN_FLIGHT = 20  # what we publish and the broker has not confirmed: Mosquitto's window, and paho's
 _HANDSHAKE_SECONDS = 10.0  # from TCP connection to confirmed subscriptions
 _TICK_SECONDS = 0.5
 # After a read that emptied the socket: else the broker and we wake one another for every few messages. At 20,000 a
@@ -191,7 +190,7 @@ class Connection:
                 traffic.receipts.acknowledge(traffic.acknowledged.popleft())
             while traffic.released:
                 traffic.deliveries.release([traffic.released.popleft()])
-            while traffic.deliveries.in_flight < _MAX_IN_FLIGHT and not wire.congested:
+            while traffic.deliveries.has_room and not wire.congested:
                 message = traffic.outbox.take()
                 if message is None:
                     break
@@ -258,8 +257,12 @@ class Connection:
         if reason.is_failure:
             raise ConnectionOverError(explain_refusal(reason, self._config))
         log.debug("broker accepted the connection", session_present=flags.session_present)
-        max_qos = getattr(properties, "MaximumQoS", 2)  # left out where it knows all
-        self._traffic.deliveries.begin(session_present=flags.session_present, max_qos=max_qos)
+        # left out where there is no limit (MQTT 5.0, section 3.2.2.3)
+        max_qos = getattr(properties, "MaximumQoS", 2)
+        receive_maximum = UNTOLD_IN_FLIGHT if properties is None else getattr(properties, "ReceiveMaximum", 65_535)
+        self._traffic.deliveries.begin(
+            session_present=flags.session_present, max_qos=max_qos, receive_maximum=receive_maximum
+        )
         if self._subscriptions:
             client.subscribe(self._subscriptions)
         else:

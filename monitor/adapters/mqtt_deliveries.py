@@ -23,6 +23,10 @@ _FAILURE = 0x80  # reason codes from here on; MQTT 5.0, section 2.4
 _ONCE_OR_MORE_IDS = range(2, 0x8000)
 EXACTLY_ONCE_IDS = range(0x8000, 0x10000)
 
+# How many messages may wait for an answer. MQTT 3.1.1 cannot say what a broker takes: 20 is Mosquitto's window.
+UNTOLD_IN_FLIGHT = 20
+_MAX_IN_FLIGHT = 1000
+
 Delivery = tuple[int, tuple[str, str]]  # packet identifier; id and phase of the alert step
 
 
@@ -66,6 +70,7 @@ class Deliveries:
         self._mqtt5 = mqtt5
         self._session_present = False
         self._max_qos = 2
+        self._max_in_flight = UNTOLD_IN_FLIGHT
         self._sent: dict[int, _Sent] = {}  # by packet identifier
         self._once_or_more = PacketIds(_ONCE_OR_MORE_IDS)
         self._packets = bytearray()
@@ -75,9 +80,18 @@ class Deliveries:
         """How many messages wait for an answer of the broker, or for `release`."""
         return len(self._sent)
 
-    def begin(self, *, session_present: bool, max_qos: int = 2) -> None:
-        """Begin a connection: the broker says whether it still has our session, and the highest QoS it knows."""
+    @property
+    def has_room(self) -> bool:
+        """Whether the broker takes one more; a broker of MQTT 5 ends the connection with who sends more."""
+        return len(self._sent) < self._max_in_flight
+
+    def begin(self, *, session_present: bool, max_qos: int = 2, receive_maximum: int = UNTOLD_IN_FLIGHT) -> None:
+        """Begin a connection with what the broker says.
+
+        Whether it still has our session, the highest QoS it knows, and how many messages may wait for its answer.
+        """
         self._session_present, self._max_qos = session_present, max_qos
+        self._max_in_flight = min(receive_maximum, _MAX_IN_FLIGHT)
 
     def send(self, message: Outgoing) -> None:
         """Send a message, or go on with one that was begun."""

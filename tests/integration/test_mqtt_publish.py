@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from monitor.adapters.mqtt_deliveries import Delivery
+from monitor.adapters.outbox import Outgoing
 from tests.broker import Broker, Peer, free_port, wait_until
 from tests.links import Links
 
@@ -83,3 +85,31 @@ def test_a_wildcard_is_no_topic_to_publish_to(broker: Broker, links: Links) -> N
     tap = links.start(broker)
     with pytest.raises(ValueError, match="no topic to publish to"):
         tap.link.publish("residuald/+/state", b"")
+
+
+def test_no_more_is_on_its_way_than_the_broker_allows(tmp_path: Path, links: Links) -> None:
+    broker = Broker(tmp_path, "allow_anonymous true\nmax_inflight_messages 3")
+    broker.start()
+    try:
+        peer = Peer(broker)
+        peer.listen("residuald/motor/alert")
+        tap = links.start(broker, **QUICK).connected()
+        payloads = [b"%d" % number for number in range(300)]
+        for packet_id, payload in enumerate(payloads, 0x8000):
+            alert = Outgoing("residuald/motor/alert", payload, 2, False, (payload.decode(), "firing"), packet_id)
+            assert tap.link.deliver(alert)
+        released: list[Delivery] = []
+
+        def all_came() -> bool:
+            received = tap.link.take_received()
+            released.extend(received)
+            tap.link.release(received)
+            return len(peer.payloads("residuald/motor/alert")) == len(payloads)
+
+        wait_until(all_came, "all messages")
+        assert peer.payloads("residuald/motor/alert") == payloads
+        assert tap.link.reconnects == 0
+        peer.close()
+        tap.link.stop(5.0)
+    finally:
+        broker.stop()

@@ -52,6 +52,21 @@ def test_at_qos_1_what_is_not_confirmed_is_sent_again_on_the_next_connection() -
     assert deliveries.end() == []
 
 
+@pytest.mark.parametrize("receive_maximum", [1, 7])
+def test_there_is_room_for_as_much_as_the_broker_says(receive_maximum: int) -> None:
+    deliveries = Deliveries(mqtt5=True)
+    deliveries.begin(session_present=False, receive_maximum=receive_maximum)
+    for number in range(receive_maximum):
+        assert deliveries.has_room
+        deliveries.send(step(str(number), PACKET_ID + number))
+    assert not deliveries.has_room
+    deliveries.answered(PUBREC, PACKET_ID, 0)
+    deliveries.release([PACKET_ID])
+    assert not deliveries.has_room  # a handshake is over with its last answer
+    deliveries.answered(PUBCOMP, PACKET_ID, 0)
+    assert deliveries.has_room
+
+
 def test_at_qos_2_nothing_is_released_before_somebody_has_made_a_note_of_it() -> None:
     deliveries = connected()
     deliveries.send(step())
