@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import latency
 from benchmarks.fleet_observers import Scrape
 from benchmarks.fleet_publisher import FleetPackets, Plan, Sent, group_count, load, publish, save
 from benchmarks.fleet_run import FleetRun
 from benchmarks.latency import Results, during, targets_of
 from benchmarks.packets import split
-from benchmarks.workloads import W1
+from benchmarks.workloads import W1, Telemetry
 
 STREAMS, GROUPS, MESSAGES_PER_WINDOW, EVERY = 23, 4, 5, 6
 PERIOD_SECONDS = 0.01
@@ -159,6 +160,31 @@ def test_targets_tell_missed_from_met() -> None:
 def test_a_publisher_that_fell_behind_makes_the_run_void() -> None:
     assert results_of(run_of(0.05), run_of(0.05)).void == []
     assert "the load was not held" in results_of(run_of(0.05, lag_seconds=3.0), run_of(0.05)).void[0]
+
+
+def test_the_highest_load_held_is_one_that_is_published_in_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tried: list[int] = []
+
+    def run(fleet: Telemetry, *_: object, flood: bool = False, poll: bool = False) -> FleetRun:
+        tried.append(fleet.streams)
+        return replace(run_of(0.05, lag_seconds=0.0 if flood or len(tried) > 3 else 1.0), messages=1_000_000)
+
+    monkeypatch.setattr(latency, "run_fleet", run)
+    held = latency._highest_held(1.0, 1.0, tmp_path)
+    assert held == pytest.approx(100_000 * 0.85**2)
+    assert tried[1] > tried[2] > tried[3]
+
+
+def test_a_machine_that_publishes_nothing_in_time_has_no_highest_load(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        latency, "run_fleet", lambda *_, flood=False, **__: run_of(0.05, lag_seconds=0.0 if flood else 1.0)
+    )
+    with pytest.raises(RuntimeError, match="is the machine busy"):
+        latency._highest_held(1.0, 1.0, tmp_path)
 
 
 def test_nothing_sent_is_a_record_too(plan: Plan) -> None:
