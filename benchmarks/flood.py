@@ -47,6 +47,7 @@ _MOST_MESSAGES, _MOST_BYTES = 400, 16 * 1024 * 1024  # the inbox
 _ONE_READ_MESSAGES = 500  # of 256 KiB: reading stops when the inbox is full, with what the last read brought
 _MOST_GROWTH_BYTES = _MOST_BYTES + 32 * 1024 * 1024
 _QUEUED_MESSAGES = 200  # of QoS 1, in the broker; besides, it has thousands on their way to a reader of MQTT 5
+_QUICK_IN_FLIGHT_MESSAGES = 2000  # those, in a quick run: still several times what the inbox takes
 _RECOVERY_TIMES = 2.0  # of what scoring all that waits takes
 _GIVE_UP_SECONDS = 300.0
 _SLOW_TURNS = 12_000  # of the loop that makes the model slow: a busy machine must still bring ten times as much
@@ -140,16 +141,20 @@ def main() -> int:
     console = Console()
     try:
         with tempfile.TemporaryDirectory(prefix="residuald-flood-") as folder:
-            return run(Path(folder), 15.0 if args.quick else 120.0, console, args.json)
+            return run(Path(folder), args.quick, console, args.json)
     except (LiveError, MissingError) as error:
         return conclude(console, [], [str(error)])
 
 
-def run(folder: Path, flood_seconds: float, console: Console, json_file: Path | None) -> int:
+def run(folder: Path, quick: bool, console: Console, json_file: Path | None) -> int:
     """One run; its exit code."""
+    flood_seconds = 15.0 if quick else 120.0
     model = _fit(folder)
     config, http_port = folder / "monitor.toml", free_port()
-    with mosquitto(f"max_queued_messages {_QUEUED_MESSAGES}\n") as port:
+    broker = f"max_queued_messages {_QUEUED_MESSAGES}\n"
+    if quick:
+        broker += f"max_inflight_messages {_QUICK_IN_FLIGHT_MESSAGES}\n"
+    with mosquitto(broker) as port:
         config.write_text(
             _CONFIG.format(
                 port=port, http_port=http_port, folder=folder, model=model, messages=_MOST_MESSAGES, bytes=_MOST_BYTES
