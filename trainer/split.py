@@ -75,13 +75,13 @@ def split_around(
     """Give each window [N] of one recording, in time order, its `Part` where those `held_out` [N] calibrate: int8 [N].
 
     They are one stretch of time, or none. What lies more than `gap_seconds` before or behind it trains, but for the
-    middle of that, which validates: so training reaches to both ends, the latest windows among them.
+    last part of that, which validates: a model is stopped by what is later than all it learnt from, as it will be used.
     """
     parts = np.full(len(usable), Part.UNUSED, dtype=np.int8)
     parts[usable] = Part.GAP
     rest = usable & ~_near(start_seconds, end_seconds, held_out, gap_seconds)
     rank, count = np.cumsum(rest) - 1, int(rest.sum())
-    validating = rest & (np.abs(2 * rank + 1 - count) < settings.validation * count)
+    validating = rest & (rank >= count - round(settings.validation * count))
     parts[rest & ~_near(start_seconds, end_seconds, validating, gap_seconds)] = Part.TRAIN
     parts[validating] = Part.VALIDATION
     parts[held_out] = Part.CALIBRATION

@@ -173,11 +173,14 @@ def test_the_calibration_part_is_what_the_folds_hold_out_in_their_order_and_in_t
     assert all((np.diff(one.end_seconds) > 0).all() for one in series)
 
 
-def test_the_model_that_is_used_learns_from_both_ends_of_a_recording() -> None:
-    (ends,) = {gather([data_file(sine_recording(3000))], CROSS_FITTED).origins[Part.TRAIN].end_seconds.tobytes()}
-    calibrated = gather([data_file(sine_recording(3000))], CROSS_FITTED).origins[Part.CALIBRATION].end_seconds
-    trained = np.frombuffer(ends)
-    assert (trained.min(), trained.max()) == (calibrated.min(), calibrated.max())
+def test_the_model_that_is_used_is_stopped_by_the_latest_windows_and_learns_from_all_before() -> None:
+    corpus = gather([data_file(sine_recording(3000))], CROSS_FITTED)
+    trained, stopping, calibrated = (
+        corpus.origins[part].end_seconds for part in (Part.TRAIN, Part.VALIDATION, Part.CALIBRATION)
+    )
+    assert trained.min() == calibrated.min()
+    assert stopping.max() == calibrated.max()
+    assert trained.max() < stopping.min()
 
 
 def test_whole_recordings_are_held_out_where_others_are_to_be_watched() -> None:

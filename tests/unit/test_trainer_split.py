@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from trainer.settings import SplitSettings
-from trainer.split import Part, split_by_time
+from trainer.split import Part, folds_of, split_around, split_by_time
 
 PERIOD = 0.02
 Ints = NDArray[np.int64]
@@ -65,3 +65,39 @@ def test_parts_have_about_the_sizes_asked_for() -> None:
 def test_nothing_usable_gives_nothing() -> None:
     parts = split_by_time(np.arange(3.0), np.arange(3.0), np.zeros(3, bool), 1.0, SplitSettings())
     assert parts.tolist() == [Part.UNUSED] * 3
+
+
+@given(recordings(), st.floats(0.05, 0.4), st.integers(2, 6), st.integers(0, 5), st.integers(0, 50))
+def test_around_what_is_held_out_no_sample_is_shared_and_what_stops_a_fit_is_later_than_what_it_learns(
+    recording: tuple[Ints, Ints, NDArray[np.bool_]], validation: float, count: int, fold: int, gap_samples: int
+) -> None:
+    first, last, usable = recording
+    settings = SplitSettings(validation=validation, calibration=0.99 / count)
+    folds = folds_of([usable], settings)
+    (held_out,) = folds[fold % len(folds)]
+    gap_seconds = (gap_samples + 0.5) * PERIOD
+    parts = split_around(first * PERIOD, last * PERIOD, usable, held_out, gap_seconds, settings)
+
+    assert ((parts == Part.CALIBRATION) == held_out).all()
+    assert (parts[~usable] == Part.UNUSED).all()
+    samples = {
+        part: {n for a, b in zip(first[parts == part], last[parts == part], strict=True) for n in range(a, b + 1)}
+        for part in (Part.TRAIN, Part.VALIDATION, Part.CALIBRATION)
+    }
+    for one, other in (
+        (Part.TRAIN, Part.VALIDATION),
+        (Part.VALIDATION, Part.CALIBRATION),
+        (Part.TRAIN, Part.CALIBRATION),
+    ):
+        apart = samples[one] | {n + gap for n in samples[one] for gap in (-gap_samples, gap_samples)}
+        assert not apart & samples[other]
+    if samples[Part.TRAIN] and samples[Part.VALIDATION]:
+        assert max(samples[Part.TRAIN]) + gap_samples < min(samples[Part.VALIDATION])
+
+
+def test_a_fit_to_all_is_stopped_by_the_latest_windows() -> None:
+    first = np.arange(0, 1000, 10, dtype=np.float64)
+    everything, nothing = np.ones(100, bool), np.zeros(100, bool)
+    parts = split_around(first, first + 9, everything, nothing, 0.5, SplitSettings())
+    assert np.flatnonzero(parts == Part.VALIDATION).tolist() == list(range(85, 100))
+    assert np.flatnonzero(parts == Part.TRAIN).tolist() == list(range(85))
