@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.broker import Broker, Peer, running
+from tests.daemon import fit_model
 from tests.links import Links
 
 # A busy machine makes an example slow, not wrong; pytest-timeout bounds whole tests.
@@ -53,3 +55,25 @@ def links() -> Iterator[Links]:
     started = Links()
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A small model on waves: its folder, which is everybody's, so nothing may be changed in it."""
+    return _fitted_once("hum", 0, tmp_path_factory, worker_id)
+
+
+@pytest.fixture(scope="session")
+def newer_model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Another version of `model`."""
+    return _fitted_once("newer", 1, tmp_path_factory, worker_id)
+
+
+def _fitted_once(name: str, seed: int, factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Fit a model once for all processes that run tests: a fit takes seconds."""
+    base = factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "fitted"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f"{name}.lock"):
+        model = folder / "models" / name
+        return model if (model / "current").exists() else fit_model(folder, name, seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
+from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
 
 pytestmark = pytest.mark.integration
 
@@ -50,11 +50,6 @@ MOMENTS = {
     "released": "after(Connection, '_hand_over', lambda self, *_: in_flight(self, released=True))",
     "delivered, not noted": "before(Deliveries, 'answered', lambda self, kind, *_: kind == PUBCOMP)",
 }
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_model(tmp_path_factory.mktemp("fitted"))
 
 
 class Press:

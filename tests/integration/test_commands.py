@@ -10,17 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
+from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
 
 pytestmark = pytest.mark.integration
 
 STREAM = "north.press"
 ON = "commands = true\nreconnect_ceiling_seconds = 1"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_model(tmp_path_factory.mktemp("fitted"))
 
 
 @pytest.fixture

@@ -16,14 +16,9 @@ import numpy as np
 import pytest
 
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import BIN, RATE_HZ, Daemon, config_text, fit_model, running_daemon, wave
+from tests.daemon import BIN, RATE_HZ, Daemon, config_text, running_daemon, wave
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_model(tmp_path_factory.mktemp("fitted"))
 
 
 @pytest.fixture
@@ -185,12 +180,11 @@ def test_the_last_will_says_offline_after_a_kill(daemon: Daemon, peer: Peer) -> 
 
 
 def test_a_reload_takes_a_new_artifact_and_keeps_streams(
-    daemon: Daemon, peer: Peer, model: Path, tmp_path: Path
+    daemon: Daemon, peer: Peer, model: Path, newer_model: Path
 ) -> None:
     Machine(peer).send(20)
     wait_until(lambda: daemon.value("residuald_streams", model="hum") == 1, "a stream")
-    newer = fit_model(tmp_path, "newer")
-    daemon.config.write_text(daemon.config.read_text().replace(f'path = "{model}"', f'path = "{newer}"'))
+    daemon.config.write_text(daemon.config.read_text().replace(f'path = "{model}"', f'path = "{newer_model}"'))
     daemon.process.send_signal(signal.SIGHUP)
     wait_until(lambda: daemon.event("reloaded") is not None, "reloaded")
     assert daemon.value("residuald_config_last_reload_successful") == 1
@@ -204,13 +198,13 @@ def test_a_reload_takes_a_new_artifact_and_keeps_streams(
 
 
 def test_a_new_current_artifact_is_taken_by_itself_without_a_signal(
-    tmp_path: Path, broker: Broker, peer: Peer, model: Path
+    tmp_path: Path, broker: Broker, peer: Peer, model: Path, newer_model: Path
 ) -> None:
     watched = Path(shutil.copytree(model, tmp_path / "watched", symlinks=True))
     with running_daemon(tmp_path, broker, watched) as daemon:
         machine = Machine(peer)
         machine.send(20)
-        newer = (fit_model(tmp_path, "newer") / "current").resolve()
+        newer = (newer_model / "current").resolve()
         shutil.copy(newer, watched / newer.name)
         (watched / "next").symlink_to(newer.name)
         (watched / "next").replace(watched / "current")

@@ -105,6 +105,14 @@ def test_the_embedded_broker_carries_messages_retains_them_and_stops() -> None:
         pass
 
 
+def test_the_embedded_broker_leaves_no_connection_open_that_said_nothing() -> None:
+    broker = EmbeddedBroker("127.0.0.1", free_port())
+    broker.start()
+    with socket.create_connection((broker.host, broker.port), timeout=5.0) as silent:
+        broker.stop()
+        assert silent.recv(1) == b""
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

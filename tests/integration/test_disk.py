@@ -15,18 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.broker import Broker, Peer, wait_until
-from tests.daemon import LENGTH, RATE_HZ, Daemon, config_text, fit_model, wave
+from tests.daemon import LENGTH, RATE_HZ, Daemon, config_text, wave
 
 pytestmark = pytest.mark.integration
 
 TOPIC, STREAM, ROWS = "plant/north/press/hum", "north.press", 10
 STRIDE = 32
 DISK_BYTES = 8 * 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_model(tmp_path_factory.mktemp("fitted"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 
 from monitor.core.manifest import MANIFEST_FILE
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
+from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
 
 pytestmark = [
     pytest.mark.integration,
@@ -20,11 +20,6 @@ pytestmark = [
 ]
 
 WATCHDOG_SECONDS = 3
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_model(tmp_path_factory.mktemp("fitted"))
 
 
 class HangsOnHugeValues(torch.nn.Module):

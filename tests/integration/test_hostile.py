@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.core.names import is_name
 from tests.broker import Broker, Peer, running, wait_until
 from tests.certificates import Authority
-from tests.daemon import BIN, Daemon, config_text, fit_model
+from tests.daemon import BIN, Daemon, config_text
 
 pytestmark = pytest.mark.integration
 
@@ -35,11 +35,6 @@ HOSTILE_LEVELS = [
     "$SYS",
     "",
 ]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_model(tmp_path_factory.mktemp("fitted"))
 
 
 @pytest.fixture

@@ -14,16 +14,11 @@ from monitor.adapters.artifact import load_artifact
 from monitor.core.recording import Recording
 from monitor.core.windows import windows_of
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import LENGTH, RATE_HZ, Daemon, SabotagedDaemon, config_text, fit_model, wave
+from tests.daemon import LENGTH, RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
 
 pytestmark = pytest.mark.integration
 
 TOPIC, STREAM = "plant/north/press/hum", "north.press"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_model(tmp_path_factory.mktemp("fitted"))
 
 
 @pytest.fixture

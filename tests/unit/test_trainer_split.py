@@ -76,7 +76,8 @@ def test_around_what_is_held_out_no_sample_is_shared_and_what_stops_a_fit_is_lat
     folds = folds_of([usable], settings)
     (held_out,) = folds[fold % len(folds)]
     gap_seconds = (gap_samples + 0.5) * PERIOD
-    parts = split_around(first * PERIOD, last * PERIOD, usable, held_out, gap_seconds, settings)
+    starts, ends = (first * PERIOD).astype(np.float64), (last * PERIOD).astype(np.float64)
+    parts = split_around(starts, ends, usable, held_out, gap_seconds, settings)
 
     assert ((parts == Part.CALIBRATION) == held_out).all()
     assert (parts[~usable] == Part.UNUSED).all()
