@@ -26,7 +26,7 @@ tools:  ## the real peers of the tests, from Debian packages, when missing
 
 # for two cores: who waits for a process leaves its core to a third, and threads of torch would only be in each other's way
 test: setup tools  ## all tests (ARGS="-k name" for some)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 fuzz: setup  ## every parser against a fuzzer (SECONDS=600 each; findings and what was learnt go to out/fuzz)
 	@for harness in $(basename $(notdir $(wildcard tests/fuzz/harness/*.py))); do \

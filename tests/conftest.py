@@ -16,6 +16,12 @@ settings.register_profile("residuald", deadline=None)
 settings.load_profile("residuald")
 
 
+@pytest.hookimpl(trylast=True)  # after the shuffle
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, or one worker is busy with it in the end while the others have nothing to do."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """A Mosquitto that lets everybody in, and forgets everything when it stops."""
