@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(f"CUDA: {device}" if device else "CUDA: no GPU here, so nothing is said about one", highlight=False)
     try:
         with console.status("fitting the models that are not there yet"):
-            folders = {key: artifact_folder(telemetry) for key, (_, telemetry) in MODELS.items()}
+            folders = {key: artifact_folder(telemetry, onnx=True) for key, (_, telemetry) in MODELS.items()}
     except FitError as error:
         console.print(f"[bold red]void:[/] {error}", highlight=False)
         return 1

@@ -18,7 +18,7 @@ SMALL = replace(W1.parts[0], name="lab", window=40, stride=40, fit='family = "de
 
 @pytest.fixture(scope="module")
 def loaded() -> Loaded:
-    return load(artifact_folder(SMALL))
+    return load(artifact_folder(SMALL, onnx=True))
 
 
 def measured(loaded: Loaded) -> scoring.Measured:
