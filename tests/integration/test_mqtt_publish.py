@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.mqtt_deliveries import Delivery
 from monitor.adapters.outbox import Outgoing
-from tests.broker import Broker, Peer, free_port, wait_until
+from tests.broker import Broker, Peer, free_port, running, wait_until
 from tests.links import Links
 
 pytestmark = pytest.mark.integration
@@ -88,9 +87,7 @@ def test_a_wildcard_is_no_topic_to_publish_to(broker: Broker, links: Links) -> N
 
 
 def test_no_more_is_on_its_way_than_the_broker_allows(tmp_path: Path, links: Links) -> None:
-    broker = Broker(tmp_path, "allow_anonymous true\nmax_inflight_messages 3")
-    broker.start()
-    try:
+    with running(Broker(tmp_path, "allow_anonymous true\nmax_inflight_messages 3")) as broker:
         peer = Peer(broker)
         peer.listen("residuald/motor/alert")
         tap = links.start(broker, **QUICK).connected()
@@ -98,12 +95,9 @@ def test_no_more_is_on_its_way_than_the_broker_allows(tmp_path: Path, links: Lin
         for packet_id, payload in enumerate(payloads, 0x8000):
             alert = Outgoing("residuald/motor/alert", payload, 2, False, (payload.decode(), "firing"), packet_id)
             assert tap.link.deliver(alert)
-        released: list[Delivery] = []
 
         def all_came() -> bool:
-            received = tap.link.take_received()
-            released.extend(received)
-            tap.link.release(received)
+            tap.link.release(tap.link.take_received())
             return len(peer.payloads("residuald/motor/alert")) == len(payloads)
 
         wait_until(all_came, "all messages")
@@ -111,5 +105,3 @@ def test_no_more_is_on_its_way_than_the_broker_allows(tmp_path: Path, links: Lin
         assert tap.link.reconnects == 0
         peer.close()
         tap.link.stop(5.0)
-    finally:
-        broker.stop()

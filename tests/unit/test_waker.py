@@ -2,19 +2,21 @@
 
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from monitor.adapters.waker import Waker
 
-NOBODY: Callable[[], None] = lambda: None  # noqa: E731
+
+def nobody() -> None:
+    """Does nothing meanwhile."""
 
 
 class BusyEnd(socket.socket):
     """The polled end of a pair; others act while it is read."""
 
-    before = after = staticmethod(NOBODY)
+    before = after = staticmethod(nobody)
 
     def recv(self, *arguments: int) -> bytes:
         self.before()
@@ -57,7 +59,7 @@ def test_waking_while_it_takes_a_wake_up_leaves_it_able_to_wake(waker: Waker, en
     waker.wake()
     setattr(end, moment, waker.wake)
     waker.rest()
-    setattr(end, moment, NOBODY)
+    setattr(end, moment, nobody)
     if is_awake(waker):
         waker.rest()
     waker.wake()
