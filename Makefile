@@ -39,7 +39,7 @@ check: setup  ## lint, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -p no:randomly tests/unit/test_import_rules.py
+	$(BIN)/pytest -p no:randomly tests/unit/house
 
 format: setup  ## lay the code out
 	$(BIN)/ruff check --fix .
@@ -47,21 +47,21 @@ format: setup  ## lay the code out
 
 bench: setup tools  ## how fast it is (ARGS=--quick for a first look)
 	@for name in throughput latency scoring memory stages; do \
-		$(BIN)/python benchmarks/$$name.py --json $(FIGURES)/$$name.json --out $(FIGURES) $(ARGS) || exit 1; \
+		$(BIN)/python -m benchmarks.$$name --json $(FIGURES)/$$name.json --out $(FIGURES) $(ARGS) || exit 1; \
 	done
-	$(BIN)/python benchmarks/performance_page.py $(FIGURES)
+	$(BIN)/python -m benchmarks.performance_page $(FIGURES)
 
 quality: setup tools  ## how well anomalies are found (DATA=folder with the real recordings, ARGS=--quick)
 	@for name in quality budget beats real_replay; do \
-		$(BIN)/python benchmarks/$$name.py --data $(or $(DATA),../shared/data) $(ARGS) || exit 1; \
+		$(BIN)/python -m benchmarks.$$name --data $(or $(DATA),../shared/data) $(ARGS) || exit 1; \
 	done
 
 chaos: setup tools  ## kill, cut and fill disks, five times over, and see nothing lost
 	@mkdir -p out/chaos
 	@for seed in 1 2 3 4 5; do \
-		$(BIN)/python benchmarks/chaos.py --seed $$seed --json out/chaos/$$seed.json $(ARGS) || exit 1; \
+		$(BIN)/python -m benchmarks.chaos --seed $$seed --json out/chaos/$$seed.json $(ARGS) || exit 1; \
 	done
-	$(BIN)/python benchmarks/chaos_report.py out/chaos/*.json
+	$(BIN)/python -m benchmarks.chaos_report out/chaos/*.json
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from monitor.config import (
+from monitor.config.model import (
     Config,
     HttpConfig,
     JournalConfig,
@@ -22,12 +22,12 @@ from monitor.config import (
     TimingConfig,
     TlsConfig,
 )
-from monitor.config_problems import models_in
-from monitor.config_security import ArtifactsConfig, WebConfig, WebTlsConfig
-from monitor.core.formats import BinaryFormat, CsvFormat, JsonFormat, NumberFormat
-from monitor.core.judge import JudgeSettings
-from monitor.core.names import NAME_PATTERN
-from monitor.core.source import SourceSpec
+from monitor.config.security import ArtifactsConfig, WebConfig, WebTlsConfig
+from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.decode.formats import BinaryFormat, CsvFormat, JsonFormat, NumberFormat
+from monitor.core.sources.source import SourceSpec
+from monitor.core.values.names import NAME_PATTERN
+from monitor.settings.problems import models_in
 
 HERE = Path(__file__).parent
 INTRODUCTION = """\

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from monitor.core.manifest import BeatSpec, WindowSpec
-from monitor.core.recording import Recording
-from monitor.core.windows import windows_of
+from monitor.core.artifact.manifest import BeatSpec, WindowSpec
+from monitor.core.dataset.cutting import windows_of
+from monitor.core.dataset.recording import Recording
 from monitor.simulators.ecg import SAMPLE_RATE_HZ, Ecg
 from monitor.simulators.fault import Fault
 

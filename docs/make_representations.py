@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from monitor.core.manifest import NormalizationSpec
+from monitor.core.artifact.manifest import NormalizationSpec
+from trainer.data.windows import Windows
 from trainer.representations import features_of, fit_representation
 from trainer.representations.standardized import Standardized
 from trainer.settings import EnvelopeSpectrumSettings, RepresentationSettings, SpectrogramSettings, SpectrumSettings
-from trainer.windows import Windows
 
 TARGET = Path(__file__).parent / "images" / "representations.png"
 SIMULATE = Path(sys.executable).parent / "residuald"

@@ -1,6 +1,7 @@
 """Errors that stop a command. The class owns its exit code; no two share one by accident.
 
-A bad payload is not an error: it is counted and forgotten (`monitor.core.discards`). These are *our* or the operator's.
+A bad payload is not an error: it is counted and forgotten (`monitor.core.values.discards`). These are *our* or the
+operator's.
 """
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.broker import PATIENCE_SECONDS, Broker, wait_until
+from tests.repository import ROOT
 
 BIN = Path(sys.executable).parent
 RATE_HZ = 100.0
@@ -129,7 +130,7 @@ class SabotagedDaemon(Daemon):
                 [sys.executable, "-c", program, "run", "--config", config],
                 stderr=log,
                 env={"PATH": "/usr/bin", **environment},
-                cwd=Path(__file__).parents[1],
+                cwd=ROOT,
             )
 
 

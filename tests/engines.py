@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from monitor.config import ScoringConfig
+from monitor.config.model import ScoringConfig
 
 REFERENCE = ScoringConfig(device="cpu")
 OTHERS = [

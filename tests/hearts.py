@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from monitor.core.recording import Recording
+from monitor.core.dataset.recording import Recording
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.adapters.inbox import Inbox
-from monitor.adapters.mqtt import MqttLink
-from monitor.config import MqttConfig
-from monitor.core.blocks import Message
+from monitor.adapters.mqtt.inbox import Inbox
+from monitor.adapters.mqtt.link import MqttLink
+from monitor.config.model import MqttConfig
+from monitor.core.values.messages import Message
 from tests.broker import Broker, wait_until
 
 

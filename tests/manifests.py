@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.fleet import Fleet
-from monitor.core.grid import GridRules
-from monitor.core.judge import JudgeSettings
-from monitor.core.manifest import Array, Manifest
-from monitor.core.scoring import Floats32, ScoreBatch
+from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.artifact.manifest import Array, Manifest
+from monitor.core.grid.sample_grid import GridRules
+from monitor.core.streams.model_group import Fleet
+from monitor.core.values.scorer import Floats32, ScoreBatch
 
 PERIOD = 0.01  # seconds per sample
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.recording import Recording, WindowSet
-from trainer.data import DataFile
+from monitor.core.dataset.recording import Recording, WindowSet
+from trainer.data.cutting import DataFile
 
 RATE_HZ = 50.0
 

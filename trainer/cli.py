@@ -11,7 +11,7 @@ from pathlib import Path
 
 from monitor import __version__
 from trainer.errors import TrainerError
-from trainer.presets import KINDS
+from trainer.settings.presets import KINDS
 
 EXIT_CODES = """\
 exit codes:

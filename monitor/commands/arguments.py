@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from monitor.core.topics import TopicPattern
+from monitor.core.sources.topics import TopicPattern
 
 DEFAULT_PORT = 1883
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:  # torch and pydantic are loaded when the command runs, so that --help is quick
-    from monitor.build import Setup
+    from monitor.setup.build import Setup
 
 _EPILOG = """\
 Reads what `residuald run` would read, the same way: the configuration, the password and certificate files it names, and
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: with every problem of the configuration and its artifacts.
 
     """
-    from monitor.summary import summary  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.setup.summary import summary  # noqa: PLC0415 - keeps torch out of --help
 
     setup = check(args.config)
     print(f"{args.config} is fine.\n")
@@ -59,7 +59,7 @@ def check(path: Path) -> "Setup":
         ConfigError: with every problem of either.
 
     """
-    from monitor.build import load_setup  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.setup.build import load_setup  # noqa: PLC0415 - keeps torch out of --help
 
     try:
         return load_setup(path)
@@ -69,9 +69,9 @@ def check(path: Path) -> "Setup":
 
 
 def _artifact_problems(path: Path) -> Iterator[str]:
-    from monitor.adapters.artifact import load_artifact  # noqa: PLC0415 - keeps torch out of --help
-    from monitor.adapters.signature import Trust  # noqa: PLC0415 - likewise
-    from monitor.config import ScoringConfig, sound_artifacts, sound_models  # noqa: PLC0415 - likewise
+    from monitor.adapters.engines.loader import load_artifact  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.adapters.engines.signature import Trust  # noqa: PLC0415 - likewise
+    from monitor.config.model import ScoringConfig, sound_artifacts, sound_models  # noqa: PLC0415 - likewise
 
     artifacts = sound_artifacts(path)
     if artifacts is None:  # whose artifacts are trusted is not known: loading one runs its code

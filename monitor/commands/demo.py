@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         UnavailableError: something it needs is missing, or one of its processes failed.
 
     """
-    from monitor.commands.demo_run import Demo  # noqa: PLC0415  # keeps numpy, paho and rich out of --help
+    from monitor.demo.run import Demo  # noqa: PLC0415  # keeps numpy, paho and rich out of --help
 
     Demo(args.folder, args.broker, args.duration, args.fault_after, live=not args.plain).run()
     return 0

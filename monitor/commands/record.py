@@ -12,9 +12,9 @@ from monitor.commands.arguments import count, positive
 from monitor.errors import OutputError, UnavailableError
 
 if TYPE_CHECKING:  # loaded when the command runs, so that --help is quick
-    from monitor.adapters.inbox import Inbox
-    from monitor.adapters.mqtt import MqttLink
-    from monitor.core.blocks import Message
+    from monitor.adapters.mqtt.inbox import Inbox
+    from monitor.adapters.mqtt.link import MqttLink
+    from monitor.core.values.messages import Message
 
 _PATIENCE_SECONDS = 30.0
 _TURN_SECONDS = 0.25
@@ -61,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
         UnavailableError: there is no broker.
 
     """
-    from monitor.adapters.inbox import Inbox  # noqa: PLC0415 as above
-    from monitor.adapters.logs import configure_logs  # noqa: PLC0415
-    from monitor.adapters.mqtt import MqttLink  # noqa: PLC0415
-    from monitor.config import load_config  # noqa: PLC0415
-    from monitor.core.capture import encode_header  # noqa: PLC0415
-    from monitor.core.topics import TopicPattern  # noqa: PLC0415
+    from monitor.adapters.mqtt.inbox import Inbox  # noqa: PLC0415 as above
+    from monitor.adapters.mqtt.link import MqttLink  # noqa: PLC0415
+    from monitor.adapters.process.logs import configure_logs  # noqa: PLC0415
+    from monitor.config.model import load_config  # noqa: PLC0415
+    from monitor.core.dataset.capture import encode_header  # noqa: PLC0415
+    from monitor.core.sources.topics import TopicPattern  # noqa: PLC0415
 
     config = load_config(args.config)
     configure_logs(config.log.model_copy(update={"level": "warning"}))  # the live line tells the rest
@@ -116,7 +116,7 @@ class _Recorder:
 
     def write(self, messages: "list[Message]") -> int:
         """Write messages until the file is full; how many were written."""
-        from monitor.core.capture import encode_message  # noqa: PLC0415 as above
+        from monitor.core.dataset.capture import encode_message  # noqa: PLC0415 as above
 
         for number, message in enumerate(messages):
             record = encode_message(message, 0 if message.receipt is None else message.receipt[1])

@@ -13,21 +13,22 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 
-from monitor.core.blocks import Message
-from monitor.core.capture import Capture, CaptureError, read_capture
-from monitor.core.discards import Discard
-from monitor.core.fleet import Concluded, Fleet
-from monitor.core.grid import GridRules
-from monitor.core.judge import JudgeSettings, Verdict
-from monitor.core.quality import QUALITIES
-from monitor.core.recording import Recording, RecordingError, WindowSet, parse_recording
-from monitor.core.reports import alert_fields
-from monitor.core.windows import PIECE_SAMPLES, WindowBatch, recording_blocks, segments_of
+from monitor.core.alerting.decision_rule import JudgeSettings, Verdict
+from monitor.core.dataset.capture import Capture, CaptureError, read_capture
+from monitor.core.dataset.cutting import PIECE_SAMPLES, recording_blocks, segments_of
+from monitor.core.dataset.recording import Recording, RecordingError, WindowSet, parse_recording
+from monitor.core.grid.sample_grid import GridRules
+from monitor.core.outputs.reports import alert_fields
+from monitor.core.scoring.quality import QUALITIES
+from monitor.core.streams.model_group import Concluded, Fleet
+from monitor.core.values.discards import Discard
+from monitor.core.values.messages import Message
+from monitor.core.windows.stream_windows import WindowBatch
 from monitor.errors import DataError
-from monitor.pipeline import Moment, Pipeline, PipelineSettings, Step
+from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
 
 if TYPE_CHECKING:  # loading it loads torch
-    from monitor.adapters.artifact import Artifact
+    from monitor.adapters.engines.loader import Artifact
 
 _EPILOG = """\
 Prints one JSON line per window and one per alert step, in the order of events:
@@ -74,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be used.
 
     """
-    from monitor.adapters.artifact import load_artifact  # noqa: PLC0415 - keeps torch out of --help
-    from monitor.build import build_pipeline, load_setup  # noqa: PLC0415
+    from monitor.adapters.engines.loader import load_artifact  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.setup.build import build_pipeline, load_setup  # noqa: PLC0415
 
     printer = _Printer(sys.stdout, alerts_only=args.alerts_only)
     pace = _pace(args.speed)

@@ -3,6 +3,7 @@
 import argparse
 import faulthandler
 import os
+import sys
 from pathlib import Path
 
 _EPILOG = """\
@@ -42,12 +43,14 @@ def run(args: argparse.Namespace) -> int:
         UnavailableError: the HTTP port is taken.
 
     """
-    # torch takes a second to import: not for --help
     faulthandler.enable()  # on SIGABRT, which systemd's watchdog sends, the log gets every thread's stack
-    from monitor.adapters.logs import configure_logs  # noqa: PLC0415
-    from monitor.adapters.notify import Notifier  # noqa: PLC0415
-    from monitor.app import App  # noqa: PLC0415
-    from monitor.build import load_setup  # noqa: PLC0415
+    # structlog imports rich wherever it is installed, for coloured tracebacks: 80 ms and 10 MB that no daemon needs
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    # imported here: torch takes a second, too long for --help
+    from monitor.adapters.process.logs import configure_logs  # noqa: PLC0415
+    from monitor.adapters.process.sd_notify import Notifier  # noqa: PLC0415
+    from monitor.daemon.app import App  # noqa: PLC0415
+    from monitor.setup.build import load_setup  # noqa: PLC0415
 
     setup = load_setup(args.config)
     configure_logs(setup.config.log)

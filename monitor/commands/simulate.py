@@ -5,10 +5,7 @@ import math
 from pathlib import Path
 
 from monitor.commands.arguments import bursts, count, host_port, not_negative, positive, topic_pattern
-from monitor.simulators.catalogue import ECG, MOTOR, Kind, Profile
-
-MOTOR_TOPIC = "plant/{site}/{device}/motor"
-ECG_TOPIC = "ward/{bed}/ecg"
+from monitor.simulators.catalogue import ECG, ECG_TOPIC, MOTOR, MOTOR_TOPIC, Kind, Profile
 
 _EPILOG = """\
 examples:
@@ -106,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         UnavailableError: the broker cannot be reached.
 
     """
-    from monitor.commands.simulate_run import publish, write  # noqa: PLC0415  # keeps numpy and paho out of --help
+    from monitor.demo.simulate_run import publish, write  # noqa: PLC0415  # keeps numpy and paho out of --help
 
     try:
         return write(args) if args.out else publish(args)

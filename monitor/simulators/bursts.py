@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from monitor.core.recording import Recording
+from monitor.core.dataset.recording import Recording
 
 
 def bursts_of(recording: Recording, burst_seconds: float, every_seconds: float) -> Recording:

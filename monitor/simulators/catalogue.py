@@ -6,6 +6,9 @@ Only names and numbers, no arithmetic: the command line describes itself from he
 from dataclasses import dataclass
 from enum import StrEnum
 
+MOTOR_TOPIC = "plant/{site}/{device}/motor"
+ECG_TOPIC = "ward/{bed}/ecg"
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

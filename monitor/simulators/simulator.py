@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.recording import Recording
+from monitor.core.dataset.recording import Recording
 from monitor.simulators.catalogue import Kind
 from monitor.simulators.fault import Episode, Fault
 

@@ -18,9 +18,9 @@ TOPIC, STREAM, ROWS = "plant/north/press/hum", "north.press", 10
 # The process kills itself once: `die` does it when its argument is true and it has not been done in an earlier life.
 ONCE = """
 import os, signal
-from monitor.adapters.mqtt import MqttLink
-from monitor.adapters.mqtt_connection import Connection
-from monitor.adapters.mqtt_deliveries import PUBCOMP, PUBREC, Deliveries
+from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.mqtt.connection import Connection
+from monitor.adapters.mqtt.outbound_session import PUBCOMP, PUBREC, Deliveries
 def die(now):
     if now and not os.path.exists(os.environ["KILLED"]):
         open(os.environ["KILLED"], "w").close()

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.adapters.artifact import load_artifact
-from monitor.config import ScoringConfig
+from monitor.adapters.engines.loader import load_artifact
+from monitor.config.model import ScoringConfig
 from tests.engines import OTHERS, REFERENCE
 from tests.hearts import heart_recording
 from tests.sines import data_file
-from trainer.artifact import publish
-from trainer.corpus import gather
-from trainer.fitting import fit
-from trainer.presets import preset
+from trainer.artifact.folder import publish
+from trainer.data.corpus import gather
+from trainer.fitting.fit import fit
 from trainer.settings import load_settings
+from trainer.settings.presets import preset
 
 pytestmark = pytest.mark.integration
 

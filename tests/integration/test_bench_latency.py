@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import fleet_observers, fleet_run
-from benchmarks.fleet_publisher import Plan
-from benchmarks.fleet_run import make_plan, run_fleet
-from benchmarks.workloads import W1
+from benchmarks.common.workloads import W1
+from benchmarks.latency import observers as fleet_observers
+from benchmarks.latency import run as fleet_run
+from benchmarks.latency.publisher import Plan
+from benchmarks.latency.run import make_plan, run_fleet
 
 pytestmark = pytest.mark.integration
 

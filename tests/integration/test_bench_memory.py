@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import memory
-from benchmarks.workloads import W1
+from benchmarks.common.workloads import W1
+from benchmarks.latency import memory
 
 pytestmark = pytest.mark.integration
 

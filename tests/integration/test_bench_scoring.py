@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks import scoring
-from benchmarks.artifacts import artifact_folder
-from benchmarks.scorers import EAGER, FORWARD, RESIDUALD, RESIDUALD_ONNX, SESSION, Call, Inputs, Loaded, load
-from benchmarks.workloads import W1
+from benchmarks.common.artifacts import artifact_folder
+from benchmarks.common.workloads import W1
+from benchmarks.scoring import scoring
+from benchmarks.scoring.scorers import EAGER, FORWARD, RESIDUALD, RESIDUALD_ONNX, SESSION, Call, Inputs, Loaded, load
 
 pytestmark = pytest.mark.integration
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks import contestants, throughput, turns
-from benchmarks.contestants import COUNT, DAEMON, DRAIN, OBVIOUS, Daemon
-from benchmarks.rounds import Turn
-from benchmarks.throughput import Size
-from benchmarks.turns import Load, Station, flood_turn, paced_turn, stations
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.common.rounds import Turn
+from benchmarks.common.workloads import WORKLOADS, Workload
+from benchmarks.throughput import contestants, throughput, turns
+from benchmarks.throughput.contestants import COUNT, DAEMON, DRAIN, OBVIOUS, Daemon
+from benchmarks.throughput.throughput import Size
+from benchmarks.throughput.turns import Load, Station, flood_turn, paced_turn, stations
 
 pytestmark = pytest.mark.integration
 

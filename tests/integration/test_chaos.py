@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(600)]
+from tests.repository import ROOT
 
-CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def test_nothing_is_lost_and_nothing_is_scored_or_said_twice(tmp_path: Path) -> None:
-    command: list[str | Path] = [sys.executable, CHAOS, "--quick", "--seed", "4", "--json", tmp_path / "figures.json"]
-    done = subprocess.run([*command, "--keep", tmp_path / "run"], capture_output=True, text=True, check=False)
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "benchmarks.chaos",
+        "--quick",
+        "--seed",
+        "4",
+        "--json",
+        tmp_path / "figures.json",
+    ]
+    done = subprocess.run([*command, "--keep", tmp_path / "run"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert figures["sigkills"] >= 8

@@ -128,7 +128,7 @@ def test_a_kill_neither_loses_nor_repeats_a_mute(
 
 DIES_AFTER_IT_HAS_COMMITTED_A_COMMAND = """
 import os, signal
-from monitor.adapters.journal import Journal
+from monitor.adapters.storage.journal import Journal
 append = Journal.append
 def die(self, record, *args):
     known = append(self, record, *args)

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitor.adapters.child import Child
-from monitor.adapters.embedded_broker import EmbeddedBroker
-from monitor.adapters.observer import Observer
-from monitor.adapters.scrape import is_ready, scrape
+from monitor.demo.child import Child
+from monitor.demo.embedded_broker import EmbeddedBroker
+from monitor.demo.observer import Observer
+from monitor.demo.scrape import is_ready, scrape
 from monitor.errors import UnavailableError
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, free_port, wait_until
 

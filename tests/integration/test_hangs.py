@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from monitor.core.manifest import MANIFEST_FILE
+from monitor.core.artifact.manifest import MANIFEST_FILE
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
 from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
+from tests.repository import ROOT
 
 pytestmark = [
     pytest.mark.integration,
@@ -123,8 +124,8 @@ def test_a_scorer_that_hangs_is_found_and_the_process_ended_with_the_reason(
 
 
 STUCK_NETWORK = """
-import socket, threading, monitor.health
-monitor.health._CONNECT_SECONDS = 1.0
+import socket, threading, monitor.daemon.health
+monitor.daemon.health._CONNECT_SECONDS = 1.0
 socket.create_connection = lambda *args, **kwargs: threading.Event().wait()
 """
 
@@ -168,7 +169,8 @@ def test_a_network_thread_that_dies_is_replaced_and_telemetry_goes_on(
 
 
 DEAD_HTTP = """
-from monitor.adapters import http
+from monitor.adapters.web import server as http
+from tests.repository import ROOT
 def die(self):
     raise SystemExit
 http._Server.service_actions = die
@@ -184,7 +186,7 @@ def test_an_http_thread_that_dies_is_found_and_the_process_ended_with_the_reason
 
 
 def test_systemd_starts_a_daemon_anew_that_ended_itself() -> None:
-    unit = (Path(__file__).parents[2] / "systemd" / "residuald.service").read_text()
+    unit = (ROOT / "systemd" / "residuald.service").read_text()
     assert "Restart=on-failure" in unit
     assert "WatchdogSec=30" in unit
     (prevented,) = [line for line in unit.splitlines() if line.startswith("RestartPreventExitStatus=")]

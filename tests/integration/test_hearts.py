@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.adapters.artifact import load_artifact
-from monitor.core.recording import Recording
-from monitor.core.windows import windows_of
+from monitor.adapters.engines.loader import load_artifact
+from monitor.core.dataset.cutting import windows_of
+from monitor.core.dataset.recording import Recording
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault
 from tests.broker import Broker, Peer, wait_until

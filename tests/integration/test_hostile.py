@@ -10,7 +10,7 @@ import bcrypt
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.core.names import is_name
+from monitor.core.values.names import is_name
 from tests.broker import Broker, Peer, running, wait_until
 from tests.certificates import Authority
 from tests.daemon import BIN, Daemon, config_text

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from monitor.adapters import http as http_adapter
-from monitor.adapters.http import HttpServer
-from monitor.config import HttpConfig
+from monitor.adapters.web import server as http_adapter
+from monitor.adapters.web.server import HttpServer
+from monitor.config.model import HttpConfig
 from monitor.errors import UnavailableError
 from tests.broker import PATIENCE_SECONDS, wait_until
 

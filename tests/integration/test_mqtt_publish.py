@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.outbox import Outgoing
+from monitor.adapters.mqtt.send_queue import Outgoing
 from tests.broker import Broker, Peer, free_port, running, wait_until
 from tests.links import Links
 

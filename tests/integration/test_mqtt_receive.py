@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.mqtt import MqttLink
+from monitor.adapters.mqtt.link import MqttLink
 from tests.broker import Broker, Peer, wait_until
 from tests.links import Links
 

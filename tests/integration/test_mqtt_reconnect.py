@@ -170,9 +170,9 @@ def test_a_server_that_is_no_broker_does_not_disturb_the_link(links: Links) -> N
 
 PROGRAM = """
 import sys, time
-from monitor.adapters.inbox import Inbox
-from monitor.adapters.mqtt import MqttLink
-from monitor.config import MqttConfig
+from monitor.adapters.mqtt.inbox import Inbox
+from monitor.adapters.mqtt.link import MqttLink
+from monitor.config.model import MqttConfig
 config = MqttConfig(host="127.0.0.1", port=int(sys.argv[1]))
 link = MqttLink(config, [("plant/#", 0)], Inbox(10, 1000), max_payload_bytes=100)
 link.start()

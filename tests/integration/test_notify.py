@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from monitor.adapters.notify import Notifier
+from monitor.adapters.process.sd_notify import Notifier
 
 pytestmark = pytest.mark.integration
 

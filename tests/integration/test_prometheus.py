@@ -17,10 +17,11 @@ import yaml  # type: ignore[import-untyped]
 
 from tests.broker import PATIENCE_SECONDS, Broker, free_port, wait_until
 from tests.daemon import BIN, Daemon
+from tests.repository import ROOT
 
 pytestmark = pytest.mark.integration
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 FAULTY, HEALTHY = "site1.motor-1", "site1.motor-2"
 
 

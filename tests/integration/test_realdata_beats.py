@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.beats import Counts, measure, variants
+from benchmarks.beats.detection import Counts, measure, variants
+from tests.repository import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.realdata]
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.realdata]
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.integration, pytest.mark.realdata]
 
 
 def test_rows_are_fitted_scored_and_told_and_the_daemon_says_the_same(tmp_path: Path) -> None:
     folder = Path(os.environ.get("RESIDUALD_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "uci_hydraulic_dev.npz").exists():
         pytest.skip(f"no real recordings in {folder}: name their folder in RESIDUALD_DATA (see docs/real-telemetry.md)")
-    command = [sys.executable, "benchmarks/quality.py", "--quick", "--only", "hydraulic", "--only", "fan"]
+    command = [sys.executable, "-m", "benchmarks.quality", "--quick", "--only", "hydraulic", "--only", "fan"]
     out, told = tmp_path / "out", tmp_path / "quality.json"
     done = subprocess.run(
         [*command, "--data", folder, "--out", out, "--json", told],

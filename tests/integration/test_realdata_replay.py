@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.broker import mosquitto
-from benchmarks.cases import MITDB_SUBSTITUTES, Case, load_cases
-from benchmarks.figures import figures_of
-from benchmarks.live import BIN
-from benchmarks.publisher import TimedMessage, messages_of
-from benchmarks.trial import Detector, Trial, fit_all, prepare, watch
-from monitor.core.recording import Recording, parse_recording
+from benchmarks.common.broker import mosquitto
+from benchmarks.common.live import BIN
+from benchmarks.datasets.figures import figures_of
+from benchmarks.real_replay.cases import MITDB_SUBSTITUTES, Case, load_cases
+from benchmarks.real_replay.publisher import TimedMessage, messages_of
+from benchmarks.real_replay.trial import Detector, Trial, fit_all, prepare, watch
+from monitor.core.dataset.recording import Recording, parse_recording
+from tests.repository import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.realdata]
 
-ROOT = Path(__file__).resolve().parents[2]
 PCA = Detector("pca", 0)
 
 
@@ -80,7 +80,7 @@ def test_a_message_that_gets_lost_makes_the_run_void(
     def forgetful(recording: Recording, topic: str) -> Iterator[TimedMessage]:
         return (message for at, message in enumerate(messages_of(recording, topic)) if at != 20)
 
-    monkeypatch.setattr("benchmarks.trial.messages_of", forgetful)
+    monkeypatch.setattr("benchmarks.real_replay.trial.messages_of", forgetful)
     with mosquitto() as port:
         assert watch(PCA, cases, fitted, port, None, lambda samples: None, patience_seconds=5.0).void
 

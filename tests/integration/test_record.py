@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.capture import CaptureError, read_capture
+from monitor.core.dataset.capture import CaptureError, read_capture
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, free_port, wait_until
 
 pytestmark = pytest.mark.integration

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.adapters.artifact import load_artifact
-from monitor.core.recording import Recording
-from monitor.core.windows import windows_of
+from monitor.adapters.engines.loader import load_artifact
+from monitor.core.dataset.cutting import windows_of
+from monitor.core.dataset.recording import Recording
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
 from tests.daemon import LENGTH, RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
 
@@ -111,7 +111,7 @@ def test_killed_at_random_moments_every_sample_is_in_its_windows_and_the_fault_i
 
 DIES_BEFORE_ITS_FIRST_COMMIT = """
 import os, signal, time
-from monitor.adapters.journal import Journal
+from monitor.adapters.storage.journal import Journal
 append = Journal.append
 def die(self, record, *args):
     if record is not None:

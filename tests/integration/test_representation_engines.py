@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.adapters.artifact import load_artifact
-from monitor.config import ScoringConfig
+from monitor.adapters.engines.loader import load_artifact
+from monitor.config.model import ScoringConfig
 from tests.engines import OTHERS, REFERENCE
 from tests.sines import data_file, sine_recording
-from trainer.artifact import publish
-from trainer.corpus import gather
-from trainer.fitting import fit
+from trainer.artifact.folder import publish
+from trainer.data.corpus import gather
+from trainer.fitting.fit import fit
 from trainer.settings import load_settings
 
 pytestmark = pytest.mark.integration

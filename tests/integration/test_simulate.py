@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.adapters import simulated_fleet
-from monitor.adapters.simulated_fleet import SimulatedDevice, SimulatedFleet
-from monitor.core.recording import Recording, parse_recording
-from monitor.core.topics import TopicPattern
+from monitor.core.dataset.recording import Recording, parse_recording
+from monitor.core.sources.topics import TopicPattern
+from monitor.demo import device_fleet as simulated_fleet
+from monitor.demo.device_fleet import SimulatedDevice, SimulatedFleet
 from monitor.errors import UnavailableError
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.repository import ROOT
+
 pytestmark = pytest.mark.integration
 
-UNITS = Path(__file__).parents[2] / "systemd"
+UNITS = ROOT / "systemd"
 SERVICES = ("residuald.service", "residuald-trainer.service")
 SYSTEM_UNITS = Path("/usr/lib/systemd/system")
 

@@ -14,9 +14,9 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from monitor.adapters.http import HttpServer
-from monitor.config import HttpConfig
-from monitor.config_security import WebConfig, WebTlsConfig
+from monitor.adapters.web.server import HttpServer
+from monitor.config.model import HttpConfig
+from monitor.config.security import WebConfig, WebTlsConfig
 from monitor.errors import UnavailableError
 from tests.broker import PATIENCE_SECONDS
 from tests.certificates import Authority

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
-from monitor.core.duration import in_words
-from trainer.alerting import AlertFigures, alert_figures
-from trainer.artifact import read_artifact
-from trainer.data import read_files
+from monitor.core.values.duration import in_words
+from trainer.artifact.export import Artifact, load_artifact
+from trainer.artifact.folder import read_artifact
+from trainer.data.cutting import read_files
 from trainer.errors import OutputError
-from trainer.evaluation import Figures, Scored, figures, score_file
-from trainer.export import Artifact, load_artifact
+from trainer.evaluation.alerts import AlertFigures, alert_figures
+from trainer.evaluation.evaluation import Figures, Scored, figures, score_file
 from trainer.settings import load_settings
 
 

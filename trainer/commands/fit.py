@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from trainer.alert_log import read_alerts, require_recordings
-from trainer.artifact import CURRENT, model_name, publish
-from trainer.corpus import Corpus, gather
-from trainer.data import read_files
-from trainer.fitting import fit
-from trainer.presets import preset
-from trainer.report import render_report, summary
+from trainer.artifact.folder import CURRENT, model_name, publish
+from trainer.artifact.signing import read_key
+from trainer.data.corpus import Corpus, gather
+from trainer.data.cutting import read_files
+from trainer.data.published_alerts import read_alerts, require_recordings
+from trainer.fitting.fit import fit
+from trainer.report.page import render_report, summary
 from trainer.settings import FitSettings, load_settings
-from trainer.signing import read_key
+from trainer.settings.presets import preset
 
 _OPTIONS = {
     "family": "model.family",

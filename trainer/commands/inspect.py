@@ -6,11 +6,11 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from monitor.core.manifest import Manifest
-from trainer.artifact import read_artifact
+from monitor.core.artifact.manifest import Manifest
+from trainer.artifact.export import golden_deviation, load_artifact
+from trainer.artifact.folder import read_artifact
 from trainer.errors import ArtifactError
-from trainer.export import golden_deviation, load_artifact
-from trainer.report import how_it_was_made, summary
+from trainer.report.page import how_it_was_made, summary
 
 
 def run(args: argparse.Namespace) -> int:

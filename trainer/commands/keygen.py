@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from trainer.signing import make_keys
+from trainer.artifact.signing import make_keys
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from trainer.artifact import model_name
-from trainer.candidates import Candidate, candidates_for
+from trainer.artifact.folder import model_name
+from trainer.artifact.signing import read_key
 from trainer.commands.fit import fit_and_publish, overrides, preset_of
-from trainer.corpus import gather
-from trainer.data import read_files
-from trainer.selection import Choice, select
-from trainer.selection_report import cells, choice_section
+from trainer.data.corpus import gather
+from trainer.data.cutting import read_files
+from trainer.report.selection import cells, choice_section
+from trainer.selection.candidates import Candidate, candidates_for
+from trainer.selection.selection import Choice, select
 from trainer.settings import FitSettings, load_settings
-from trainer.signing import read_key
 
 
 def run(args: argparse.Namespace) -> int:

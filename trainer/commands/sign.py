@@ -4,8 +4,8 @@ import argparse
 
 from rich.console import Console
 
-from trainer.artifact import sign_files
-from trainer.signing import read_key
+from trainer.artifact.folder import sign_files
+from trainer.artifact.signing import read_key
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.loop import History
 from trainer.models.autoencoder import Autoencoder, Shape
 from trainer.models.conv import Conv2dAutoencoder, ConvAutoencoder
 from trainer.models.dense import DenseAutoencoder
@@ -12,6 +11,7 @@ from trainer.models.learning import learn
 from trainer.models.lstm import LstmAutoencoder
 from trainer.models.pca import Pca, fit_pca
 from trainer.models.residual import ResidualAutoencoder
+from trainer.training.loop import History
 
 
 @dataclass(frozen=True, slots=True)

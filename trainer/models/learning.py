@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from trainer.errors import SettingsError
-from trainer.loop import History, OnEpoch, descend
 from trainer.models.autoencoder import Network
 from trainer.models.dense import DenseAutoencoder
 from trainer.models.objective import Objective, Reconstruction
 from trainer.settings.training import TrainingSettings
+from trainer.training.loop import History, OnEpoch, descend
 
 
 def learn(

@@ -6,9 +6,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from trainer.losses import loss_function
 from trainer.models.autoencoder import Network
-from trainer.penalties import (
+from trainer.settings.training import DenoisingSettings, SparseSettings, TrainingSettings
+from trainer.training.losses import loss_function
+from trainer.training.penalties import (
     contraction,
     disturbed,
     divergence_from_normal,
@@ -16,7 +17,6 @@ from trainer.penalties import (
     l1_sparsity,
     latent_inconsistency,
 )
-from trainer.settings.training import DenoisingSettings, SparseSettings, TrainingSettings
 
 
 class Reconstruction(nn.Module):

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer.loop import History, OnEpoch
 from trainer.models.autoencoder import Autoencoder, Shape
 from trainer.settings import PcaSettings, TrainingSettings
+from trainer.training.loop import History, OnEpoch
 
 
 class Pca(Autoencoder):

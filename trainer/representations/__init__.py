@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monitor.core.manifest import NormalizationSpec
+from monitor.core.artifact.manifest import NormalizationSpec
+from trainer.data.normalization import FLOOR_FRACTION
+from trainer.data.windows import Windows, batches_of, normalize
 from trainer.errors import SettingsError
-from trainer.normalization import FLOOR_FRACTION
 from trainer.representations.choice import suitable_representation
 from trainer.representations.envelope_spectrum import EnvelopeSpectrum
 from trainer.representations.raw import Raw, RawWithLevel
@@ -18,7 +19,6 @@ from trainer.representations.spectrogram import Spectrogram
 from trainer.representations.spectrum import Spectrum
 from trainer.representations.standardized import Standardized
 from trainer.settings import EnvelopeSpectrumSettings, RawSettings, RepresentationSettings, SpectrumSettings
-from trainer.windows import Windows, batches_of, normalize
 
 
 def fit_representation(

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import kurtosis
 
+from trainer.data.windows import Windows
 from trainer.settings import RawSettings, RepresentationSettings, SpectrumSettings
-from trainer.windows import Windows
 
 # Slower than this nothing that turns can be heard: temperatures, levels, cycles of a machine, whose shape counts.
 VIBRATION_HZ = 10.0

@@ -5,8 +5,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from trainer.data.windows import per_sample
 from trainer.representations.representation import Representation
-from trainer.windows import per_sample
 
 
 class Measured(Representation):

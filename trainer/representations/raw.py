@@ -6,9 +6,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from trainer.data.windows import denormalize
 from trainer.representations.level import LEVEL_FEATURES, Level
 from trainer.representations.representation import Representation
-from trainer.windows import denormalize
 
 
 class Raw(Representation):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from trainer.data.windows import Windows, batches_of, normalize
 from trainer.representations.representation import Representation
-from trainer.windows import Windows, batches_of, normalize
 
 # In natural logarithms for powers, in units of the normalization for levels: a change below five percent is noise,
 # however quiet the training data were.

@@ -19,7 +19,6 @@ from trainer.settings.model import (
     ResidualSettings,
 )
 from trainer.settings.normalization import NormalizationSettings
-from trainer.settings.reading import MatlabSettings, ReadingSettings, WfdbSettings
 from trainer.settings.representation import (
     EnvelopeSpectrumSettings,
     RawSettings,
@@ -44,12 +43,10 @@ __all__ = [
     "ExportSettings",
     "FitSettings",
     "LstmSettings",
-    "MatlabSettings",
     "ModelSettings",
     "NormalizationSettings",
     "PcaSettings",
     "RawSettings",
-    "ReadingSettings",
     "RepresentationSettings",
     "Residual",
     "ResidualSettings",
@@ -59,7 +56,6 @@ __all__ = [
     "SpectrumSettings",
     "SplitSettings",
     "TrainingSettings",
-    "WfdbSettings",
     "WindowSettings",
     "load_settings",
 ]

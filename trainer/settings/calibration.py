@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from monitor.core.judge import JudgeSettings
-from trainer.budget import Budget, parse_budget
-from trainer.settings.section import Section
+from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.settings.section import Section
+from trainer.settings.budget import Budget, parse_budget
 
 _DEFAULTS = {"quantile": 0.995, "mean_std": 4.0, "mad": 6.0}
 

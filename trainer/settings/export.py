@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from pydantic import field_validator
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 
 class ExportSettings(Section):

@@ -4,17 +4,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from monitor.core.manifest import ChannelSpec
+from monitor.core.artifact.manifest import ChannelSpec
+from monitor.readers.reading_settings import ReadingSettings
+from monitor.settings.section import Section
 from trainer.settings.calibration import CalibrationSettings
 from trainer.settings.combinations import clashes
 from trainer.settings.export import ExportSettings
 from trainer.settings.model import DenseSettings, ModelSettings
 from trainer.settings.normalization import NormalizationSettings
-from trainer.settings.reading import ReadingSettings
 from trainer.settings.representation import RawSettings, RepresentationSettings
 from trainer.settings.robust import RobustSettings
 from trainer.settings.score import ScoreSettings
-from trainer.settings.section import Section
 from trainer.settings.split import SplitSettings
 from trainer.settings.training import TrainingSettings
 from trainer.settings.window import WindowSettings

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from trainer.settings.section import Count, Section
+from monitor.settings.section import Count, Section
 
 Activation = Literal["relu", "gelu"]
 CodeActivation = Literal["linear", "relu", "sigmoid"]

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 
 class NormalizationSettings(Section):
-    """Where centre and scale come from; see `monitor.core.manifest.NormalizationSpec`.
+    """Where centre and scale come from; see `monitor.core.artifact.manifest.NormalizationSpec`.
 
     shared: one centre and one scale for all measured channels, which then must be in one unit (kind `fixed`).
     """

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 SHORTEST_SEGMENT = 8
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 
 class RobustSettings(Section):
-    """How windows that do not belong to the rest are trimmed from training and validation (`trainer.robust`).
+    """How windows that do not belong to the rest are trimmed from training and validation (`trainer.fitting.robust`).
 
     trim: at most this fraction of them (0: none). If more lie beyond the cut, all are kept: so many are a way of
         operation, not a mistake.

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 Residual = Literal["mean_square", "variance", "covariance"]
 
 
 class ScoreSettings(Section):
-    """How the residual becomes an error; see `monitor.core.manifest.ScoreSpec`.
+    """How the residual becomes an error; see `monitor.core.artifact.manifest.ScoreSpec`.
 
     residual: `mean_square`, or in units of each feature's normal deviation (`variance`), or whitened by the normal
         residual's covariance (`covariance`).

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 Fraction = Annotated[float, Field(gt=0, lt=0.5)]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 Loss = Literal["mse", "l1", "rmse", "huber"]
 Weight = Annotated[float, Field(gt=0, le=1e6)]

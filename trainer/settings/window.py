@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainer.settings.section import Section
+from monitor.settings.section import Section
 
 
 class WindowSettings(Section):
-    """How windows are cut. A length or stride left out follows from the sample rate (`trainer.data.plan_windows`).
+    """How windows are cut. A length or stride left out follows from the sample rate (`data.cutting.plan_windows`).
 
     cut: `sliding`, every `stride` samples; or `beat`, around the heartbeats found in the first channel, with the
         intervals between them as channels of their own. `stride` is then how often a window is cut where none comes.

@@ -1,7 +1,7 @@
 # A file becomes a Capture, whole messages of which are as they were written, or a CaptureError; nothing else is raised.
 """Captures of messages."""
 
-from monitor.core.capture import CaptureError, encode_message, read_capture
+from monitor.core.dataset.capture import CaptureError, encode_message, read_capture
 
 
 def one(data: bytes) -> None:

@@ -1,7 +1,7 @@
 # Bytes become a state, which survives a round trip, or a StateError; nothing else is raised.
 """The content of a checkpoint, behind its checksum."""
 
-from monitor.core.state import StateError, decode_state, encode_state
+from monitor.core.values.snapshots import StateError, decode_state, encode_state
 
 
 def one(data: bytes) -> None:

@@ -1,9 +1,9 @@
 # Any topic and payload give one command within its bounds or one printable refusal, and never an exception.
 """Commands of operators: the topic below the base topic in the first line, then the payload."""
 
-from monitor.core.command import KINDS, MAX_MUTE_SECONDS, Command, commands_below, parse_command
-from monitor.core.discards import Discard
-from monitor.core.names import is_name
+from monitor.core.alerting.command import KINDS, MAX_MUTE_SECONDS, Command, commands_below, parse_command
+from monitor.core.values.discards import Discard
+from monitor.core.values.names import is_name
 
 _COMMANDS = commands_below("plant/one")
 

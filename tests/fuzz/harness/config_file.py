@@ -4,7 +4,7 @@
 import tempfile
 from pathlib import Path
 
-from monitor.config import load_config, sound_artifacts, sound_models
+from monitor.config.model import load_config, sound_artifacts, sound_models
 from monitor.errors import ConfigError
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="residuald-fuzz-"))

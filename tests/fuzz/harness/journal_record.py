@@ -1,8 +1,8 @@
 # Bytes become a record of a step, which survives a round trip and can be walked through, or a RecordError.
 """Records of the journal."""
 
-from monitor.core.blocks import Message
-from monitor.core.journal_record import RecordError, decode_step, encode_step
+from monitor.core.outputs.journal_record import RecordError, decode_step, encode_step
+from monitor.core.values.messages import Message
 
 
 def one(data: bytes) -> None:

@@ -1,7 +1,7 @@
 # A text becomes a Manifest, which survives a round trip, or a ManifestError; nothing else is raised.
 """Manifests of artifacts."""
 
-from monitor.core.manifest import Manifest, ManifestError, parse_manifest
+from monitor.core.artifact.manifest import Manifest, ManifestError, parse_manifest
 
 
 def one(data: bytes) -> None:

@@ -1,10 +1,10 @@
 # However the stream is cut, the same messages come out, or a FrameError; nothing else is raised, and memory is bounded.
 """The byte stream of a broker; the first two bytes say how it is cut and which MQTT it is."""
 
-from monitor.adapters.mqtt_deliveries import Deliveries
-from monitor.adapters.mqtt_frames import FrameError, FrameReader
-from monitor.adapters.mqtt_receipts import Receipts
-from monitor.core.blocks import Message
+from monitor.adapters.mqtt.frames import FrameError, FrameReader
+from monitor.adapters.mqtt.inbound_session import Receipts
+from monitor.adapters.mqtt.outbound_session import Deliveries
+from monitor.core.values.messages import Message
 
 _LIMIT = 64
 

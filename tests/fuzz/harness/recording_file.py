@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from monitor.core.recording import Recording, RecordingError, parse_recording
+from monitor.core.dataset.recording import Recording, RecordingError, parse_recording
 
 
 def one(data: bytes) -> None:

@@ -1,12 +1,12 @@
 # A pattern is refused with ValueError or makes a filter whose topics match; no topic makes an unsafe stream name.
 """Topic patterns, stream templates and the topics that they are matched with; a line each."""
 
-from monitor.core.discards import Discard
-from monitor.core.formats import CsvFormat
-from monitor.core.names import is_name
-from monitor.core.router import Route, Router
-from monitor.core.source import SourceSpec
-from monitor.core.topics import TopicPattern
+from monitor.core.decode.formats import CsvFormat
+from monitor.core.sources.source import SourceSpec
+from monitor.core.sources.topics import TopicPattern
+from monitor.core.streams.router import Route, Router
+from monitor.core.values.discards import Discard
+from monitor.core.values.names import is_name
 from tests.manifests import fleet_of, manifest_of
 
 

@@ -1,0 +1,1 @@
+"""How well heartbeats are found."""

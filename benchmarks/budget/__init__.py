@@ -1,0 +1,1 @@
+"""Whether thresholds keep their false-alarm budget."""

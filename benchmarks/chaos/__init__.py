@@ -1,0 +1,1 @@
+"""Whether anything is lost or said twice when everything fails."""

@@ -1,0 +1,1 @@
+"""What several benchmarks share: brokers, processes, workloads, targets."""

@@ -1,0 +1,1 @@
+"""Public recordings, converted to the dataset contract."""

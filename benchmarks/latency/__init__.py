@@ -1,0 +1,1 @@
+"""How soon alerts come, and what a stream costs in memory."""

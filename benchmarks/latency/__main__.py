@@ -1,0 +1,7 @@
+"""`python -m benchmarks.latency`."""
+
+import sys
+
+from benchmarks.latency.latency import main
+
+sys.exit(main())

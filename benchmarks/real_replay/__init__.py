@@ -1,0 +1,1 @@
+"""Real recordings through a real broker to the running daemon."""

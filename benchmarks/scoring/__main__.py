@@ -1,0 +1,7 @@
+"""`python -m benchmarks.scoring`."""
+
+import sys
+
+from benchmarks.scoring.scoring import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""How many messages the daemon takes."""

@@ -1,0 +1,1 @@
+"""Engines: artifacts opened from disk and scored, by TorchScript or ONNX Runtime."""

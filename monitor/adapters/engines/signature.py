@@ -1,0 +1,78 @@
+"""Signatures of artifacts: who made a file is checked before anything looks inside it, because loading a model runs it.
+
+A signature stands beside its file, as `<file>.sig`: the 64 bytes of Ed25519 (RFC 8032) over every byte of the file, so
+that nothing in it can change unseen. What was checked is what is loaded: the bytes are read once.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from monitor.config.security import ArtifactsConfig
+from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
+from monitor.errors import ArtifactError
+
+
+class Trust:
+    """Whose artifacts are loaded: anybody's, or only those that one of the trusted keys has signed.
+
+    Raises:
+        ArtifactError: a trusted key cannot be used.
+
+    """
+
+    def __init__(self, config: ArtifactsConfig) -> None:
+        self._required = config.require_signature
+        self._keys = [(path, _public_key(path)) for path in config.trusted_keys]
+
+    def read(self, file: Path) -> bytes:
+        """Read a file; where signatures are required, only if one of the keys signed these very bytes.
+
+        Raises:
+            OSError: the file itself cannot be read.
+            ArtifactError: its signature is missing, or by none of the keys.
+
+        """
+        data = file.read_bytes()
+        if self._required:
+            _check(file, data, self._keys)
+        return data
+
+
+def _check(file: Path, data: bytes, keys: Sequence[tuple[Path, Ed25519PublicKey]]) -> None:
+    beside = file.with_name(file.name + SIGNATURE_SUFFIX)
+    try:
+        signature = beside.read_bytes()
+    except OSError as error:
+        raise ArtifactError(
+            f"{beside}: no signature that can be read ({error.strerror}), and artifacts.require_signature is on; "
+            f"sign the artifact with `residuald-trainer sign {file} --key FILE`"
+        ) from None
+    for _, key in keys:
+        try:
+            key.verify(signature, data)
+        except InvalidSignature:
+            continue
+        return
+    names = ", ".join(path.name for path, _ in keys)
+    raise ArtifactError(
+        f"{file}: not signed by a trusted key ({names}), or changed since; it was not loaded. "
+        "If you know where it comes from, sign it anew"
+    )
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"artifacts.trusted_keys: cannot read {path}: {error.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ArtifactError(
+            f"artifacts.trusted_keys: {path} holds no Ed25519 public key in PEM; `residuald-trainer keygen` makes one"
+        )
+    return key

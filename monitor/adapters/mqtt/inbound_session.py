@@ -1,0 +1,105 @@
+"""Which messages of QoS 1 and 2 are in our hands, and what the broker is told about them.
+
+This file owns the receiving side of MQTT's delivery promises (MQTT 5.0, section 4.3; the same in 3.1.1). A message is
+answered (PUBACK, or PUBREC for QoS 2) only once it is safe, which may be long after it came and on a later
+connection. Until then the broker keeps it, and a process that dies loses nothing. What the broker delivers again
+although this process still holds it is not taken in twice; what it delivers again because the answer was lost, with a
+connection or with a process, is known by its identifier and content and answered again. Pure state: no socket, clock
+or thread.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from monitor.core.values.messages import Message
+
+PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # packet types with their flags; MQTT 5.0, section 2.1.2
+
+Receipt = tuple[int, int, int]  # (session number * 65536 + packet identifier, QoS, checksum of the content)
+
+
+def contents_of(messages: Iterable[Message]) -> Iterator[tuple[int, int]]:
+    """Packet identifier and checksum of the content of each message that has a receipt: what `remember` wants."""
+    for message in messages:
+        if message.receipt is not None:
+            number, _, content = message.receipt
+            yield number & 0xFFFF, content
+
+
+class Receipts:
+    """The inbound half of one client's MQTT session, kept for as long as the process lives.
+
+    A receipt names the session it belongs to: after the broker has forgotten ours, identifiers start anew, and an
+    acknowledgement that comes late must not confirm a message it was never meant for. `replies` gathers the packets
+    for the broker; who has the socket takes them out with `take_replies`.
+    """
+
+    def __init__(self) -> None:
+        self._session = 0
+        self._in_hand: set[int] = set()
+        self._recorded: set[int] = set()  # QoS 2: PUBREC sent, PUBREL not seen yet
+        self._safe: dict[int, int] = {}  # what each identifier carried last that is safe: its checksum
+        self._replies = bytearray()
+
+    @property
+    def in_hand(self) -> int:
+        """How many messages came and wait to be acknowledged."""
+        return len(self._in_hand)
+
+    def resume(self, session_present: bool) -> None:
+        """Begin a connection: the broker accepted us and says whether it still has our session."""
+        self._replies.clear()
+        if not session_present:
+            self._session += 1
+            self._in_hand.clear()
+            self._recorded.clear()
+            self._safe.clear()
+
+    def remember(self, safe: Mapping[int, int]) -> None:
+        """Know what a former process had made safe: the checksum of the content, by packet identifier."""
+        self._safe.update(safe)
+
+    def arrived(self, packet_id: int, qos: int, duplicate: bool, content: int = 0) -> Receipt | None:
+        """Note a message of QoS 1 or 2; None where it was taken in before and must not be again."""
+        if duplicate:
+            if packet_id in self._in_hand:
+                return None
+            if packet_id in self._recorded:
+                self._reply(PUBREC, packet_id)
+                return None
+            if self._safe.get(packet_id) == content:
+                self._answer(packet_id, qos)
+                return None
+        self._in_hand.add(packet_id)
+        return (self._session << 16 | packet_id, qos, content)
+
+    def acknowledge(self, receipt: Receipt) -> None:
+        """Answer for a message that is safe now; nothing where the broker has forgotten it."""
+        number, qos, content = receipt
+        session, packet_id = number >> 16, number & 0xFFFF
+        if session != self._session or packet_id not in self._in_hand:
+            return
+        self._in_hand.remove(packet_id)
+        self._safe[packet_id] = content
+        self._answer(packet_id, qos)
+
+    def released(self, packet_id: int) -> None:
+        """Answer a PUBREL, also for a message that only a former process knew: else it holds its place for ever.
+
+        What it carried is not forgotten: Mosquitto 2.0.11 may go back to PUBLISH where the connection breaks now.
+        """
+        self._recorded.discard(packet_id)
+        self._reply(PUBCOMP, packet_id)
+
+    def take_replies(self) -> bytes:
+        """Return the packets to send, in order; each is taken once."""
+        replies = bytes(self._replies)
+        self._replies.clear()
+        return replies
+
+    def _answer(self, packet_id: int, qos: int) -> None:
+        if qos == 2:
+            self._recorded.add(packet_id)
+        self._reply(PUBACK if qos == 1 else PUBREC, packet_id)
+
+    def _reply(self, kind: int, packet_id: int) -> None:
+        self._replies += bytes((kind, 2, packet_id >> 8, packet_id & 0xFF))

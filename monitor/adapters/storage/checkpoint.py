@@ -1,0 +1,58 @@
+"""The checkpoint: one file with everything that must outlive the process, replaced atomically.
+
+Layout: magic (8 bytes, the last one is the version), CRC-32 of what follows (4 bytes, little-endian), the encoded state
+(`monitor/core/values/snapshots.py`). A file of its own and not a row of the journal, because it may be large: it is
+written by a thread of its own, and nothing that waits for the journal waits for it.
+"""
+
+import os
+import struct
+from pathlib import Path
+from zlib import crc32
+
+from monitor.core.values.snapshots import State, StateError, decode_state
+
+_MAGIC = b"RSDCHKP\x02"
+_CHECKSUM = struct.Struct("<I")
+
+
+def write_checkpoint(file: Path, content: bytes) -> None:
+    """Replace the checkpoint by an encoded state; after this it survives a power cut.
+
+    Raises:
+        OSError: it cannot be written; the one before is still there.
+
+    """
+    new = file.with_suffix(".new")
+    with new.open("wb") as stream:
+        stream.write(_MAGIC + _CHECKSUM.pack(crc32(content)))
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # or the new name may be lost with the power
+    finally:
+        os.close(folder)
+
+
+def read_checkpoint(file: Path) -> State | None:
+    """Read the checkpoint; None where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+        StateError: it is damaged, or of another version.
+
+    """
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    head = len(_MAGIC) + _CHECKSUM.size
+    if data[: len(_MAGIC)] != _MAGIC:
+        raise StateError("not a checkpoint of this version")
+    content = data[head:]
+    if data[len(_MAGIC) : head] != _CHECKSUM.pack(crc32(content)):
+        raise StateError("its checksum does not match")
+    return decode_state(content)

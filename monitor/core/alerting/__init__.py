@@ -1,0 +1,1 @@
+"""Alerting: when scored windows become an alert, and what people may say about it."""

@@ -1,0 +1,91 @@
+"""Alerts: `pending` → `firing` → `resolved`, one at a time per stream, with one id for its whole life.
+
+An alert that is resolved without ever firing says `fired: false`. The id follows from the stream and the event time of
+the first anomalous window, so the same recording always gives the same ids.
+"""
+
+import uuid
+from dataclasses import asdict, dataclass, replace
+
+from monitor.core.alerting.decision_rule import Phase
+from monitor.core.values.snapshots import State
+
+_NAMESPACE = uuid.UUID("5b0f8a1e-7d52-5f0e-9a57-0d8f3c1e6a42")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one window says: event time, score, error and the error of each channel."""
+
+    time_seconds: float
+    score: float
+    error: float
+    channel_error: dict[str, float]
+
+    @property
+    def channel(self) -> str:
+        """The channel that contributed most to the error."""
+        return max(self.channel_error, key=self.channel_error.__getitem__)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertStep:
+    """One step in an alert's life. phase: `pending`, `firing` or `resolved`."""
+
+    id: str
+    phase: str
+    stream: str
+    since_seconds: float
+    fired: bool
+    evidence: Evidence
+
+
+class AlertBook:
+    """The open alerts of one fleet, by stream name."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, AlertStep] = {}
+
+    def open_alert(self, stream: str) -> AlertStep | None:
+        """The latest step of the stream's open alert."""
+        return self._open.get(stream)
+
+    def turn(self, stream: str, before: Phase, after: Phase, evidence: Evidence) -> list[AlertStep]:
+        """The steps that a stream's turn from one phase to another makes; from calm to firing there are two."""
+        steps = []
+        if before is Phase.CALM:
+            since = evidence.time_seconds
+            # to the millisecond: the last bits of event time depend on how samples were grouped into messages
+            name = str(uuid.uuid5(_NAMESPACE, f"{stream} {since:.3f}"))
+            steps.append(AlertStep(name, "pending", stream, since, fired=False, evidence=evidence))
+        if after is Phase.FIRING:
+            steps.append(self._next(steps, stream, "firing", evidence, fired=True))
+        if after is Phase.CALM:
+            steps.append(self._next(steps, stream, "resolved", evidence, fired=before is Phase.FIRING))
+            del self._open[stream]
+        else:
+            self._open[stream] = steps[-1]
+        return steps
+
+    def close(self, stream: str) -> AlertStep | None:
+        """Resolve whatever is open for a stream that is given up; the evidence is the last there was."""
+        last = self._open.pop(stream, None)
+        return None if last is None else replace(last, phase="resolved")
+
+    @property
+    def open_ids(self) -> set[str]:
+        """The ids of the open alerts."""
+        return {step.id for step in self._open.values()}
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return {"open": [asdict(step) for step in self._open.values()]}
+
+    def restore(self, state: State) -> None:
+        """Be as the book was that gave this state."""
+        steps = [AlertStep(**{**fields, "evidence": Evidence(**fields["evidence"])}) for fields in state["open"]]
+        self._open = {step.stream: step for step in steps}
+
+    def _next(self, steps: list[AlertStep], stream: str, phase: str, evidence: Evidence, *, fired: bool) -> AlertStep:
+        last = steps[-1] if steps else self._open[stream]
+        return replace(last, phase=phase, fired=fired, evidence=evidence)

@@ -1,0 +1,1 @@
+"""What an artifact says of itself: manifest and calibration."""

@@ -1,0 +1,281 @@
+"""The manifest: everything an artifact must say about itself to be used without guessing.
+
+It is embedded in the TorchScript archive as `manifest.json`. A manifest that exists is valid: parsing checks it whole.
+"""
+
+import base64
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from monitor.core.artifact.calibration import Calibration
+from monitor.core.values.names import Name
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+SIGNATURE_SUFFIX = ".sig"  # of the signature beside an artifact
+ARTIFACT_SHA256 = "artifact.sha256"  # in a model beside an artifact: which one it belongs to
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class ManifestError(ValueError):
+    """The manifest cannot be used; the text lists every reason."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChannelSpec(_Part):
+    """One measured quantity. `low` and `high` are what the sensor can physically deliver (None: unknown).
+
+    may_rest: the channel stood still for a whole window in normal data too. Where it never did, a window without any
+    movement is `stuck`. derived: no sensor delivers it; whoever cuts the windows adds it.
+    """
+
+    name: Name
+    unit: str = ""
+    low: Finite | None = None
+    high: Finite | None = None
+    may_rest: bool = True
+    derived: bool = False
+
+
+# What a beat brings beside its waveform: the last channels of its window. `monitor/core/beats/rr_intervals.py` defines
+# the numbers.
+RHYTHM_CHANNELS = (
+    ChannelSpec(name="rr", unit="s", derived=True),
+    ChannelSpec(name="rr_change", derived=True),
+)
+
+
+class BeatSpec(_Part):
+    """How windows lie around heartbeats: the R peak is sample number `before_samples` of its window.
+
+    max_rr_seconds: when no beat came for so long, that is an event of its own (asystole, a lead that came off): a
+        window of the latest samples is cut then, and another one every `stride` samples until a beat comes.
+    """
+
+    before_samples: Annotated[int, Field(ge=0, le=65535)]
+    max_rr_seconds: Annotated[float, Field(gt=0, le=60)]
+
+
+class WindowSpec(_Part):
+    """How windows are cut: `length` samples, every `stride` samples (`sliding`) or around each heartbeat (`beat`).
+
+    max_gap_samples: missing samples up to this many in a row are filled with the last value and lower the window's
+        coverage; a longer gap clears the window. min_coverage: below it a window is withheld as `low_coverage`.
+    """
+
+    length: Annotated[int, Field(ge=2, le=65536)]
+    stride: Annotated[int, Field(ge=1, le=65536)]
+    cut: Literal["sliding", "beat"] = "sliding"
+    beat: BeatSpec | None = None
+    max_gap_samples: Annotated[int, Field(ge=0, le=1024)] = 2
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
+
+    @model_validator(mode="after")
+    def _beats_are_described(self) -> "WindowSpec":
+        if (self.cut == "beat") != (self.beat is not None):
+            raise ValueError("`beat` belongs to cut `beat`, and only to it")
+        if self.beat is not None and self.beat.before_samples >= self.length:
+            raise ValueError("a beat's window must hold its R peak: `beat.before_samples` is below `length`")
+        return self
+
+    @property
+    def derived(self) -> tuple[ChannelSpec, ...]:
+        """The channels that cutting adds behind the measured ones."""
+        return RHYTHM_CHANNELS if self.cut == "beat" else ()
+
+
+class NormalizationSpec(_Part):
+    """Where centre and scale come from.
+
+    fixed: from the training data (`centre`, `scale`: one number per channel). window: each window's own mean and
+    standard deviation. stream: learnt robustly from the first `warmup_windows` windows of each stream. template:
+    likewise, but the centre is a whole window, the stream's usual one, for windows cut around an event as a heartbeat.
+    `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up.
+    """
+
+    kind: Literal["fixed", "window", "stream", "template"]
+    centre: tuple[Finite, ...] | None = None
+    scale: tuple[Positive, ...] | None = None
+    scale_floor: tuple[Positive, ...]
+    warmup_windows: Annotated[int, Field(ge=1, le=4096)] = 64
+
+    @property
+    def learnt(self) -> bool:
+        """Whether each stream has numbers of its own, which it must learn first."""
+        return self.kind in {"stream", "template"}
+
+    @model_validator(mode="after")
+    def _fixed_has_numbers(self) -> "NormalizationSpec":
+        fixed = self.kind == "fixed"
+        if any((numbers is not None) != fixed for numbers in (self.centre, self.scale)):
+            raise ValueError("`centre` and `scale` belong to kind `fixed`, and only to it")
+        return self
+
+
+class ScoreSpec(_Part):
+    """What the error is; the module computes it.
+
+    residual: `mean_square` of the features' residual, of the residual in units of each feature's own normal
+    deviation (`variance`), or of the residual whitened by the normal residual's covariance (`covariance`).
+    latent_weight: how much each number of the code's distance from the normal codes counts, beside 1 for the residual
+    of each feature. smoothing_samples: the standard deviation of the Gaussian that smooths the residual first,
+    along smoothing_axes of its last axes.
+    """
+
+    residual: Literal["mean_square", "variance", "covariance"] = "mean_square"
+    latent_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    smoothing_samples: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    smoothing_axes: Literal[1, 2] = 1
+
+
+class Array(_Part):
+    """A float32 array as text: little-endian bytes in base64."""
+
+    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    float32_base64: str
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "Array":
+        """Encode an array (as float32)."""
+        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        return cls(shape=values.shape, float32_base64=base64.b64encode(data).decode("ascii"))
+
+    def numpy(self) -> NDArray[np.float32]:
+        """Decode the array: float32 of `shape`."""
+        data = base64.b64decode(self.float32_base64, validate=True)
+        return np.frombuffer(data, dtype="<f4").reshape(self.shape).astype(np.float32)
+
+    @model_validator(mode="after")
+    def _decodes(self) -> "Array":
+        self.numpy()
+        return self
+
+
+class Golden(_Part):
+    """Windows with their expected errors: proof at load that this machine computes what the trainer computed.
+
+    windows [G, C, L], centre [G, C] or [G, C, L], scale [G, C] go in; error [G], channel_error [G, C] must come out,
+    within `tolerance` (relative to the threshold).
+    """
+
+    windows: Array
+    centre: Array
+    scale: Array
+    error: Array
+    channel_error: Array
+    tolerance: Positive = 1e-3
+
+
+class DataRange(_Part):
+    """One input file: which part served for what. Times are seconds as the file says them."""
+
+    name: str
+    sha256: str
+    windows: int
+    start_seconds: Finite | None = None
+    end_seconds: Finite | None = None
+    excluded: dict[str, int] = {}  # reason -> windows left out
+
+
+class Provenance(_Part):
+    """Who made this, from what: enough to make it again.
+
+    calibration_folds: 1 where the calibration windows are a part of their own; else into how many parts all windows
+    went, each of them scored by a model that was fitted to the others.
+    """
+
+    created: str  # ISO 8601, UTC
+    code_version: str
+    torch_version: str
+    python_version: str
+    seed: int
+    data: tuple[DataRange, ...]
+    train_windows: int
+    validation_windows: int
+    calibration_windows: int
+    calibration_folds: Annotated[int, Field(ge=1)] = 1
+
+
+class Manifest(_Part):
+    """What travels inside an artifact beside the TorchScript module."""
+
+    schema_version: Literal[1]
+    model: Name
+    version: Name
+    channels: Annotated[tuple[ChannelSpec, ...], Field(min_length=1, max_length=1024)]
+    sample_period_seconds: Positive
+    window: WindowSpec
+    normalization: NormalizationSpec
+    representation: Literal["raw", "spectrum", "envelope_spectrum", "spectrogram"] = "raw"
+    representation_settings: dict[str, Any] = {}  # the representation's own
+    score: ScoreSpec = ScoreSpec()
+    family: Name  # e.g. dense, conv, pca
+    settings: dict[str, Any]  # the family's own: layer sizes and the like
+    training: dict[str, Any] = {}  # how it learnt, where not by the defaults of `provenance.code_version`
+    parameters: int  # how many numbers the model holds
+    threshold: Positive
+    calibration: Calibration
+    golden: Golden
+    provenance: Provenance
+    evaluation: dict[str, float] = {}
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Channel names in the model's order."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        """Names of the channels that sensors deliver, in the model's order; the derived ones follow them."""
+        return tuple(channel.name for channel in self.channels if not channel.derived)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Manifest":
+        count, length = len(self.channels), self.window.length
+        if len(set(self.channel_names)) != count:
+            raise ValueError("channel names must differ")
+        derived = tuple(channel.name for channel in self.window.derived)
+        if self.channel_names != (*self.measured_names, *derived) or not self.measured_names:
+            raise ValueError(f"cut `{self.window.cut}` takes measured channels, then {list(derived)} as derived ones")
+        beat = self.window.beat
+        if beat is not None and not length * self.sample_period_seconds <= beat.max_rr_seconds:
+            raise ValueError("a window around a beat must be no longer than `beat.max_rr_seconds`")
+        for name in ("centre", "scale", "scale_floor"):
+            numbers = getattr(self.normalization, name)
+            if numbers is not None and len(numbers) != count:
+                raise ValueError(f"normalization.{name} has {len(numbers)} numbers for {count} channels")
+        arrays = ("windows", "centre", "scale", "error", "channel_error")
+        shapes = {name: getattr(self.golden, name).shape for name in arrays}
+        golden = shapes["windows"][0] if shapes["windows"] else 0
+        expected = {
+            "windows": (golden, count, length),
+            "centre": (golden, count, length) if self.normalization.kind == "template" else (golden, count),
+            "scale": (golden, count),
+            "error": (golden,),
+            "channel_error": (golden, count),
+        }
+        if golden < 1 or shapes != expected:
+            raise ValueError(f"golden windows have shapes {shapes}, expected {expected} with at least one window")
+        return self
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Parse and check a manifest.
+
+    Raises:
+        ManifestError: with every problem and its dotted path.
+
+    """
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'manifest'}: {p['msg']}" for p in error.errors())
+        raise ManifestError(problems) from None

@@ -1,0 +1,1 @@
+"""Heartbeats: R peaks in a stream and the intervals between them."""

@@ -1,0 +1,1 @@
+"""Recordings: tables and captures read into arrays, and cut into windows."""

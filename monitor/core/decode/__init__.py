@@ -1,0 +1,1 @@
+"""Decoding: payload bytes of a known format to blocks of samples."""

@@ -1,0 +1,35 @@
+"""Timestamps: what counts as one, and how it becomes epoch seconds.
+
+A time is believable when it is finite, not before 1970 and not beyond the year 2200. The upper limit tells milliseconds
+from seconds: today in milliseconds, read as seconds, is tens of thousands of years away.
+"""
+
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.decode.formats import TimestampUnit
+
+LATEST_SECONDS = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+
+
+def epoch_seconds(numbers: NDArray[np.float64], unit: TimestampUnit) -> NDArray[np.float64]:
+    """Epoch seconds of numbers counted in `unit` (a number unit): float64, NaN where one is not believable."""
+    seconds = numbers / _PER_SECOND[unit]
+    with np.errstate(invalid="ignore"):
+        believable = (seconds >= 0) & (seconds < LATEST_SECONDS)
+    return np.where(believable, seconds, np.nan)
+
+
+def iso_seconds(text: str) -> float:
+    """Epoch seconds of an ISO 8601 time; one without an offset is UTC.
+
+    Raises:
+        ValueError: the text is not an ISO 8601 time.
+
+    """
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

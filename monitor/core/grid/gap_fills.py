@@ -1,0 +1,49 @@
+"""Filled slots: where short gaps of a stream were bridged, as far back as a window can still reach."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.values.snapshots import State
+
+
+class FilledSlots:
+    """Filled stretches of slots, `[start, end)`, by stream. Most streams have none."""
+
+    def __init__(self) -> None:
+        self._stretches: dict[int, list[tuple[int, int]]] = {}
+
+    def add(self, stream: int, start: int, end: int) -> None:
+        """Note that the slots of `[start, end)` hold a filled value in some channel."""
+        self._stretches.setdefault(stream, []).append((start, end))
+
+    def count(self, stream: int, start: int, end: int) -> int:
+        """How many slots of `[start, end)` hold a filled value in some channel."""
+        stretches = self._stretches.get(stream, ())
+        return len({slot for left, right in stretches for slot in range(max(left, start), min(right, end))})
+
+    def any(self, streams: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether anything is filled in each of these streams: bool [T]."""
+        if not self._stretches:
+            return np.zeros(len(streams), np.bool_)
+        return np.fromiter((stream in self._stretches for stream in streams.tolist()), np.bool_, len(streams))
+
+    def forget(self, stream: int, before: int) -> None:
+        """Let go of a stream's stretches that end at `before` or earlier."""
+        if stream in self._stretches:
+            left = [stretch for stretch in self._stretches[stream] if stretch[1] > before]
+            if left:
+                self._stretches[stream] = left
+            else:
+                del self._stretches[stream]
+
+    def clear(self, stream: int) -> None:
+        """Let go of all stretches of a stream."""
+        self._stretches.pop(stream, None)
+
+    def snapshot(self) -> State:
+        """Everything, to be kept."""
+        return {"stretches": [[stream, list(stretches)] for stream, stretches in self._stretches.items()]}
+
+    def restore(self, state: State) -> None:
+        """Be as the one was that gave this state."""
+        self._stretches = {stream: [(start, end) for start, end in kept] for stream, kept in state["stretches"]}

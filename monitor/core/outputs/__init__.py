@@ -1,0 +1,1 @@
+"""Outputs: the payloads, counters and records that the pipeline gives away."""

@@ -1,0 +1,118 @@
+"""What is published over MQTT: one JSON payload per alert step, one retained per stream state.
+
+The field names and `schema` are a contract with whoever subscribes (pinned in
+`tests/unit/monitor/core/outputs/test_reports.py`). Numbers that are not known are null, never 0.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from monitor.core.alerting.alerts import AlertStep
+from monitor.core.scoring.quality import QUALITIES
+from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.stream_table import StreamState
+
+SCHEMA = 1
+
+AlertKey = tuple[str, str]  # id of the alert, and phase
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A message to publish: topic below the base topic, payload, and whether the broker should retain it.
+
+    alert: id and phase of the step that it tells of; None where it tells of no step.
+    """
+
+    topic: str
+    payload: bytes
+    retain: bool
+    alert: AlertKey | None = None
+
+
+def alert_fields(step: AlertStep, fleet: Fleet) -> dict[str, Any]:
+    """The fields of one step in an alert's life."""
+    evidence = step.evidence
+    return {
+        "schema": SCHEMA,
+        "id": step.id,
+        "phase": step.phase,
+        "fired": step.fired,
+        "stream": step.stream,
+        "model": fleet.name,
+        "version": fleet.manifest.version,
+        "time": evidence.time_seconds,
+        "since": step.since_seconds,
+        "score": evidence.score,
+        "error": evidence.error,
+        "threshold": fleet.manifest.threshold,
+        "channel": evidence.channel,
+        "channels": evidence.channel_error,
+    }
+
+
+def alert_report(step: AlertStep, fleet: Fleet) -> Report:
+    """The report of one step in an alert's life, on `<stream>/alert`."""
+    payload = msgspec.json.encode(alert_fields(step, fleet))
+    return Report(f"{step.stream}/alert", payload, retain=False, alert=(step.id, step.phase))
+
+
+def state_report(name: str, fleet: Fleet) -> Report:
+    """The report of what a stream is in now, on `<stream>/state`, retained."""
+    streams = fleet.streams
+    number = streams.number[name]
+    alert = fleet.alerts.open_alert(name)
+    errors = streams.channel_error[number]
+    score = _known(streams.score[number])
+    return Report(
+        f"{name}/state",
+        msgspec.json.encode(
+            {
+                "schema": SCHEMA,
+                "stream": name,
+                "model": fleet.name,
+                "version": fleet.manifest.version,
+                "state": StreamState(int(streams.state[number])).label,
+                "quality": QUALITIES[streams.quality[number]].value,
+                "score": score,
+                "error": _known(streams.error[number]),
+                "channel": None if score is None else fleet.channels[int(np.argmax(errors))],
+                "time": _known(streams.end_seconds[number]),
+                "alert": None if alert is None else alert.id,
+                "muted_until": fleet.mutes.until(name),
+            }
+        ),
+        retain=True,
+    )
+
+
+def resolved_report(report: Report) -> Report:
+    """The end of an alert of which only an earlier report is left: its stream did not outlive a restart."""
+    fields = msgspec.json.decode(report.payload)
+    return Report(
+        report.topic,
+        msgspec.json.encode(fields | {"phase": "resolved"}),
+        retain=False,
+        alert=(fields["id"], "resolved"),
+    )
+
+
+def journal_report(trouble: str | None, moved_aside: int) -> Report:
+    """Whether a crash would lose data, on `status/journal`, retained. moved_aside: damaged databases so far."""
+    state = "ok" if trouble is None else "trouble"
+    fields = {"schema": SCHEMA, "state": state, "reason": trouble, "moved_aside": moved_aside}
+    return Report("status/journal", msgspec.json.encode(fields), retain=True)
+
+
+def gone_report(name: str) -> Report:
+    """Clears the retained state of a stream that was forgotten."""
+    return Report(f"{name}/state", b"", retain=True)
+
+
+def _known(value: np.floating) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,1 @@
+"""Scoring: what a window needs before and around the model."""

@@ -1,0 +1,1 @@
+"""Sources: topic patterns and what a source of telemetry is."""

@@ -1,0 +1,58 @@
+"""A source: one topic pattern, the format of what arrives there, and the model that judges it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from monitor.core.decode.formats import Format, NumberFormat
+from monitor.core.sources.topics import TopicPattern
+from monitor.core.values.names import Name
+
+
+class SourceSpec(BaseModel):
+    """Where telemetry comes from, how it is laid out and which model judges it. Repeat `[[source]]` for each.
+
+    The same settings stand at the head of a capture.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: Name
+    """The `source` label of its metrics."""
+
+    topic: str
+    """Topics to subscribe to, with whole levels as placeholders, e.g. `plant/{site}/{device}/vib`. `{channel}` makes
+    one topic one channel; the others name the stream and become labels. No two sources may admit the same topic."""
+
+    model: Name
+    """Name of the model that judges its streams."""
+
+    format: Format
+    """How payloads are laid out; see `[source.format]`."""
+
+    qos: Literal[0, 1, 2] = 0
+    """Quality of service to subscribe with. Messages of QoS 1 and 2 are never dropped: a full inbox holds them back."""
+
+    stream: str | None = None
+    """How the stream is named, e.g. `{site}.{device}`; by default all placeholders joined by dots. Sources that carry
+    parts of one stream name it alike."""
+
+    channels: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    """Which channels of the model this source carries, in payload order; all of them when left out."""
+
+    accept_retained: bool = False
+    """Take retained messages too. They are of unknown age and refused otherwise."""
+
+    @field_validator("topic")
+    @classmethod
+    def _topic_is_a_pattern(cls, topic: str) -> str:
+        TopicPattern.parse(topic)
+        return topic
+
+    @model_validator(mode="after")
+    def _stream_is_named(self) -> "SourceSpec":
+        pattern = TopicPattern.parse(self.topic)
+        pattern.stream_template(self.stream)
+        if isinstance(self.format, NumberFormat) and not pattern.has_channel and len(self.channels or ("",)) != 1:
+            raise ValueError("format `number` carries one channel: put {channel} in `topic` or list one in `channels`")
+        return self

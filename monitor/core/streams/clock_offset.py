@@ -1,0 +1,52 @@
+"""How far each stream's clock is from ours, as far as can be told from one side.
+
+A sample's time less the time of its arrival is the offset of the sender's clock less the delay on the way. Delays only
+ever lower it, so the greatest of the last minutes comes closest: the rule by which NTP picks the sample with the least
+delay (RFC 5905, section 10, clock filter). What is left in it is the least delay, which is
+long while a backlog comes in.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.values.growable import grown
+
+SPAN_SECONDS = 60.0  # an estimate is the greatest of this span and the one before
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class ClockOffsets:
+    """Estimates by stream number, in seconds; positive where the stream's clock is ahead of ours."""
+
+    def __init__(self) -> None:
+        self._began: Floats = np.zeros(0)  # arrival that opened the current span
+        self._current: Floats = np.zeros(0)
+        self._previous: Floats = np.zeros(0)
+
+    def observe(self, streams: Ints, ahead_seconds: Floats, arrival_seconds: Floats) -> None:
+        """Take in M blocks: `ahead_seconds`, by how much the last sample of each is ahead of its arrival, all [M]."""
+        if not len(streams):
+            return
+        rows = int(streams.max()) + 1
+        for name in ("_began", "_current", "_previous"):
+            setattr(self, name, grown(getattr(self, name), rows, np.nan))
+        now = float(arrival_seconds.max())
+        with np.errstate(invalid="ignore"):
+            over = np.unique(streams[~(np.abs(now - self._began[streams]) <= SPAN_SECONDS)])  # NaN: never begun
+        self._previous[over] = self._current[over]
+        self._current[over], self._began[over] = np.nan, now
+        np.fmax.at(self._current, streams, ahead_seconds)
+
+    def seconds(self, streams: Ints) -> Floats:
+        """The estimates: float64 [T], NaN where nothing is known."""
+        found = np.full(len(streams), np.nan)
+        known = streams < len(self._current)
+        found[known] = np.fmax(self._current[streams[known]], self._previous[streams[known]])
+        return found
+
+    def forget(self, stream: int) -> None:
+        """Know nothing of a stream number any more."""
+        if stream < len(self._current):
+            self._began[stream] = self._current[stream] = self._previous[stream] = np.nan

@@ -1,0 +1,327 @@
+"""A fleet: all streams that one model judges, and what is done with their samples from ring to alert.
+
+The steps are called by `monitor/pipeline/pipeline.py`, in this order: `ingest`, `ready`, `prepare`, (the scorer),
+`conclude`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.alerting.alerts import AlertBook, AlertStep, Evidence
+from monitor.core.alerting.command import MAX_MUTE_SECONDS
+from monitor.core.alerting.decision_rule import Judge, JudgeSettings, Phase, Verdict
+from monitor.core.alerting.mutes import Mutes
+from monitor.core.artifact.manifest import Manifest
+from monitor.core.grid.sample_grid import GridRules
+from monitor.core.scoring.microbatch import MicroBatch
+from monitor.core.scoring.normalize import Normalizer
+from monitor.core.scoring.quality import CODES, QUALITIES, Quality, assess, is_trusted, may_teach
+from monitor.core.streams.clock_offset import ClockOffsets
+from monitor.core.streams.stream_table import StreamState, StreamTable
+from monitor.core.values.discards import Reason
+from monitor.core.values.scorer import Floats32, ScoreBatch
+from monitor.core.values.snapshots import State, StateError
+from monitor.core.windows.stream_windows import LaneBlocks, StreamWindows, WindowBatch
+
+# In a window that arrives later than this after its own time, the stream's clock is off or a backlog is coming in.
+MAX_SKEW_SECONDS = 60.0
+WARMING_UP = "warming_up"
+# A slow sensor is not silent between two samples, nor when one of them was lost.
+_SILENT_PERIODS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch ready to score.
+
+    centre, scale: float32 [B, C]; quality: int8 [B]; judged: bool [B], the windows worth scoring.
+    """
+
+    windows: WindowBatch
+    centre: Floats32
+    scale: Floats32
+    quality: NDArray[np.int8]
+    judged: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What a scored batch of B windows came to.
+
+    error, score: float32 [B], channel_error: float32 [B, C], all NaN where withheld; verdict, quality: int8 [B]; steps:
+    the steps of alerts, each with the index of its window.
+    """
+
+    windows: WindowBatch
+    error: Floats32
+    score: Floats32
+    channel_error: Floats32
+    verdict: NDArray[np.int8]
+    quality: NDArray[np.int8]
+    steps: tuple[tuple[int, AlertStep], ...]
+
+
+class Fleet:
+    """The streams of one model and all state about them."""
+
+    def __init__(
+        self,
+        name: str,
+        manifest: Manifest,
+        rules: GridRules,
+        judge: JudgeSettings,
+        max_batch: int,
+        max_delay_seconds: float,
+    ) -> None:
+        self.name = name
+        self.manifest = manifest
+        self.channels = manifest.channel_names
+        self.measured = manifest.measured_names  # what sources deliver; cutting may derive more
+        self.streams = StreamTable(len(self.channels))
+        self.windows = StreamWindows(len(self.measured), manifest.window, rules)
+        self.normalizer = Normalizer(manifest.normalization, len(self.channels))
+        self.clocks = ClockOffsets()
+        self.judge = Judge(judge)
+        self.alerts = AlertBook()
+        self.mutes = Mutes()
+        self.batch = MicroBatch(max_batch, max_delay_seconds)
+        self.samples_received = 0
+        self.samples_discarded: Counter[Reason] = Counter()
+        self.windows_withheld: Counter[str] = Counter()
+        self.changed: set[str] = set()  # streams whose state, quality or alert changed since someone last looked
+
+    def snapshot(self) -> State:
+        """Everything about the streams, to be kept. No window may be waiting for the scorer."""
+        return {
+            "cut": _cut_of(self.manifest),
+            "normalization": self.manifest.normalization.model_dump(mode="json"),
+            "streams": self.streams.snapshot(),
+            "windows": self.windows.snapshot(self.streams.numbers()),
+            "normalizer": self.normalizer.snapshot(),
+            "judge": self.judge.snapshot(),
+            "alerts": self.alerts.snapshot(),
+            "mutes": self.mutes.snapshot(),
+            "samples_received": self.samples_received,
+            "samples_discarded": {reason.value: count for reason, count in self.samples_discarded.items()},
+            "windows_withheld": dict(self.windows_withheld),
+        }
+
+    def check_state(self, state: State) -> None:
+        """See whether this state can be restored here: the same windows, and nothing to be learnt anew.
+
+        Raises:
+            StateError: it cannot.
+
+        """
+        if state["cut"] != _cut_of(self.manifest):
+            raise StateError(f"model {self.name}: the artifact cuts other windows")
+        ours = self.manifest.normalization
+        if ours.learnt and state["normalization"] != ours.model_dump(mode="json"):
+            raise StateError(f"model {self.name}: the artifact normalizes otherwise")
+
+    def restore(self, state: State) -> None:
+        """Go on from a state that passes `check_state`; the artifact may have changed since."""
+        self.windows.restore(state["windows"])
+        if state["normalization"] == self.manifest.normalization.model_dump(mode="json"):
+            self.normalizer.restore(state["normalizer"])
+        self.judge.restore(state["judge"])
+        self.alerts.restore(state["alerts"])
+        self.samples_received = state["samples_received"]
+        self.samples_discarded = Counter({Reason(name): count for name, count in state["samples_discarded"].items()})
+        self.windows_withheld = Counter(state["windows_withheld"])
+        self.streams.restore(state["streams"])
+        self.mutes.restore(state["mutes"], self.streams.number)
+
+    def resume(self, now_seconds: float) -> None:
+        """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
+        self.windows.grid.excuse_silence(now_seconds)
+        self.mutes.bound(now_seconds + MAX_MUTE_SECONDS)
+        self.changed = set(self.streams.number)
+
+    def fits(self, manifest: Manifest) -> bool:
+        """Whether another artifact can take over as we are: the same windows, and nothing to be learnt anew."""
+        ours, theirs = self.manifest, manifest
+        same = ours.channel_names == theirs.channel_names and ours.window == theirs.window
+        same = same and ours.sample_period_seconds == theirs.sample_period_seconds
+        return same and (not theirs.normalization.learnt or ours.normalization == theirs.normalization)
+
+    def adopt(self, manifest: Manifest, max_batch: int) -> None:
+        """Go on with another artifact that fits; rings, phases and alerts stay."""
+        self.batch.max_windows = max_batch
+        if manifest.normalization != self.manifest.normalization:
+            self.normalizer = Normalizer(manifest.normalization, len(self.channels))
+        self.manifest = manifest
+
+    def open_stream(self, name: str, labels: dict[str, str], lanes: list[list[int]]) -> int:
+        """Start a stream; its channels arrive in these `lanes` (lists of channel numbers). Returns its number."""
+        number = self.streams.next_number
+        self.windows.open_stream(number, lanes)
+        self.normalizer.forget(number)
+        self.clocks.forget(number)
+        self.judge.open_stream(number)
+        self.mutes.open_stream(name, number)
+        self.streams.open(name, labels)  # last: from here on a scrape finds it
+        self.changed.add(name)
+        return number
+
+    def close_stream(self, name: str) -> AlertStep | None:
+        """Forget a stream. What was open about it is resolved by the step returned."""
+        number = self.streams.close(name)
+        self.normalizer.forget(number)
+        self.judge.forget(number)
+        self.changed.discard(name)
+        return self.alerts.close(name)
+
+    def ingest(self, blocks: LaneBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
+        """Write decoded blocks into the rings; windows that became complete wait for the scorer.
+
+        waited_seconds: how long ago the first of the blocks arrived.
+        """
+        self.samples_received += len(blocks.values)
+        if blocks.timed:
+            ends = blocks.first_time_seconds + (blocks.length - 1) * self.manifest.sample_period_seconds
+            self.clocks.observe(
+                blocks.lane // len(self.measured), ends - blocks.arrival_seconds, blocks.arrival_seconds
+            )
+        for windows in self.windows.feed(blocks, self.samples_discarded):
+            self.batch.add(windows, monotonic_seconds, waited_seconds)
+
+    def ready(self, monotonic_seconds: float, *, everything: bool = False) -> WindowBatch | None:
+        """The windows that should be scored now, if there are any."""
+        return self.batch.take(monotonic_seconds, everything=everything)
+
+    def prepare(self, windows: WindowBatch) -> Prepared:
+        """Assess quality and find centre and scale."""
+        quality = assess(windows, self.manifest.window, self.manifest.channels, MAX_SKEW_SECONDS)
+        trusted = is_trusted(quality)
+        centre, scale, ready = self.normalizer.parameters(windows, may_teach(quality))
+        for code, count in zip(*np.unique(quality[~trusted], return_counts=True), strict=True):
+            self.windows_withheld[QUALITIES[code]] += int(count)
+        warming = int((trusted & ~ready).sum())
+        if warming:
+            self.windows_withheld[WARMING_UP] += warming
+        return Prepared(windows, centre, scale, quality, trusted & ready)
+
+    def conclude(self, prepared: Prepared, scores: ScoreBatch) -> Concluded:
+        """Judge a scored batch: `scores` holds the judged windows only, in order."""
+        windows, judged, streams = prepared.windows, prepared.judged, self.streams
+        error = np.full(len(windows), np.nan, np.float32)
+        channel_error = np.full((len(windows), len(self.channels)), np.nan, np.float32)
+        error[judged], channel_error[judged] = scores.error, scores.channel_error
+        with np.errstate(over="ignore"):
+            score = error / np.float32(self.manifest.threshold)
+        broken = judged & ~np.isfinite(score)  # the model itself came to no number
+        if broken.any():
+            error[broken] = score[broken] = channel_error[broken] = np.nan
+            judged, quality = judged & ~broken, np.where(broken, np.int8(CODES[Quality.NON_FINITE]), prepared.quality)
+            prepared = replace(prepared, judged=judged, quality=quality)
+            self.windows_withheld[Quality.NON_FINITE] += int(broken.sum())
+        held = self.mutes.held(windows.stream, windows.arrival_seconds)
+        verdicts = self.judge.judge(windows.stream, score, judged, held)
+        self._remember(prepared, error, score, channel_error, verdicts.verdict)
+        steps: list[tuple[int, AlertStep]] = []
+        for at, before, after in verdicts.turns:
+            name = streams.name(int(windows.stream[at]))
+            evidence = Evidence(
+                float(windows.end_seconds[at]),
+                float(score[at]),
+                float(error[at]),
+                dict(zip(self.channels, map(float, channel_error[at]), strict=True)),
+            )
+            steps += [(at, step) for step in self.alerts.turn(name, before, after, evidence)]
+        return Concluded(windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps))
+
+    def _remember(
+        self,
+        prepared: Prepared,
+        error: Floats32,
+        score: Floats32,
+        channel_error: Floats32,
+        verdict: NDArray[np.int8],
+    ) -> None:
+        streams, who = self.streams, prepared.windows.stream
+        scored = verdict != Verdict.WITHHELD
+        # numpy keeps the last of several assignments to one row, which is the newest window of the stream
+        streams.error[who[scored]] = error[scored]
+        streams.score[who[scored]] = score[scored]
+        streams.channel_error[who[scored]] = channel_error[scored]
+        streams.end_seconds[who] = prepared.windows.end_seconds
+        np.add.at(streams.windows_scored, who[scored], 1)
+        np.add.at(streams.windows_anomalous, who[verdict == Verdict.ANOMALOUS], 1)
+        touched = np.unique(who)
+        quality, state = streams.quality.copy(), streams.state.copy()
+        quality[who] = prepared.quality
+        learnt_from = is_trusted(prepared.quality) & ~prepared.judged
+        state[who] = np.select(
+            [scored, learnt_from], [StreamState.NORMAL, StreamState.WARMING_UP], StreamState.WITHHELD
+        )
+        state[touched[self.normalizer.warmup_progress(touched) < 1]] = StreamState.WARMING_UP
+        self._settle(touched, state[touched], quality[touched])
+
+    def _settle(self, numbers: NDArray[np.int64], state: NDArray[np.int8], quality: NDArray[np.int8]) -> None:
+        """Set state and quality of streams, an open alert outranking `state`, and note whose changed."""
+        phase = self.judge.phase[numbers]
+        state = np.where(phase == Phase.PENDING, StreamState.PENDING, state)
+        state = np.where(phase == Phase.FIRING, StreamState.FIRING, state)
+        differs = (self.streams.state[numbers] != state) | (self.streams.quality[numbers] != quality)
+        self.streams.state[numbers], self.streams.quality[numbers] = state, quality
+        self.changed.update(self.streams.name(number) for number in numbers[differs].tolist())
+
+    def mute(self, name: str, until_seconds: float) -> AlertStep | None:
+        """Let a stream raise no alert until then (wall clock; 0: as ever). What is open is resolved by the step."""
+        number = self.streams.number.get(name)
+        self.mutes.put(name, number, until_seconds)
+        if number is None:
+            return None
+        self.changed.add(name)
+        return self._calm(name, number) if until_seconds else None
+
+    def unmute(self, now_seconds: float) -> None:
+        """End the mutes that are over (wall clock)."""
+        for name in self.mutes.over(now_seconds):
+            self.mute(name, 0.0)
+
+    def relearn(self, name: str) -> AlertStep | None:
+        """Let a stream learn anew what is usual for it. What is open is resolved by the step returned."""
+        number = self.streams.number[name]
+        step = self._calm(name, number)
+        self.normalizer.forget(number)
+        self.streams.state[number] = StreamState.WARMING_UP
+        self.changed.add(name)
+        return step
+
+    def _calm(self, name: str, number: int) -> AlertStep | None:
+        """End the alert of a stream, if there is one; k-of-n begins anew."""
+        self.judge.forget(number)
+        step = self.alerts.close(name)
+        if step is not None:
+            trusted = is_trusted(self.streams.quality[[number]])[0]
+            self.streams.state[number] = StreamState.NORMAL if trusted else StreamState.WITHHELD
+        return step
+
+    def mark_silent(self, now_seconds: float, silent_after_seconds: float) -> None:
+        """Say of streams that nothing comes any more on some channel (wall clock, as block arrivals are)."""
+        numbers = self.streams.numbers()
+        heard = self.windows.grid.heard(numbers, now_seconds).min(axis=1)
+        silent = numbers[now_seconds - heard > self._at_least_some_periods(silent_after_seconds)]
+        code = np.full(len(silent), CODES[Quality.SILENT], np.int8)
+        self._settle(silent, np.full(len(silent), StreamState.WITHHELD, np.int8), code)
+
+    def gone(self, now_seconds: float, expire_after_seconds: float) -> list[str]:
+        """Streams of which nothing at all came for so long that they should be forgotten."""
+        numbers = self.streams.numbers()
+        heard = self.windows.grid.heard(numbers, now_seconds).max(axis=1)
+        gone = numbers[now_seconds - heard > self._at_least_some_periods(expire_after_seconds)]
+        return [self.streams.name(number) for number in gone.tolist()]
+
+    def _at_least_some_periods(self, seconds: float) -> float:
+        return max(seconds, _SILENT_PERIODS * self.manifest.sample_period_seconds)
+
+
+def _cut_of(manifest: Manifest) -> list[Any]:
+    """What the windows of an artifact are cut by, as plain values."""
+    return [list(manifest.channel_names), manifest.window.model_dump(mode="json"), manifest.sample_period_seconds]

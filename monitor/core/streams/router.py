@@ -1,0 +1,181 @@
+"""Routing: from a topic to the lane of a stream. New topics are admitted once, then found in a dictionary.
+
+A stream is laid out when its first message comes: the source that brought it says which channels arrive together; other
+sources of the same model bring the channels that are still missing.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.sources.source import SourceSpec
+from monitor.core.sources.topics import CHANNEL, TopicPattern, fill_template
+from monitor.core.streams.model_group import Fleet
+from monitor.core.values.discards import Discard, Reason
+from monitor.core.values.names import is_name
+from monitor.core.values.snapshots import State
+
+# What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, too many
+# are forgotten all at once, and long ones that are refused are not remembered at all.
+_MAX_REMEMBERED = 10_000
+_MAX_REFUSED_LETTERS = 1024
+_MAX_LABEL_LETTERS = 128  # of a placeholder that is not part of the name; as many as a name may have
+# reasons that may no longer hold when the topic comes again
+_PASSING = frozenset({Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
+
+
+class Route(NamedTuple):
+    """Where a topic's messages go: source by its index, lane by its number in the source's fleet."""
+
+    source: int
+    lane: int
+
+
+class _Inlet:
+    """One source, prepared: its pattern, its fleet, and which channels its messages carry."""
+
+    def __init__(self, spec: SourceSpec, fleet: Fleet) -> None:
+        self.spec = spec
+        self.fleet = fleet
+        self.pattern = TopicPattern.parse(spec.topic)
+        self.template = self.pattern.stream_template(spec.stream)
+        numbers = {name: number for number, name in enumerate(fleet.measured)}
+        self.columns = {name: numbers[name] for name in spec.channels or fleet.measured}
+
+    @property
+    def lanes(self) -> list[list[int]]:
+        """The channel numbers that arrive together, lane by lane."""
+        columns = list(self.columns.values())
+        return [[column] for column in columns] if self.pattern.has_channel else [columns]
+
+    @property
+    def width(self) -> int:
+        """How many columns a payload has."""
+        return 1 if self.pattern.has_channel else len(self.columns)
+
+
+class Router:
+    """Topics to routes, over all sources.
+
+    Raises:
+        KeyError: a source names a channel or model that is not there (the config check says so in words first).
+
+    """
+
+    def __init__(self, sources: tuple[SourceSpec, ...], fleets: dict[str, Fleet], max_streams: int) -> None:
+        self._inlets = [_Inlet(spec, fleets[spec.model]) for spec in sources]
+        self._fleets = fleets
+        self._max_streams = max_streams
+        most_channels = max((len(fleet.measured) for fleet in fleets.values()), default=1)
+        self._max_routes = max(_MAX_REMEMBERED, max_streams * most_channels)
+        self._routes: dict[str, Route] = {}
+        self._refused: dict[str, tuple[int | None, Discard]] = {}
+        self._owner: dict[str, str] = {}  # stream -> model
+        self._layout: dict[str, list[list[int]]] = {}  # stream -> its lanes
+        self._topics: dict[str, list[str]] = {}  # stream -> topics that lead to it
+
+    def width(self, source: int) -> int:
+        """How many columns the payloads of a source have."""
+        return self._inlets[source].width
+
+    def fleet(self, source: int) -> Fleet:
+        """The fleet that a source feeds."""
+        return self._inlets[source].fleet
+
+    def columns(self, source: int, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The channel of each payload column, for blocks in these lanes: int64 [M, C']."""
+        inlet = self._inlets[source]
+        if inlet.pattern.has_channel:
+            return (lanes % len(inlet.fleet.measured))[:, None]
+        columns = np.array(list(inlet.columns.values()))
+        return np.broadcast_to(columns, (len(lanes), len(columns)))
+
+    def route(self, topic: str) -> Route | tuple[int | None, Discard]:
+        """The route of a topic, or the source (None: no source admits it) and the reason for refusing it."""
+        found = self._routes.get(topic)
+        return found if found is not None else self._admit(topic)
+
+    def _admit(self, topic: str) -> Route | tuple[int | None, Discard]:
+        known = self._refused.get(topic)
+        if known is not None:
+            return known
+        result: tuple[int | None, Discard] = None, Discard(Reason.UNKNOWN_TOPIC, "no source admits the topic")
+        for number, inlet in enumerate(self._inlets):
+            values = inlet.pattern.match(topic)
+            if values is not None:
+                admitted = self._admit_to(number, inlet, topic, values)
+                if isinstance(admitted, Route):
+                    return admitted
+                result = number, admitted
+                if admitted.reason is not Reason.UNKNOWN_CHANNEL:
+                    break
+        if result[1].reason not in _PASSING and len(topic) <= _MAX_REFUSED_LETTERS:
+            if len(self._refused) >= _MAX_REMEMBERED:
+                self._refused.clear()
+            self._refused[topic] = result
+        return result
+
+    def _admit_to(self, number: int, inlet: _Inlet, topic: str, values: dict[str, str]) -> Route | Discard:
+        channel = values.get(CHANNEL)
+        if channel is not None and channel not in inlet.columns:
+            return Discard(Reason.UNKNOWN_CHANNEL, f"source {inlet.spec.name} has no such channel")
+        name = fill_template(inlet.template, values)
+        if not is_name(name):
+            return Discard(Reason.BAD_NAME, "stream names are made of letters, digits and _ . : -")
+        if max(map(len, values.values()), default=0) > _MAX_LABEL_LETTERS:
+            return Discard(Reason.BAD_NAME, f"a level of the topic is longer than {_MAX_LABEL_LETTERS} letters")
+        lane = list(inlet.columns.values()) if channel is None else [inlet.columns[channel]]
+        if name not in self._owner:
+            if len(self._owner) >= self._max_streams:
+                return Discard(
+                    Reason.STREAM_LIMIT, f"there are {self._max_streams} streams already (limits.max_streams)"
+                )
+            self._open(name, inlet, {key: value for key, value in values.items() if key != CHANNEL})
+        if self._owner[name] != inlet.fleet.name or lane not in self._layout[name]:
+            return Discard(Reason.STREAM_CONFLICT, f"stream {name} is already fed by another source")
+        stream = inlet.fleet.streams.number[name]
+        route = Route(number, stream * len(inlet.fleet.measured) + lane[0])
+        if len(self._routes) >= self._max_routes:
+            self._routes.clear()
+            self._topics = {stream: [] for stream in self._topics}
+        self._routes[topic] = route
+        self._topics[name].append(topic)
+        return route
+
+    def _open(self, name: str, inlet: _Inlet, labels: dict[str, str]) -> None:
+        lanes = list(inlet.lanes)
+        covered = {column for lane in lanes for column in lane}
+        for other in self._inlets:
+            if other.fleet is inlet.fleet:
+                fresh = [lane for lane in other.lanes if not covered.intersection(lane)]
+                lanes += fresh
+                covered.update(column for lane in fresh for column in lane)
+        inlet.fleet.open_stream(name, labels, lanes)
+        self._owner[name] = inlet.fleet.name
+        self._layout[name] = lanes
+        self._topics[name] = []
+
+    def inherit(self, other: "Router", models: Collection[str]) -> None:
+        """Take over who feeds the streams of these models, whose fleets are `other`'s."""
+        for name, model in other._owner.items():  # noqa: SLF001 - one router to another
+            if model in models:
+                self._owner[name], self._topics[name] = model, []
+                self._layout[name] = other._layout[name]  # noqa: SLF001 - likewise
+
+    def forget(self, name: str) -> None:
+        """Drop all routes of a stream that was closed."""
+        for topic in self._topics.pop(name, ()):
+            del self._routes[topic]
+        self._owner.pop(name, None)
+        self._layout.pop(name, None)
+
+    def snapshot(self) -> State:
+        """Which streams there are, to be kept; topics are found again when they come."""
+        return {"owner": dict(self._owner), "layout": dict(self._layout)}
+
+    def restore(self, state: State) -> None:
+        """Know the streams that the router knew that gave this state."""
+        self._owner, self._layout = dict(state["owner"]), dict(state["layout"])
+        self._topics = {stream: [] for stream in self._owner}

@@ -1,0 +1,1 @@
+"""Windows: where windows lie in a stream, and how they are gathered."""

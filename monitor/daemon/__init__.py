@@ -1,0 +1,1 @@
+"""The daemon: its wiring, its loop, and its health."""

@@ -1,0 +1,96 @@
+"""Health: whether the daemon lives, moves and does its job, for /healthz, /readyz, systemd and our own watchdog."""
+
+import os
+import time
+from typing import Protocol
+
+import structlog
+
+from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.process.sd_notify import Notifier
+from monitor.adapters.process.watchdog import Hang, Part, Watchdog
+from monitor.adapters.web.server import HttpServer
+from monitor.core.alerting.decision_rule import Phase
+from monitor.durability.checkpointer import Keeper
+from monitor.errors import HangError
+from monitor.pipeline.pipeline import Pipeline
+
+log = structlog.get_logger()
+
+_STALLED_SECONDS = 30.0  # a network thread or a pipeline that has not moved for so long is stuck
+_OF_WATCHDOG = 0.8  # found hanging before systemd's patience ends, so that the log says why
+_CONNECT_SECONDS = 20.0  # what the network thread may take longer: names are resolved, several addresses tried
+
+
+class Daemon(Protocol):
+    """What is looked at. moved_monotonic: when the pipeline last went round, or scored a batch."""
+
+    pipeline: Pipeline
+    link: MqttLink
+    keeper: Keeper | None
+    reload_succeeded: bool
+    moved_monotonic: float
+
+
+class Health:
+    """Looks at one daemon; from any thread, whenever it is asked."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def liveness(self) -> tuple[bool, str]:
+        """Whether the process is alive and its threads move."""
+        still = time.monotonic() - self._daemon.moved_monotonic
+        if still > _STALLED_SECONDS:
+            return False, f"the pipeline has not moved for {still:.0f} s"
+        if not self.network_moves():
+            return False, "the network thread does not move"
+        return True, "ok"
+
+    def readiness(self) -> dict[str, str]:
+        """What keeps us from doing the job, by part; empty when nothing does."""
+        link, keeper = self._daemon.link, self._daemon.keeper
+        reasons = {}
+        if not link.connected:
+            reasons["mqtt"] = link.last_error or "not connected yet"
+        elif link.denied_topics:
+            reasons["mqtt"] = f"the broker denies subscriptions: {', '.join(link.denied_topics)}"
+        if not self._daemon.reload_succeeded:
+            reasons["config"] = "the last reload failed; the configuration before it is in use"
+        if keeper is not None and keeper.trouble is not None:
+            reasons["journal"] = keeper.trouble
+        alive, why = self.liveness()
+        if not alive:
+            reasons["pipeline"] = why
+        return reasons
+
+    def network_moves(self) -> bool:
+        """Whether the network thread goes round."""
+        link = self._daemon.link
+        return link.alive() and time.monotonic() - link.last_progress_monotonic < _STALLED_SECONDS
+
+    def status(self) -> str:
+        """How things stand, in one line."""
+        link, fleets = self._daemon.link, self._daemon.pipeline.fleets.values()
+        streams = sum(len(fleet.streams) for fleet in fleets)
+        firing = sum(int((fleet.judge.phase == Phase.FIRING).sum()) for fleet in fleets)
+        broker = "connected" if link.connected else f"no broker: {link.last_error or 'connecting'}"
+        return f"{broker}; {streams} streams, {firing} firing"
+
+    def watchdog(self, http: HttpServer, notifier: Notifier) -> Watchdog:
+        """Make the watchdog that ends the process when a part of it hangs, sooner than systemd would."""
+
+        def end(hang: Hang) -> None:
+            # to be started anew: a thread that hangs can be neither stopped nor waited for
+            log.critical("a part hangs; ending, to be started anew", reason=hang.reason, stack=hang.stack)
+            notifier.status(hang.reason)
+            os._exit(HangError.exit_code)
+
+        daemon, armed = self._daemon, notifier.watchdog_seconds
+        limit = _STALLED_SECONDS if armed is None else _OF_WATCHDOG * armed
+        parts = (
+            Part("pipeline", "MainThread", lambda: daemon.moved_monotonic, limit),
+            Part("network thread", "mqtt", lambda: daemon.link.last_progress_monotonic, limit + _CONNECT_SECONDS),
+            Part("HTTP server", "http", lambda: http.last_progress_monotonic, limit),
+        )
+        return Watchdog(parts, end)

@@ -1,0 +1,1 @@
+"""The demo: broker, devices, trainer and daemon on one terminal."""

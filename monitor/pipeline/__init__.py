@@ -1,0 +1,1 @@
+"""The pipeline: from messages to verdicts, alerts and reports."""

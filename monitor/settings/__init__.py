@@ -1,0 +1,1 @@
+"""Settings: TOML into frozen records, and the wording of what is wrong with it."""

@@ -1,0 +1,67 @@
+"""What a setup comes to, in a few lines for a person."""
+
+from collections.abc import Iterator
+
+from monitor.config.model import Config, ModelConfig
+from monitor.core.artifact.manifest import Manifest
+from monitor.core.sources.source import SourceSpec
+from monitor.core.sources.topics import TopicPattern
+from monitor.setup.build import Setup
+
+
+def summary(setup: Setup) -> Iterator[str]:
+    """Say in a few lines where telemetry comes from, what judges it, and where the results go."""
+    config = setup.config
+    user = f"as {config.mqtt.username}" if config.mqtt.username else "anonymously"
+    yield f"broker   {config.mqtt.host}:{config.mqtt.port}, MQTT {config.mqtt.protocol}{_tls(config)}, {user}"
+    for source in config.source:
+        yield from _source_lines(source, setup.artifacts[source.model].manifest)
+    for model in config.model:
+        yield from model_lines(model, setup.artifacts[model.name].manifest)
+    limits = config.limits
+    yield (
+        f"limits   {limits.max_streams:,} streams, payloads up to {_size(limits.max_payload_bytes)}, "
+        f"inbox of {limits.max_inbox_messages:,} messages or {_size(limits.max_inbox_bytes)}"
+    )
+    yield f"output   MQTT below {config.mqtt.base_topic}/, http://{config.http.host}:{config.http.port}/metrics"
+
+
+def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
+    pattern = TopicPattern.parse(source.topic)
+    channels = ", ".join(source.channels or manifest.measured_names)
+    yield f"source   {source.name}: {source.topic} ({source.format.kind}, QoS {source.qos}) -> model {source.model}"
+    yield f"         stream {pattern.stream_template(source.stream)}, channels {channels}"
+
+
+def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:
+    """What a model is, how it sees windows and what its threshold promises."""
+    period, window, judge = manifest.sample_period_seconds, manifest.window, model.judge
+    channels = ", ".join(f"{channel.name} [{channel.unit or '-'}]" for channel in manifest.channels)
+    yield f"model    {model.name}: version {manifest.version}, {manifest.family}, {manifest.parameters:,} parameters"
+    yield f"         {channels} at {1 / period:g} Hz"
+    where = "around each beat" if window.beat else f"every {window.stride} ({window.stride * period:g} s)"
+    yield (
+        f"         window {window.length} samples ({window.length * period:g} s) {where}, "
+        f"normalization {manifest.normalization.kind}"
+    )
+    yield (
+        f"         threshold {manifest.threshold:.4g} ({manifest.calibration.described}), "
+        f"fires on {judge.k} of {judge.n}"
+    )
+    promised = manifest.calibration.false_alarms
+    if promised is not None:
+        yield f"         {promised.expectation}"
+        if promised.judge != judge:
+            theirs = promised.judge
+            yield (
+                f"         note: that holds for {theirs.k} of {theirs.n}, released after {theirs.release_windows} "
+                f"windows below {theirs.release_score:g}; fit again with this judge as [calibration.judge]"
+            )
+
+
+def _tls(config: Config) -> str:
+    return "" if config.mqtt.tls is None else " over TLS"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:g} MiB" if size_bytes >= 2**20 else f"{size_bytes / 2**10:g} KiB"

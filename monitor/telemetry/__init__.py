@@ -1,0 +1,1 @@
+"""Telemetry of the daemon itself: its Prometheus metrics."""

@@ -1,0 +1,305 @@
+"""Prometheus metrics: every one is defined here, once, and read out of the pipeline's arrays when somebody scrapes.
+
+Nothing is set per window, so a scrape costs what it shows and the hot path pays nothing. A value that is not known (no
+window scored yet) is left out, never shown as 0.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from monitor import __version__
+from monitor.adapters.engines.loader import Artifact
+from monitor.adapters.mqtt.inbox import Inbox
+from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.web.exposition import Series, StreamMetric
+from monitor.core.alerting.decision_rule import Phase
+from monitor.core.outputs.counters import Tally
+from monitor.core.scoring.quality import QUALITIES
+from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.stream_table import StreamState
+from monitor.core.values.histogram import Histogram
+from monitor.durability.checkpointer import Keeper
+from monitor.pipeline.pipeline import UNROUTED, Pipeline
+from monitor.telemetry.stream_columns import StreamColumns
+
+
+class Observed(Protocol):
+    """What is shown: the parts of the running daemon. Pipeline and artifacts change at a reload."""
+
+    pipeline: Pipeline
+    inbox: Inbox
+    link: MqttLink
+    keeper: Keeper | None
+    started_seconds: float
+    reload_succeeded: bool
+    reload_success_seconds: float
+
+    @property
+    def artifacts(self) -> Mapping[str, Artifact]:
+        """The artifacts in use, by model."""
+
+    @property
+    def max_channel_series(self) -> int:
+        """Most series of `residuald_channel_error`."""
+
+
+def registry_of(observed: Observed) -> CollectorRegistry:
+    """A registry of our own with everything about the daemon and its process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(DaemonCollector(observed))
+    return registry
+
+
+class DaemonCollector(Collector):
+    """All `residuald_*` metrics."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing ahead of time: what there is depends on the streams."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now."""
+        observed = self._observed
+        pipeline = observed.pipeline
+        yield from _daemon(observed)
+        if observed.keeper is not None:
+            yield from _keeper(observed.keeper)
+        yield from _tally(pipeline.tally, [source.name for source in pipeline.sources])
+        fleets = list(pipeline.fleets.values())
+        yield from _fleets(fleets)
+        yield from _streams(fleets, observed.max_channel_series)
+
+
+def _daemon(observed: Observed) -> Iterator[Metric]:
+    build = InfoMetricFamily("residuald_build", "Version of the running daemon.")
+    build.add_metric([], {"version": __version__})
+    yield build
+    yield _gauge("residuald_start_time_seconds", "When the daemon started.", observed.started_seconds)
+    yield _gauge("residuald_inbox_messages", "Messages waiting to be processed.", observed.inbox.messages)
+    yield _gauge("residuald_inbox_bytes", "Payload bytes waiting to be processed.", observed.inbox.bytes)
+    yield _counter("residuald_inbox_dropped", "QoS 0 messages dropped, the inbox being full.", observed.inbox.dropped)
+    yield _gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", observed.link.connected)
+    yield _counter("residuald_mqtt_reconnects", "Connections made after the first.", observed.link.reconnects)
+    yield _counter(
+        "residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", observed.link.publish_dropped
+    )
+    yield _gauge("residuald_config_last_reload_successful", "1 if the last (re)load worked.", observed.reload_succeeded)
+    yield _gauge(
+        "residuald_config_last_reload_success_timestamp_seconds",
+        "When the configuration in use was loaded.",
+        observed.reload_success_seconds,
+    )
+    info = InfoMetricFamily("residuald_artifact", "The artifact in use.", labels=["model"])
+    threshold = GaugeMetricFamily(
+        "residuald_artifact_threshold", "Reconstruction error at a score of 1.", labels=["model"]
+    )
+    false_alarms = GaugeMetricFamily(
+        "residuald_artifact_false_alarms_per_day",
+        "False alarms per stream: `asked` is the budget, `expected` what the threshold was calibrated to.",
+        labels=["model", "rate"],
+    )
+    for model, artifact in observed.artifacts.items():
+        info.add_metric([model], {"version": artifact.manifest.version, "sha256": artifact.sha256})
+        threshold.add_metric([model], artifact.manifest.threshold)
+        promised = artifact.manifest.calibration.false_alarms
+        if promised is not None:
+            false_alarms.add_metric([model, "asked"], promised.asked_per_day)
+            false_alarms.add_metric([model, "expected"], promised.expected_per_day)
+    yield info
+    yield threshold
+    yield false_alarms
+
+
+def _keeper(keeper: Keeper) -> Iterator[Metric]:
+    yield _gauge("residuald_journal_healthy", "1 while a crash would lose nothing.", keeper.trouble is None)
+    yield _gauge("residuald_journal_bytes", "Bytes of messages since the last checkpoint.", keeper.nbytes)
+    yield _counter("residuald_journal_messages", "Messages journaled.", keeper.messages_kept)
+    yield _gauge("residuald_journal_replayed_messages", "Messages replayed at start.", keeper.messages_replayed)
+    yield _counter("residuald_journal_moved_aside", "Damaged databases that were replaced.", keeper.moved_aside)
+    dropped = CounterMetricFamily(
+        "residuald_journal_dropped", "Messages that the journal did not keep or use, by reason.", labels=["reason"]
+    )
+    for reason in ("disk", "max_bytes", "too_old"):
+        dropped.add_metric([reason], keeper.dropped[reason])
+    yield dropped
+    discarded = CounterMetricFamily(
+        "residuald_checkpoints_discarded", "Checkpoints not used at start, by reason.", labels=["reason"]
+    )
+    for reason in ("damaged", "disk", "settings", "too_old"):
+        discarded.add_metric([reason], keeper.discarded[reason])
+    yield discarded
+    if keeper.checkpoint_seconds is not None:
+        yield _gauge(
+            "residuald_checkpoint_timestamp_seconds", "When the last checkpoint was written.", keeper.checkpoint_seconds
+        )
+    commits = HistogramMetricFamily("residuald_journal_commit_seconds", "Time to commit one step.")
+    _add_histogram(commits, [], keeper.commit_seconds)
+    yield commits
+
+
+def _tally(tally: Tally, sources: list[str]) -> Iterator[Metric]:
+    received = CounterMetricFamily("residuald_messages_received", "Messages received.", labels=["source"])
+    for source in (*sources, UNROUTED):
+        received.add_metric([source], tally.received[source])
+    yield received
+    discarded = CounterMetricFamily(
+        "residuald_messages_discarded", "Messages refused, by reason.", labels=["source", "reason"]
+    )
+    for (source, reason), count in list(tally.discarded.items()):
+        discarded.add_metric([source, reason.value], count)
+    yield discarded
+    commands = CounterMetricFamily(
+        "residuald_commands", "Commands of operators, by what became of them.", labels=["command", "result"]
+    )
+    for (command, result), count in list(tally.commands.items()):
+        commands.add_metric([command, result], count)
+    yield commands
+    steps = CounterMetricFamily("residuald_alerts", "Steps in the lives of alerts, by phase entered.", labels=["phase"])
+    for phase in ("pending", "firing", "resolved"):
+        steps.add_metric([phase], tally.alert_steps[phase])
+    yield steps
+    yield _histograms("residuald_inference_seconds", "Time to score one batch.", tally.inference_seconds)
+    yield _histograms("residuald_batch_windows", "Windows per scored batch.", tally.batch_windows)
+    end_to_end = HistogramMetricFamily("residuald_end_to_end_seconds", "From a message's arrival to its verdict.")
+    _add_histogram(end_to_end, [], tally.end_to_end_seconds)
+    yield end_to_end
+
+
+def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
+    streams = GaugeMetricFamily("residuald_streams", "Streams known.", labels=["model"])
+    muted = GaugeMetricFamily("residuald_muted_streams", "Streams that raise no alert for now.", labels=["model"])
+    received = CounterMetricFamily("residuald_samples_received", "Samples decoded.", labels=["model"])
+    discarded = CounterMetricFamily(
+        "residuald_samples_discarded", "Samples refused, by reason.", labels=["model", "reason"]
+    )
+    withheld = CounterMetricFamily(
+        "residuald_windows_withheld", "Windows without a verdict, by reason.", labels=["model", "reason"]
+    )
+    restarts = CounterMetricFamily(
+        "residuald_stream_restarts", "Streams started over because their clock was set back.", labels=["model"]
+    )
+    active = GaugeMetricFamily("residuald_alerts_active", "Open alerts.", labels=["phase"])
+    open_alerts = {Phase.PENDING: 0, Phase.FIRING: 0}
+    for fleet in fleets:
+        streams.add_metric([fleet.name], len(fleet.streams))
+        muted.add_metric([fleet.name], len(fleet.mutes))
+        received.add_metric([fleet.name], fleet.samples_received)
+        restarts.add_metric([fleet.name], fleet.windows.grid.restarts)
+        for reason, count in list(fleet.samples_discarded.items()):
+            discarded.add_metric([fleet.name, reason.value], count)
+        for why, count in list(fleet.windows_withheld.items()):
+            withheld.add_metric([fleet.name, why], count)
+        for phase in open_alerts:
+            open_alerts[phase] += int((fleet.judge.phase == phase).sum())
+    for phase, count in open_alerts.items():
+        active.add_metric([phase.name.lower()], count)
+    yield from (streams, muted, received, discarded, withheld, restarts, active)
+
+
+def _streams(fleets: list[Fleet], max_channel_series: int) -> Iterator[StreamMetric]:
+    seen = [StreamColumns.of(fleet) for fleet in fleets]
+
+    def by_model(column: str) -> list[Series]:
+        return [Series(each.streams, getattr(each, column), {"model": each.model}) for each in seen]
+
+    yield StreamMetric("residuald_windows_scored", "counter", "Windows scored.", by_model("windows_scored"))
+    yield StreamMetric(
+        "residuald_windows_anomalous", "counter", "Windows above the threshold.", by_model("windows_anomalous")
+    )
+    yield StreamMetric(
+        "residuald_reconstruction_error",
+        "gauge",
+        "Reconstruction error of the last scored window.",
+        by_model("error"),
+    )
+    yield StreamMetric(
+        "residuald_window_score",
+        "gauge",
+        "The last window's error over the threshold; above 1 is anomalous.",
+        by_model("score"),
+    )
+    yield StreamMetric(
+        "residuald_stream_state",
+        "gauge",
+        "1 for the stream's state.",
+        [Series(each.streams, each.state == code, {"state": code.label}) for each in seen for code in StreamState],
+    )
+    yield StreamMetric(
+        "residuald_stream_quality",
+        "gauge",
+        "1 for its last quality.",
+        [
+            Series(each.streams, each.quality == code, {"quality": quality.value})
+            for each in seen
+            for code, quality in enumerate(QUALITIES)
+        ],
+    )
+    yield StreamMetric(
+        "residuald_last_sample_timestamp_seconds",
+        "gauge",
+        "Event time of the newest sample.",
+        [Series(each.streams, each.last_sample_seconds, {}) for each in seen],
+    )
+    yield StreamMetric(
+        "residuald_stream_clock_offset_seconds",
+        "gauge",
+        "How far the device's clock is ahead of ours, less the least delay of its messages.",
+        [Series(each.streams, each.clock_offset_seconds, {}) for each in seen],
+    )
+    yield StreamMetric(
+        "residuald_stream",
+        "info",
+        "What a stream's topic says about it.",
+        (series for each in seen for series in each.described()),
+    )
+    yield StreamMetric(
+        "residuald_channel_error",
+        "gauge",
+        "Reconstruction error by channel.",
+        _channel_errors(seen, max_channel_series),
+    )
+
+
+def _channel_errors(seen: list[StreamColumns], max_series: int) -> Iterator[Series]:
+    left = max_series
+    for each in seen:
+        streams = each.streams[: left // len(each.channels)]
+        left -= len(streams) * len(each.channels)
+        for column, channel in enumerate(each.channels):
+            yield Series(streams, each.channel_error[: len(streams), column], {"channel": channel})
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=["model"])
+    for model, histogram in histograms.items():
+        _add_histogram(family, [model], histogram)
+    return family
+
+
+def _add_histogram(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
+    bounds = (*(f"{bound:g}" for bound in histogram.bounds), "+Inf")
+    family.add_metric(labels, buckets=list(zip(bounds, histogram.cumulative(), strict=True)), sum_value=histogram.sum)

@@ -1,0 +1,67 @@
+"""The streams of a fleet at one moment, as columns to make series of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.adapters.web.exposition import Series
+from monitor.core.streams.model_group import Fleet
+
+_RESERVED = {"stream", "model"}  # labels that a placeholder of this name cannot take
+
+
+@dataclass(frozen=True, slots=True)
+class StreamColumns:
+    """The streams of a fleet at one moment, copied: the pipeline's thread goes on meanwhile.
+
+    placeholders: of each stream's topic, with what they stand for. The other columns are those of `StreamTable`, [S].
+    """
+
+    model: str
+    channels: tuple[str, ...]
+    streams: list[str]
+    placeholders: list[dict[str, str]]
+    windows_scored: NDArray[np.int64]
+    windows_anomalous: NDArray[np.int64]
+    error: NDArray[np.float32]
+    score: NDArray[np.float32]
+    channel_error: NDArray[np.float32]
+    state: NDArray[np.int8]
+    quality: NDArray[np.int8]
+    last_sample_seconds: NDArray[np.float64]
+    clock_offset_seconds: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> "StreamColumns":
+        """Look at a fleet."""
+        table = fleet.streams
+        room = len(fleet.judge.phase)  # a stream that is being opened right now has no row in every column yet
+        known = [(name, number) for name, number in list(table.number.items()) if number < room]
+        numbers = np.array([number for _, number in known], np.int64)
+        return cls(
+            model=fleet.name,
+            channels=fleet.channels,
+            streams=[name for name, _ in known],
+            placeholders=[table.labels.get(name, {}) for name, _ in known],
+            windows_scored=table.windows_scored[numbers],
+            windows_anomalous=table.windows_anomalous[numbers],
+            error=table.error[numbers],
+            score=table.score[numbers],
+            channel_error=table.channel_error[numbers],
+            state=table.state[numbers],
+            quality=table.quality[numbers],
+            last_sample_seconds=fleet.windows.last_sample_seconds(numbers),
+            clock_offset_seconds=fleet.clocks.seconds(numbers),
+        )
+
+    def described(self) -> Iterator[Series]:
+        """What topics say of the streams; which placeholders there are differs between sources."""
+        rows_by_keys: dict[tuple[str, ...], list[int]] = {}
+        for row, placeholders in enumerate(self.placeholders):
+            rows_by_keys.setdefault(tuple(placeholders), []).append(row)
+        for keys, rows in rows_by_keys.items():
+            texts = {key: [self.placeholders[row][key] for row in rows] for key in keys if key not in _RESERVED}
+            streams = [self.streams[row] for row in rows]
+            yield Series(streams, np.ones(len(rows), np.bool_), {"model": self.model, **texts})

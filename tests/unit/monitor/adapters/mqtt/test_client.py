@@ -1,0 +1,68 @@
+"""What the operator is told when the broker cannot be reached; and that secrets stay in their files."""
+
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from monitor.adapters.mqtt.client import FramingClient, SettingsFileError, explain
+from monitor.adapters.mqtt.frames import FrameReader
+from monitor.adapters.mqtt.inbound_session import Receipts
+from monitor.adapters.mqtt.outbound_session import Deliveries
+from monitor.config.model import MqttConfig, TlsConfig
+
+
+def client(config: MqttConfig) -> FramingClient:
+    return FramingClient(config, FrameReader(True, 100, Receipts(), Deliveries(mqtt5=True)), persistent=True)
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+def test_the_password_is_what_the_file_holds_without_its_line_end(tmp_path: Path, ending: bytes) -> None:
+    config = MqttConfig(username="u", password_file=written(tmp_path / "password", b" s3cret " + ending))
+    assert client(config).password == " s3cret "
+
+
+def test_a_password_file_that_has_gone_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "password", b"s3cret")
+    config = MqttConfig(username="u", password_file=path)
+    path.unlink()
+    with pytest.raises(SettingsFileError) as caught:
+        client(config)
+    assert str(caught.value) == f"mqtt.password_file {path}: No such file or directory"
+
+
+def test_a_password_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
+    path = written(tmp_path / "password", b"s3cret\xff")
+    with pytest.raises(SettingsFileError) as caught:
+        client(MqttConfig(username="u", password_file=path))
+    assert str(caught.value) == f"mqtt.password_file {path}: not UTF-8 text"
+    assert caught.value.__cause__ is None
+
+
+def test_a_key_that_is_none_is_named_and_not_shown(tmp_path: Path) -> None:
+    certificate, key = written(tmp_path / "c.pem", b"no"), written(tmp_path / "k.pem", b"s3cret")
+    with pytest.raises(SettingsFileError) as caught:
+        client(MqttConfig(tls=TlsConfig(certificate_file=certificate, key_file=key)))
+    assert f"mqtt.tls.key_file {key}: not a usable PEM file" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "no broker listens on b:1883"),
+        (TimeoutError("timed out"), "b:1883 does not answer within 5 s"),
+        (socket.gaierror(-2, "Name or service not known"), "the host name 'b' cannot be resolved"),
+        (ConnectionResetError(104, "reset"), "b:1883 closed the connection without an answer"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong"), "TLS with b:1883 failed"),
+        (OSError(113, "No route to host"), "connection with b:1883: No route to host"),
+    ],
+)
+def test_a_failure_to_connect_says_what_to_look_at(error: OSError, text: str) -> None:
+    assert explain(error, MqttConfig(host="b")).startswith(text)

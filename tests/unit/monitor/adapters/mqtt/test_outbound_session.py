@@ -1,0 +1,236 @@
+"""What we publish: at least once at QoS 1, exactly once at QoS 2, whenever connections break and processes die."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, Deliveries, PacketIds
+from monitor.adapters.mqtt.send_queue import Outgoing
+
+DUP = 0x08
+PACKET_ID = 0x8001
+
+
+def step(name: str = "a", packet_id: int = PACKET_ID, *, begun: bool = False, released: bool = False) -> Outgoing:
+    return Outgoing("r/m/alert", name.encode(), 2, False, (name, "firing"), packet_id, begun, released)
+
+
+def connected(*, session_present: bool = True, max_qos: int = 2) -> Deliveries:
+    deliveries = Deliveries(mqtt5=False)
+    deliveries.begin(session_present=session_present, max_qos=max_qos)
+    return deliveries
+
+
+@pytest.mark.parametrize(("mqtt5", "properties"), [(False, b""), (True, b"\x00")])
+def test_a_publish_is_laid_out_as_the_standard_says(mqtt5: bool, properties: bytes) -> None:
+    deliveries = Deliveries(mqtt5=mqtt5)
+    payload = bytes(200)
+    deliveries.send(Outgoing("t", payload, 0, retain=True))
+    length = 3 + len(properties) + 200
+    assert deliveries.take_packets() == bytes((0x31, length % 128 | 128, 1, 0, 1)) + b"t" + properties + payload
+    assert deliveries.in_flight == 0
+    deliveries.send(step())
+    assert deliveries.take_packets().endswith(b"r/m/alert\x80\x01" + properties + b"a")
+
+
+def test_at_qos_1_what_is_not_confirmed_is_sent_again_on_the_next_connection() -> None:
+    deliveries = connected()
+    message = Outgoing("r/m/state", b"x", 1, retain=True, alert=("a", "firing"))
+    deliveries.send(message)
+    packet_id = int.from_bytes(deliveries.take_packets()[13:15], "big")
+    assert [again.payload for again in deliveries.end()] == [b"x"]
+    deliveries.send(message)
+    deliveries.answered(PUBACK, packet_id, 0)  # of a connection that is over
+    assert deliveries.in_flight == 1
+    packet_id = int.from_bytes(deliveries.take_packets()[13:15], "big")
+    deliveries.answered(PUBACK, packet_id, 0)
+    assert [alert for _, alert in deliveries.confirmed] == [("a", "firing")]
+    assert deliveries.end() == []
+
+
+@pytest.mark.parametrize("receive_maximum", [1, 7])
+def test_there_is_room_for_as_much_as_the_broker_says(receive_maximum: int) -> None:
+    deliveries = Deliveries(mqtt5=True)
+    deliveries.begin(session_present=False, receive_maximum=receive_maximum)
+    for number in range(receive_maximum):
+        assert deliveries.has_room
+        deliveries.send(step(str(number), PACKET_ID + number))
+    assert not deliveries.has_room
+    deliveries.answered(PUBREC, PACKET_ID, 0)
+    deliveries.release([PACKET_ID])
+    assert not deliveries.has_room  # a handshake is over with its last answer
+    deliveries.answered(PUBCOMP, PACKET_ID, 0)
+    assert deliveries.has_room
+
+
+def test_at_qos_2_nothing_is_released_before_somebody_has_made_a_note_of_it() -> None:
+    deliveries = connected()
+    deliveries.send(step())
+    assert deliveries.take_packets()[0] == 0x34
+    deliveries.answered(PUBREC, PACKET_ID, 0)
+    assert deliveries.take_packets() == b""
+    assert list(deliveries.received) == [(PACKET_ID, ("a", "firing"))]
+    deliveries.release([PACKET_ID])
+    assert deliveries.take_packets() == bytes((0x62, 2, 0x80, 0x01))
+    assert deliveries.in_flight == 1
+    deliveries.answered(PUBCOMP, PACKET_ID, 0)
+    assert list(deliveries.confirmed) == [(PACKET_ID, ("a", "firing"))]
+    assert deliveries.in_flight == 0
+
+
+def test_what_the_broker_received_and_nobody_noted_is_published_again_under_the_same_identifier() -> None:
+    deliveries = connected()
+    deliveries.send(step())
+    deliveries.answered(PUBREC, PACKET_ID, 0)
+    (again,) = deliveries.end()
+    deliveries.release([PACKET_ID])  # too late: whether the broker still has it is to be asked
+    assert deliveries.take_packets() == b""
+    deliveries.begin(session_present=True)
+    deliveries.send(again)
+    packets = deliveries.take_packets()
+    assert packets[0] == 0x34 | DUP
+    assert packets[13:15] == b"\x80\x01"
+
+
+def test_what_was_noted_is_never_published_again_but_released() -> None:
+    deliveries = connected()
+    deliveries.send(step(begun=True, released=True))
+    assert deliveries.take_packets() == bytes((0x62, 2, 0x80, 0x01))
+    deliveries.answered(PUBCOMP, PACKET_ID, 0x92)  # MQTT 5: the broker had done so already
+    assert len(deliveries.confirmed) == 1
+    assert not deliveries.refused
+
+
+def test_a_broker_that_has_forgotten_us_gets_everything_anew() -> None:
+    deliveries = connected(session_present=False)
+    deliveries.send(step(begun=True, released=True))
+    assert deliveries.take_packets()[0] & 0xF0 == 0x30
+    deliveries.answered(PUBREC, PACKET_ID, 0)
+    deliveries.release([PACKET_ID])
+    assert deliveries.take_packets()[0] == 0x62
+
+
+@pytest.mark.parametrize("kind", [PUBACK, PUBREC])
+def test_what_the_broker_refuses_is_told_and_over(kind: int) -> None:
+    deliveries = connected()
+    deliveries.send(step() if kind == PUBREC else step()._replace(qos=1))
+    packet_id = int.from_bytes(deliveries.take_packets()[13:15], "big")
+    deliveries.answered(kind, packet_id, 0x87)
+    ((message, reason),) = deliveries.refused
+    assert (message.payload, reason) == (b"a", 0x87)
+    assert len(deliveries.confirmed) == 1
+    assert deliveries.in_flight == 0
+
+
+def test_a_broker_without_qos_2_is_heeded() -> None:
+    deliveries = connected(max_qos=1)
+    deliveries.send(step())
+    packets = deliveries.take_packets()
+    assert packets[0] == 0x32
+    deliveries.answered(PUBACK, int.from_bytes(packets[13:15], "big"), 0)
+    assert [alert for _, alert in deliveries.confirmed] == [("a", "firing")]
+
+
+def test_answers_to_nothing_change_nothing() -> None:
+    deliveries = connected()
+    deliveries.send(step())
+    deliveries.take_packets()
+    for kind in PUBACK, PUBREC, PUBCOMP:
+        deliveries.answered(kind, 7, 0)
+    deliveries.answered(PUBACK, PACKET_ID, 0)
+    assert (deliveries.in_flight, deliveries.take_packets()) == (1, b"")
+    assert not deliveries.received
+
+
+def test_identifiers_are_given_in_turn_and_never_while_in_use() -> None:
+    ids = PacketIds(range(10, 14))
+    first = [ids.take(()) for _ in range(4)]
+    assert sorted(first) == [10, 11, 12, 13]
+    assert [ids.take(()) for _ in range(4)] == first
+    assert ids.take({10, 11, 13}) == 12
+
+
+@dataclass
+class Receiver:
+    """A broker as MQTT 5.0, section 4.3.3 describes it: passes a message on when it is released, or when it comes."""
+
+    on_release: bool
+    passed_on: Counter[bytes] = field(default_factory=Counter)
+    _held: dict[int, bytes] = field(default_factory=dict)
+
+    def take(self, packets: bytes) -> list[tuple[int, int]]:
+        answers = []
+        while packets:
+            kind, length = packets[0], packets[1]
+            body, packets = packets[2 : 2 + length], packets[2 + length :]
+            if kind & 0xF0 == 0x30:
+                packet_id, payload = int.from_bytes(body[11:13], "big"), body[13:]
+                if packet_id not in self._held:
+                    self._held[packet_id] = payload
+                    self.passed_on[payload] += not self.on_release
+                answers.append((PUBREC, packet_id))
+            else:
+                packet_id = int.from_bytes(body[:2], "big")
+                if packet_id in self._held:
+                    self.passed_on[self._held.pop(packet_id)] += self.on_release
+                answers.append((PUBCOMP, packet_id))
+        return answers
+
+
+class Life:
+    """Who publishes three steps, and dies. `noted` and `done` are its journal, which outlives it."""
+
+    names = (b"one", b"two", b"three")
+
+    def __init__(self, broker: Receiver) -> None:
+        self._broker = broker
+        self._noted: set[int] = set()
+        self._done: set[int] = set()
+        self.die()
+
+    def die(self) -> None:
+        self.deliveries = connected()
+        for packet_id, name in enumerate(self.names, PACKET_ID):
+            if packet_id not in self._done:
+                self.deliveries.send(step(name.decode(), packet_id, begun=True, released=packet_id in self._noted))
+
+    def go_on(self, *, heard: bool = True) -> None:
+        answers = self._broker.take(self.deliveries.take_packets())
+        for kind, packet_id in answers if heard else ():
+            self.deliveries.answered(kind, packet_id, 0)
+
+    def note(self) -> None:
+        received = [packet_id for packet_id, _ in self.deliveries.received]
+        self.deliveries.received.clear()
+        self._noted |= set(received)
+        self._done |= {packet_id for packet_id, _ in self.deliveries.confirmed}
+        self.deliveries.release(received)
+
+    def lose_connection(self) -> None:
+        unfinished = self.deliveries.end()
+        self.deliveries.begin(session_present=True)
+        for message in unfinished:
+            self.deliveries.send(message)
+
+    def lose_answers(self) -> None:
+        self.go_on(heard=False)
+        self.lose_connection()
+
+
+EVENTS = [Life.go_on, Life.note, Life.lose_connection, Life.lose_answers, Life.die]
+
+
+@given(st.booleans(), st.lists(st.sampled_from(EVENTS), max_size=40))
+def test_whatever_breaks_and_dies_each_step_is_passed_on_exactly_once(
+    on_release: bool, events: list[Callable[[Life], None]]
+) -> None:
+    broker = Receiver(on_release)
+    life = Life(broker)
+    for event in [*events, *[Life.go_on, Life.note] * 4]:
+        event(life)
+    assert broker.passed_on == dict.fromkeys(Life.names, 1)
+    assert life.deliveries.in_flight == 0

@@ -1,0 +1,223 @@
+"""Topics lead to lanes of streams; whatever a topic holds, it gets a route or one reason."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.sources.source import SourceSpec
+from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.router import Route, Router
+from monitor.core.values.discards import Discard, Reason
+from monitor.core.values.names import is_name
+from tests.manifests import fleet_of, manifest_of
+
+CHANNELS = ("x", "y", "z")
+
+
+def source(name: str = "s", topic: str = "plant/{site}/{device}", model: str = "m", **more: Any) -> SourceSpec:
+    return SourceSpec.model_validate({"name": name, "topic": topic, "model": model, "format": {"kind": "csv"}, **more})
+
+
+def router_of(*sources: SourceSpec, max_streams: int = 100, fleets: Iterable[Fleet] = ()) -> tuple[Router, Fleet]:
+    """A router over `sources`, and the fleet of model m (channels x, y, z)."""
+    fleet = fleet_of(manifest_of(CHANNELS))
+    return Router(sources or (source(),), {"m": fleet, **{other.name: other for other in fleets}}, max_streams), fleet
+
+
+def reason(router: Router, topic: str) -> Reason:
+    found = router.route(topic)
+    assert not isinstance(found, Route)
+    return found[1].reason
+
+
+def lane(router: Router, topic: str) -> int:
+    found = router.route(topic)
+    assert isinstance(found, Route)
+    return found.lane
+
+
+def test_placeholders_name_the_stream_and_become_its_labels() -> None:
+    router, fleet = router_of()
+    assert router.route("plant/north/motor-17") == Route(source=0, lane=0)
+    assert fleet.streams.number == {"north.motor-17": 0}
+    assert fleet.streams.labels["north.motor-17"] == {"site": "north", "device": "motor-17"}
+
+
+def test_a_template_says_how_the_stream_is_named() -> None:
+    router, fleet = router_of(source(stream="{device}_at_{site}"))
+    router.route("plant/north/m1")
+    assert list(fleet.streams.number) == ["m1_at_north"]
+
+
+def test_the_same_topic_always_has_the_same_route() -> None:
+    router, fleet = router_of()
+    assert router.route("plant/a/b") is router.route("plant/a/b")
+    assert router.route("plant/a/c") == Route(0, 3)
+    assert len(fleet.streams) == 2
+
+
+def test_one_topic_per_channel_gives_one_lane_per_channel() -> None:
+    router, fleet = router_of(source(topic="iss/{device}/{channel}"))
+    lanes = [lane(router, f"iss/d/{channel}") for channel in CHANNELS]
+    assert lanes == [0, 1, 2]
+    assert router.columns(0, np.array(lanes)).tolist() == [[0], [1], [2]]
+    assert router.width(0) == 1
+    assert fleet.streams.labels["d"] == {"device": "d"}
+
+
+def test_payload_columns_go_to_the_channels_that_the_source_lists() -> None:
+    router, _ = router_of(source(channels=["z", "x"]))
+    lanes = np.array([lane(router, "plant/a/b")])
+    assert router.columns(0, lanes).tolist() == [[2, 0]]
+    assert router.width(0) == 2
+
+
+def test_sources_of_some_channels_each_complete_one_stream() -> None:
+    router, fleet = router_of(
+        source("vibration", "v/{device}", channels=["x", "y"]), source("heat", "t/{device}", channels=["z"])
+    )
+    assert lane(router, "t/d1") == 2
+    assert lane(router, "v/d1") == 0
+    assert len(fleet.streams) == 1
+
+
+def test_a_source_that_overlaps_with_the_one_that_came_first_is_in_conflict() -> None:
+    router, _ = router_of(source("xy", "a/{device}", channels=["x", "y"]), source("all", "b/{device}"))
+    lane(router, "a/d1")
+    assert reason(router, "b/d1") is Reason.STREAM_CONFLICT
+
+
+def test_two_models_cannot_have_the_same_stream() -> None:
+    other = fleet_of(manifest_of(CHANNELS, model="n"))
+    router, _ = router_of(source("a", "a/{device}"), source("b", "b/{device}", model="n"), fleets=[other])
+    lane(router, "a/d1")
+    assert reason(router, "b/d1") is Reason.STREAM_CONFLICT
+    assert lane(router, "b/d2") == 0
+    assert list(other.streams.number) == ["d2"]
+
+
+def test_a_conflict_ends_with_the_stream_that_caused_it() -> None:
+    router, fleet = router_of(source("xy", "a/{device}", channels=["x", "y"]), source("all", "b/{device}"))
+    lane(router, "a/d1")
+    assert reason(router, "b/d1") is Reason.STREAM_CONFLICT
+    fleet.close_stream("d1")
+    router.forget("d1")
+    assert router.route("b/d1") == Route(1, 0)
+    assert reason(router, "a/d1") is Reason.STREAM_CONFLICT
+
+
+def test_redundant_gateways_may_bring_the_same_stream() -> None:
+    router, fleet = router_of(source(topic="{gateway}/{device}", stream="{device}"))
+    assert router.route("gw1/d") == router.route("gw2/d")
+    assert len(fleet.streams) == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "expected"),
+    [
+        ("plant/a", Reason.UNKNOWN_TOPIC),
+        ("plant/a/b/c", Reason.UNKNOWN_TOPIC),
+        ("Plant/a/b", Reason.UNKNOWN_TOPIC),
+        ("", Reason.UNKNOWN_TOPIC),
+        ("plant//b", Reason.BAD_NAME),
+        ("plant/a/b\n", Reason.BAD_NAME),
+        ('plant/a/b"} 1', Reason.BAD_NAME),
+        ("plant/a/+", Reason.BAD_NAME),
+        ("plant/a/#", Reason.BAD_NAME),
+        ("plant/a/{site}", Reason.BAD_NAME),
+        ("plant/a/b c", Reason.BAD_NAME),
+        ("plant/../b", Reason.BAD_NAME),
+        ("plant/a/\u0430", Reason.BAD_NAME),
+        ("plant/a/b\u0000", Reason.BAD_NAME),
+        ("plant/a/\ud800", Reason.BAD_NAME),
+        ("plant/a/" + "b" * 128, Reason.BAD_NAME),
+    ],
+)
+def test_topics_that_make_no_safe_name_are_refused(topic: str, expected: Reason) -> None:
+    router, fleet = router_of()
+    assert reason(router, topic) is expected
+    assert len(fleet.streams) == 0
+
+
+def test_a_placeholder_beside_the_name_may_hold_any_text_yet_not_without_end() -> None:
+    router, fleet = router_of(source(stream="{device}"))
+    router.route('plant/"über" {1}/d1')
+    assert fleet.streams.labels["d1"]["site"] == '"über" {1}'
+    assert lane(router, f"plant/{'s' * 128}/d2") == 3
+    assert reason(router, f"plant/{'s' * 129}/d3") is Reason.BAD_NAME
+
+
+@given(levels=st.lists(st.text(max_size=6), min_size=3, max_size=3))
+def test_whatever_a_topic_holds_only_safe_names_become_streams(levels: list[str]) -> None:
+    router, fleet = router_of(source(topic="{a}/{b}/{c}"))
+    found = router.route("/".join(levels))
+    assert isinstance(found, Route) or isinstance(found[1], Discard)
+    assert all(is_name(name) for name in fleet.streams.number)
+    assert len(fleet.streams) == isinstance(found, Route)
+
+
+def test_a_channel_that_the_model_lacks_is_refused_by_name_of_its_source() -> None:
+    router, _ = router_of(source("axes", "iss/{device}/{channel}", channels=["x"]))
+    assert reason(router, "iss/d/y") is Reason.UNKNOWN_CHANNEL
+    found = router.route("iss/d/w")
+    assert not isinstance(found, Route)
+    assert found == (0, Discard(Reason.UNKNOWN_CHANNEL, "source axes has no such channel"))
+
+
+def test_a_channel_unknown_to_one_source_may_be_known_to_the_next() -> None:
+    router, _ = router_of(
+        source("xs", "iss/{device}/{channel}", channels=["x"]),
+        source("rest", "iss/{device}/{channel}", channels=["y", "z"]),
+    )
+    assert [router.route(f"iss/d/{channel}") for channel in CHANNELS] == [Route(0, 0), Route(1, 1), Route(1, 2)]
+
+
+def test_beyond_the_stream_limit_there_is_room_again_when_a_stream_is_forgotten() -> None:
+    router, fleet = router_of(max_streams=2)
+    assert [lane(router, f"plant/a/{device}") for device in ("d1", "d2")] == [0, 3]
+    assert reason(router, "plant/a/d3") is Reason.STREAM_LIMIT
+    assert lane(router, "plant/a/d1") == 0  # those that are in stay in
+    fleet.close_stream("a.d1")
+    router.forget("a.d1")
+    assert lane(router, "plant/a/d3") == 0
+    assert reason(router, "plant/a/d1") is Reason.STREAM_LIMIT
+
+
+def test_the_stream_limit_counts_streams_of_all_models() -> None:
+    other = fleet_of(manifest_of(CHANNELS, model="n"))
+    router, _ = router_of(
+        source("a", "a/{device}"), source("b", "b/{device}", model="n"), fleets=[other], max_streams=1
+    )
+    lane(router, "a/d1")
+    assert reason(router, "b/d2") is Reason.STREAM_LIMIT
+
+
+def test_forgetting_a_stream_drops_all_its_routes() -> None:
+    router, fleet = router_of(source(topic="iss/{device}/{channel}"))
+    for channel in CHANNELS:
+        router.route(f"iss/d/{channel}")
+    fleet.close_stream("d")
+    router.forget("d")
+    router.route("iss/e/x")
+    assert fleet.streams.number == {"e": 0}
+    assert lane(router, "iss/d/y") == 3 + 1
+
+
+def remembered(router: Router) -> int:
+    """How many letters of topics the router keeps."""
+    return sum(map(len, [*router._routes, *router._refused]))
+
+
+@pytest.mark.parametrize("topic", ["other/{}", "{}/dev"], ids=["refused", "to one stream"])
+def test_topics_without_end_do_not_fill_the_memory(topic: str) -> None:
+    router, _ = router_of(source(topic="{site}/{device}", stream="{device}"), max_streams=10)
+    for at in range(45_000):
+        router.route(topic.format(f"{at}!"))
+    assert remembered(router) < 100_000
+    for at in range(1_000):
+        router.route(topic.format(f"{at}!" + "!" * 60_000))
+    assert remembered(router) < 1_000_000

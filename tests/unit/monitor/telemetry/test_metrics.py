@@ -1,0 +1,251 @@
+"""What Prometheus gets to see: every metric that the documentation promises, and nothing that could mislead."""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from monitor import __version__
+from monitor.adapters.engines.loader import Artifact
+from monitor.adapters.mqtt.inbox import Inbox
+from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.web.exposition import expose
+from monitor.config.model import JournalConfig, MqttConfig
+from monitor.core.scoring.quality import QUALITIES
+from monitor.core.sources.source import SourceSpec
+from monitor.core.streams.stream_table import StreamState
+from monitor.core.values.messages import Message
+from monitor.durability.checkpointer import Keeper
+from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
+from monitor.telemetry.metrics import registry_of
+from tests.manifests import PERIOD, MeanSquareScorer, budget_fields, fleet_of, manifest_of
+from tests.repository import ROOT
+
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+START = 1_700_000_000.0
+CALM, WILD = 1.0, 3.0
+RATES = ("asked", "expected")
+SOURCE = SourceSpec.model_validate(
+    {
+        "name": "vibration",
+        "topic": "{site}/{model}/{device}",
+        "model": "m",
+        "stream": "{device}",
+        "format": {"kind": "json", "timestamp": "t", "rows": "r"},
+    }
+)
+
+
+class Daemon:
+    """As much of a daemon as metrics look at: a real pipeline, inbox and link, of which the last is not connected."""
+
+    def __init__(self, max_channel_series: int = 100) -> None:
+        self.fleet = fleet_of(manifest_of(("x", "y"), calibration=budget_fields()), k=1, n=1)
+        limits = PipelineSettings(commands_below="residuald")
+        self.pipeline = Pipeline((SOURCE,), {"m": self.fleet}, {"m": MeanSquareScorer()}, limits, lambda: 0)
+        self.inbox = Inbox(1000, 1_000_000)
+        self.link = MqttLink(MqttConfig(), [], self.inbox, max_payload_bytes=1000)
+        self.started_seconds = START
+        self.reload_succeeded = True
+        self.reload_success_seconds = START + 1
+        self.max_channel_series = max_channel_series
+        self.keeper: Keeper | None = Keeper(JournalConfig(), Path("journal"), "")  # not opened: it has kept nothing
+        self.keeper.checkpoint_seconds = START
+        artifact = Artifact(Path("m.pt"), "ab" * 32, self.fleet.manifest, MeanSquareScorer(), 256)
+        self.artifacts: Mapping[str, Artifact] = {"m": artifact}
+        self.registry: CollectorRegistry = registry_of(self)
+
+    def send(self, topic: str, value: float | None, samples: int = 8) -> None:
+        body = json.dumps({"t": START, "r": [[value, value and value / 2]] * samples}).encode()
+        self.pipeline.step([Message(topic, body, START + 1)], Moment(START + 1, START + 1))
+
+    def text(self) -> str:
+        return "".join(expose(self.registry))
+
+    def samples(self, name: str) -> list[Sample]:
+        families = text_string_to_metric_families(self.text())
+        return [sample for family in families for sample in family.samples if sample.name == name]
+
+    def value(self, name: str, **labels: str) -> float:
+        (found,) = [sample.value for sample in self.samples(name) if sample.labels == labels]
+        return found
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    """A daemon that has seen all there is: a calm stream, a firing one, a silent one, and what it must refuse."""
+    made = Daemon()
+    made.send("north/a/calm", CALM)
+    made.send("north/a/wild", WILD)
+    made.send("north/a/nan", None)
+    made.send("north/a/nan", CALM, samples=3)  # again, in part
+    made.pipeline.step([Message("nowhere", b"", START)], Moment(START, START))
+    made.pipeline.step([Message("residuald/calm/set/mute", b"2h", START)], Moment(START, START))
+    made.pipeline.step([Message('residuald/calm/set/"\n', b"2h", START)], Moment(START, START))
+    made.pipeline.step([Message("north/a/bad", b"?", START)], Moment(START, START))
+    return made
+
+
+def documented() -> set[str]:
+    """The metrics of the table in ARCHITECTURE.md; `process_*` and the like stay as they are."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    table = text[text.index("| metric | labels |") :].split("\n\n")[0]
+    return {name for row in table.splitlines()[2:] for name in re.findall(r"`([a-z_*]+)`", row.split("|")[1])}
+
+
+def exported(daemon: Daemon) -> set[str]:
+    """Names as one writes them in a query; of a histogram without its suffixes."""
+    names = set()
+    for family in text_string_to_metric_families(daemon.text()):
+        found = {sample.name for sample in family.samples}
+        names |= {family.name} if family.type == "histogram" else {name for name in found if "_created" not in name}
+    return names
+
+
+def test_every_documented_metric_is_exported_and_every_exported_one_documented(daemon: Daemon) -> None:
+    families = {name.removesuffix("*") for name in documented() if name.endswith("*")}
+    ours = {name for name in exported(daemon) if name.startswith("residuald_")}
+    assert ours == {name for name in documented() if not name.endswith("*")}
+    for prefix in families:
+        assert any(name.startswith(prefix) for name in exported(daemon)), prefix
+
+
+def test_promtool_finds_no_fault(daemon: Daemon) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: apt install prometheus")
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=daemon.text(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_scored_stream_shows_its_error_its_score_and_its_state(daemon: Daemon) -> None:
+    of = {"stream": "wild", "model": "m"}
+    assert daemon.value("residuald_windows_scored_total", **of) == 1
+    assert daemon.value("residuald_windows_anomalous_total", **of) == 1
+    assert daemon.value("residuald_reconstruction_error", **of) == pytest.approx((9 + 2.25) / 2)
+    assert daemon.value("residuald_window_score", **of) == pytest.approx((9 + 2.25) / 4)
+    assert daemon.value("residuald_channel_error", stream="wild", channel="x") == 9
+    assert daemon.value("residuald_channel_error", stream="wild", channel="y") == 2.25
+    assert daemon.value("residuald_last_sample_timestamp_seconds", stream="wild") == pytest.approx(START + 7 * PERIOD)
+    assert daemon.value("residuald_alerts_active", phase="firing") == 1
+    assert daemon.value("residuald_alerts_total", phase="firing") == 1
+
+
+def test_exactly_one_state_and_one_quality_of_a_stream_are_one(daemon: Daemon) -> None:
+    for name, label, kinds in (
+        ("residuald_stream_state", "state", {state.label for state in StreamState}),
+        ("residuald_stream_quality", "quality", set(QUALITIES)),
+    ):
+        found = [sample for sample in daemon.samples(name) if sample.labels["stream"] == "wild"]
+        assert {sample.labels[label] for sample in found} == kinds
+        assert sorted(sample.value for sample in found) == [0] * (len(kinds) - 1) + [1]
+    assert daemon.value("residuald_stream_state", stream="nan", state="withheld") == 1
+    assert daemon.value("residuald_stream_quality", stream="nan", quality="non_finite") == 1
+
+
+def test_what_is_not_known_is_left_out(daemon: Daemon) -> None:
+    unscored = {"bad", "nan"}
+    for name in ("residuald_reconstruction_error", "residuald_window_score", "residuald_channel_error"):
+        assert {sample.labels["stream"] for sample in daemon.samples(name)} == {"calm", "wild"}
+    shown = {sample.labels["stream"] for sample in daemon.samples("residuald_last_sample_timestamp_seconds")}
+    assert shown == {"calm", "wild", "nan"}
+    assert unscored <= {sample.labels["stream"] for sample in daemon.samples("residuald_stream_state")}
+    assert "NaN" not in daemon.text()
+
+
+def test_what_is_refused_and_withheld_is_counted_with_its_reason(daemon: Daemon) -> None:
+    assert daemon.value("residuald_messages_received_total", source="vibration") == 5
+    assert daemon.value("residuald_messages_received_total", source="none") == 1
+    assert daemon.value("residuald_messages_discarded_total", source="none", reason="unknown_topic") == 1
+    assert daemon.value("residuald_messages_discarded_total", source="vibration", reason="malformed") == 1
+    assert daemon.value("residuald_samples_received_total", model="m") == 27
+    assert daemon.value("residuald_samples_discarded_total", model="m", reason="duplicate") == 3
+    assert daemon.value("residuald_windows_withheld_total", model="m", reason="non_finite") == 1
+
+
+def test_a_stream_is_described_by_its_topic_and_no_placeholder_takes_the_place_of_a_label(daemon: Daemon) -> None:
+    (found,) = [sample for sample in daemon.samples("residuald_stream_info") if sample.labels["stream"] == "calm"]
+    assert found.labels == {"stream": "calm", "model": "m", "site": "north", "device": "calm"}
+
+
+def test_no_text_of_a_topic_can_break_out_of_its_label() -> None:
+    daemon = Daemon()
+    site = 'a"} 1\nresiduald_build_info{version="0.0\\'
+    daemon.send(f"{site}/a/d", CALM)
+    (found,) = daemon.samples("residuald_stream_info")
+    assert found.labels["site"] == site
+    assert [sample.labels["version"] for sample in daemon.samples("residuald_build_info")] == [__version__]
+
+
+def test_series_of_a_stream_that_is_forgotten_are_gone(daemon: Daemon) -> None:
+    daemon.pipeline.housekeep(Moment(START, START))
+    daemon.pipeline.housekeep(Moment(START + 10_000, START + 10_000))
+    assert 'stream="' not in daemon.text()
+    assert daemon.value("residuald_streams", model="m") == 0
+    assert daemon.value("residuald_alerts_active", phase="firing") == 0
+    assert daemon.value("residuald_alerts_total", phase="resolved") == 1
+
+
+def test_channel_errors_are_bounded() -> None:
+    daemon = Daemon(max_channel_series=5)
+    for device in "abc":
+        daemon.send(f"north/a/{device}", CALM)
+    assert len(daemon.samples("residuald_channel_error")) == 4  # of two whole streams
+
+
+def test_the_daemon_says_what_it_is_and_what_it_runs_on(daemon: Daemon) -> None:
+    assert daemon.value("residuald_build_info", version=__version__) == 1
+    assert daemon.value("residuald_artifact_info", model="m", version="1", sha256="ab" * 32) == 1
+    assert daemon.value("residuald_artifact_threshold", model="m") == 2
+    rates = {rate: daemon.value("residuald_artifact_false_alarms_per_day", model="m", rate=rate) for rate in RATES}
+    assert rates == {"asked": pytest.approx(1 / 30), "expected": 0.05}
+    assert daemon.value("residuald_mqtt_connected") == 0
+    assert daemon.value("residuald_config_last_reload_success_timestamp_seconds") == START + 1
+
+
+def test_histograms_count_what_was_scored(daemon: Daemon) -> None:
+    assert daemon.value("residuald_batch_windows_sum", model="m") == 2
+    assert daemon.value("residuald_inference_seconds_count", model="m") == 2
+    assert daemon.value("residuald_end_to_end_seconds_count") == 3
+    buckets = daemon.samples("residuald_inference_seconds_bucket")
+    assert buckets[-1].labels["le"] == "+Inf"
+
+
+def test_streams_may_appear_and_expire_while_metrics_are_read() -> None:
+    daemon = Daemon()
+    done = threading.Event()
+    problems: list[Exception] = []
+
+    def scrape() -> None:
+        while not done.is_set():
+            try:
+                daemon.text()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the test tells it
+                problems.append(error)
+                return
+
+    reader = threading.Thread(target=scrape)
+    reader.start()
+    for at in range(300):
+        daemon.send(f"north/a/d{at}", CALM)
+        if at % 50 == 49:
+            daemon.pipeline.retire(["m"])
+    done.set()
+    reader.join()
+    assert not problems
+
+
+def test_commands_are_counted_by_what_became_of_them_and_none_makes_a_label_of_its_own(daemon: Daemon) -> None:
+    assert daemon.value("residuald_commands_total", command="mute", result="accepted") == 1
+    assert daemon.value("residuald_commands_total", command="unknown", result="unknown_command") == 1
+    assert daemon.value("residuald_muted_streams", model="m") == 1

@@ -1,0 +1,1 @@
+"""The artifact: compiled, exported, signed, and kept in its folder."""

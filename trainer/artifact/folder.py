@@ -1,0 +1,137 @@
+"""The artifact folder: `models/NAME/VERSION.pt`, its report, and `current`, a link to the version in use.
+
+`VERSION.onnx`, where it was asked for, is the same model for ONNX Runtime. `VERSION.pt.sig` and `VERSION.onnx.sig` are
+their signatures.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from monitor.core.values.names import is_name
+from trainer.artifact.signing import signature_path
+from trainer.errors import ArtifactError, OutputError
+
+CURRENT = "current"
+
+
+def model_name(folder: Path) -> str:
+    """Take the model's name from its folder.
+
+    Raises:
+        OutputError: the folder's name is not safe as a model name.
+
+    """
+    name = folder.absolute().name
+    if not is_name(name):
+        raise OutputError(f"--out {folder}: the folder names the model; use letters, digits and _ . : - only")
+    return name
+
+
+def publish(
+    folder: Path,
+    version: str,
+    artifact: bytes,
+    report: str,
+    onnx: bytes | None = None,
+    key: Ed25519PrivateKey | None = None,
+) -> Path:
+    """Write report, ONNX model and artifact, signed if there is a key; then point `current` at the artifact.
+
+    Returns the artifact's path.
+
+    Every step is atomic: a reader of `current` sees the old artifact or the new one, whole, also after a power cut.
+
+    Raises:
+        OutputError: the folder cannot be written.
+
+    """
+    path = folder / f"{version}.pt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_whole(folder / f"{version}.report.html", report.encode())
+        if onnx is not None:
+            _write_signed(path.with_suffix(".onnx"), onnx, key)
+        _write_signed(path, artifact, key)
+        _point(folder / CURRENT, path.name)
+    except OSError as error:
+        raise OutputError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    return path
+
+
+def sign_files(path: Path, key: Ed25519PrivateKey) -> list[Path]:
+    """Sign an artifact (a file, or the current one of a model folder) and its ONNX model; return the signatures' paths.
+
+    Raises:
+        ArtifactError: it is not there.
+        OutputError: a signature cannot be written.
+
+    """
+    # beside the version itself: `current` is a name that moves on
+    artifact = (path / CURRENT if path.is_dir() else path).resolve()
+    onnx = artifact.with_suffix(".onnx")
+    signatures = []
+    for file in (artifact, onnx) if onnx.exists() else (artifact,):
+        _, data = read_artifact(file)
+        signature = signature_path(file)
+        try:
+            _write_whole(signature, key.sign(data))
+        except OSError as error:
+            raise OutputError(f"cannot write {signature}: {error.strerror}") from None
+        signatures.append(signature)
+    return signatures
+
+
+def read_artifact(path: Path) -> tuple[str, bytes]:
+    """Read an artifact, name and bytes: the file `path`, or the current one of the model folder `path`.
+
+    Raises:
+        ArtifactError: it is not there.
+
+    """
+    if path.is_dir():
+        path = path / CURRENT
+    try:
+        return str(path), path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; give an artifact file or a folder that `fit` wrote") from None
+
+
+def _write_signed(path: Path, data: bytes, key: Ed25519PrivateKey | None) -> None:
+    if key is not None:
+        _write_whole(signature_path(path), key.sign(data))
+    _write_whole(path, data)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write beside the target, flush to the disk, then take the target's name."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o644)  # the daemon may run as another user
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    _flush_folder(path.parent)
+
+
+def _point(link: Path, target: str) -> None:
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+    _flush_folder(link.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder: a rename is on the disk only once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

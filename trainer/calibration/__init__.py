@@ -1,0 +1,1 @@
+"""Calibration: the threshold from errors of held-out normal windows."""

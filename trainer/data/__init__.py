@@ -1,0 +1,1 @@
+"""Training data: files to windows, and which part each window serves."""

@@ -1,0 +1,1 @@
+"""Evaluation: an artifact against labelled data."""

@@ -1,0 +1,1 @@
+"""Fitting: from recordings to a calibrated artifact."""

@@ -1,0 +1,1 @@
+"""Selection: choosing a model without labels."""
