@@ -23,7 +23,7 @@ from monitor.config.model import (
     TlsConfig,
 )
 from monitor.config.security import ArtifactsConfig, WebConfig, WebTlsConfig
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.decode.formats import BinaryFormat, CsvFormat, JsonFormat, NumberFormat
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.names import NAME_PATTERN
@@ -70,7 +70,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[source.format] of kind `csv`", CsvFormat),
     ("[source.format] of kind `binary`", BinaryFormat),
     ("[[model]]", ModelConfig),
-    ("[model.judge]", JudgeSettings),
+    ("[model.judge]", DecisionSettings),
     ("[artifacts]", ArtifactsConfig),
     ("[scoring]", ScoringConfig),
     ("[timing]", TimingConfig),

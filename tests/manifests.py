@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.manifest import Array, Manifest
 from monitor.core.grid.sample_grid import GridRules
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.scorer import Floats32, ScoreBatch
 
 PERIOD = 0.01  # seconds per sample
@@ -109,11 +109,13 @@ def manifest_of(channels: tuple[str, ...] = ("x",), length: int = 8, stride: int
     return Manifest.model_validate(manifest_fields(channels, length, stride, **changed))
 
 
-def fleet_of(manifest: Manifest | None = None, max_batch: int = 256, lateness_samples: int = 0, **judge: Any) -> Fleet:
-    """An empty fleet; by default of one channel, windows of 8 samples every 4, normalized by 0 and 1."""
+def model_group_of(
+    manifest: Manifest | None = None, max_batch: int = 256, lateness_samples: int = 0, **judge: Any
+) -> ModelGroup:
+    """An empty model group; by default of one channel, windows of 8 samples every 4, normalized by 0 and 1."""
     manifest = manifest or manifest_of()
     window = manifest.window
     rules = GridRules(
         manifest.sample_period_seconds, window.length, window.max_gap_samples, lateness_samples=lateness_samples
     )
-    return Fleet(manifest.model, manifest, rules, JudgeSettings.model_validate(judge), max_batch, 0.0)
+    return ModelGroup(manifest.model, manifest, rules, DecisionSettings.model_validate(judge), max_batch, 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.accuracy.rows.protocol import Items
 from benchmarks.datasets.figures import Firing, Judged, delay_of, events_of, is_false
-from monitor.core.alerting.decision_rule import Judge, JudgeSettings, Phase
+from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase
 from monitor.core.artifact.calibration import FalseAlarms
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.dataset.recording import Recording
@@ -49,12 +49,12 @@ def alerts_of(scored: Scored, manifest: Manifest) -> Alerts:
     """Judge the windows of a stream as the daemon does by default, and hold its alerts against the labels."""
     recording = scored.cut.file.content
     assert isinstance(recording, Recording)
-    settings, order = JudgeSettings(), np.argsort(scored.cut.batch.end_seconds, kind="stable")
+    settings, order = DecisionSettings(), np.argsort(scored.cut.batch.end_seconds, kind="stable")
     ends, score = scored.cut.batch.end_seconds[order], scored.score[order]
     labels = (np.zeros(len(ends), np.int8) if scored.cut.labels is None else scored.cut.labels)[order]
-    judge = Judge(settings)
+    judge = DecisionRule(settings)
     judge.open_stream(0)
-    turns = judge.judge(np.zeros(len(ends), np.int64), score, np.isfinite(score)).turns
+    turns = judge.judge(np.zeros(len(ends), np.int64), score, np.isfinite(score)).transitions
     began = [ends[at] for at, _, now in turns if now == Phase.FIRING]
     ended = [ends[at] for at, before, _ in turns if before == Phase.FIRING]
     firings = tuple(

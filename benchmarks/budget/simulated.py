@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.budget.error_laws import LAWS
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from trainer.calibration.alerts_at_threshold import ErrorSeries, alarm_counts
 from trainer.calibration.threshold import keep_budget
 from trainer.settings.budget import Budget
 
-JUDGE = JudgeSettings()
+JUDGE = DecisionSettings()
 PAST_WINDOWS = 2000
 # How many times longer than the past an alarm may take: within the data, at their end, beyond.
 EXTRAPOLATIONS = (0.1, 1.0, 10.0)

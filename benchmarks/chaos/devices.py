@@ -136,7 +136,7 @@ def expected_of(config: Path, devices: list[Device], progress: Callable[[int], N
             alerts |= {report.alert for report in step.reports if report.alert}
         progress(len(device.sent))
     windows, newest = {}, {}
-    for fleet in pipeline.fleets.values():
+    for fleet in pipeline.model_groups.values():
         for name, number in fleet.streams.number.items():
             windows[name] = int(fleet.streams.windows_scored[number])
             newest[name] = float(fleet.streams.end_seconds[number])

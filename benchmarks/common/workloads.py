@@ -44,7 +44,7 @@ class Telemetry:
     fit: str
 
     @property
-    def lanes(self) -> int:
+    def channel_groups(self) -> int:
         """How many topics: one per device, or one per channel where a message is one number."""
         return self.streams * (self.channels if self.payload == "number" else 1)
 
@@ -56,7 +56,7 @@ class Telemetry:
     @property
     def messages_per_second(self) -> float:
         """Over all topics, in real time."""
-        return self.lanes / self.message_period_seconds
+        return self.channel_groups / self.message_period_seconds
 
     @property
     def topic_pattern(self) -> str:
@@ -150,7 +150,7 @@ def generate(workload: Workload, seconds: float, end_seconds: float, seed: int =
         # the least excess is rounding: 61 s at 1 Hz are 61 messages, not 60
         ticks = int(seconds / part.message_period_seconds + 1e-9)
         names = [topic.encode() for topic in part.topics()]
-        due = (np.arange(ticks * part.lanes) / part.lanes) * part.message_period_seconds
+        due = (np.arange(ticks * part.channel_groups) / part.channel_groups) * part.message_period_seconds
         topics += names * ticks
         payloads += _payloads(part, ticks, end_seconds - seconds + due, seed)
         dues.append(due)

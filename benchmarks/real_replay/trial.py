@@ -26,7 +26,7 @@ from benchmarks.datasets.convert import write_contents
 from benchmarks.datasets.figures import Firing, Judged
 from benchmarks.real_replay.cases import Case
 from benchmarks.real_replay.publisher import TimedMessage, in_order, messages_of, publish
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.dataset.cutting import window_labels, windows_of
 from monitor.core.dataset.recording import Recording
@@ -229,7 +229,7 @@ def _judge(case: Case, stream: Recording, replays: dict[str, dict[str, Replay]],
         score,
         window_labels(stream, cut, window.length),
         anomalous_seconds=np.sort(stream.time_seconds[np.flatnonzero(labels)]),
-        look_back=JudgeSettings().n,
+        look_back=DecisionSettings().n,
         firings=_firings(heard, stream.name),
     )
 

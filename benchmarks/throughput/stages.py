@@ -24,12 +24,12 @@ from benchmarks.common.workloads import W1, W2, Workload, generate
 from benchmarks.throughput.contestants import daemon_config
 from monitor.adapters.engines.torchscript import TorchScriptScorer
 from monitor.adapters.mqtt.frames import FrameReader
-from monitor.adapters.mqtt.inbound_session import Receipts
+from monitor.adapters.mqtt.inbound_session import InboundSession
 from monitor.adapters.mqtt.inbox import Inbox
-from monitor.adapters.mqtt.outbound_session import Deliveries
+from monitor.adapters.mqtt.outbound_session import OutboundSession
 from monitor.core.decode.binary_format import BinaryDecoder
 from monitor.core.decode.json_format import JsonDecoder
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 from monitor.pipeline.pipeline import Moment, Pipeline
 from monitor.setup.build import build_pipeline, load_setup
 
@@ -52,10 +52,10 @@ _STAGES: tuple[tuple[str, tuple[tuple[type, str], ...]], ...] = (
     ("inbox", ((Inbox, "extend"), (Inbox, "take"))),
     (_WALK, ((Pipeline, "step"),)),
     ("decoding", ((JsonDecoder, "decode"), (BinaryDecoder, "decode"))),
-    ("sample grid, rings, windows", ((Fleet, "ingest"),)),
-    ("quality and normalization", ((Fleet, "prepare"),)),
+    ("sample grid, rings, windows", ((ModelGroup, "ingest"),)),
+    ("quality and normalization", ((ModelGroup, "prepare"),)),
     ("model", ((TorchScriptScorer, "score"),)),
-    ("verdicts and alerts", ((Fleet, "conclude"),)),
+    ("verdicts and alerts", ((ModelGroup, "conclude"),)),
 )
 _WITHIN_WALK = tuple(name for name, _ in _STAGES[3:])
 _SECONDS = {W1.key: 10.0, W2.key: 15.0}  # of telemetry in a round
@@ -72,7 +72,7 @@ def measure(workload: Workload, rounds: int, seconds: float) -> list[Microsecond
         config = Path(folder, "residuald.toml")
         config.write_text(daemon_config(1883, 9108, workload, len(messages)))
         pipeline = build_pipeline(load_setup(config), _refuse)
-    reader, inbox = FrameReader(True, 2**22, Receipts(), Deliveries(mqtt5=True)), Inbox(len(messages), 2**32)
+    reader, inbox = FrameReader(True, 2**22, InboundSession(), OutboundSession(mqtt5=True)), Inbox(len(messages), 2**32)
     found: list[Microseconds] = []
     start = 0
     for stop in stops:
@@ -85,7 +85,7 @@ def measure(workload: Workload, rounds: int, seconds: float) -> list[Microsecond
         seconds_by_stage[_WALK] -= sum(seconds_by_stage[name] for name in _WITHIN_WALK)
         found.append({name: seconds_by_stage[name] / (stop - start) * 1e6 for name, _ in _STAGES})
         start = stop
-    received = sum(pipeline.tally.received.values())
+    received = sum(pipeline.counters.received.values())
     if received != len(messages):
         raise RuntimeError(f"{workload.key}: {received:,} messages came through of {len(messages):,}")
     return found[1:]

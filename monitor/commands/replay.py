@@ -13,14 +13,14 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 
-from monitor.core.alerting.decision_rule import JudgeSettings, Verdict
+from monitor.core.alerting.decision_rule import DecisionSettings, Verdict
 from monitor.core.dataset.capture import Capture, CaptureError, read_capture
 from monitor.core.dataset.cutting import PIECE_SAMPLES, recording_blocks, segments_of
 from monitor.core.dataset.recording import Recording, RecordingError, WindowSet, parse_recording
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.outputs.reports import alert_fields
 from monitor.core.scoring.quality import QUALITIES
-from monitor.core.streams.model_group import Concluded, Fleet
+from monitor.core.streams.model_group import ModelGroup, ScoredBatch
 from monitor.core.values.discards import Discard
 from monitor.core.values.messages import Message
 from monitor.core.windows.stream_windows import WindowBatch
@@ -91,41 +91,45 @@ def run(args: argparse.Namespace) -> int:
     for path in args.files:
         content = _fitting(path, _read(path, partial(parse_recording, path.name)), artifact)
         pipeline = _pipeline_for(artifact)
-        fleet = pipeline.fleets[artifact.manifest.model]
-        lanes = [list(range(len(fleet.measured)))]
-        stream = fleet.open_stream(path.stem, {}, lanes)
+        model_group = pipeline.model_groups[artifact.manifest.model]
+        channel_groups = [list(range(len(model_group.measured)))]
+        stream = model_group.open_stream(path.stem, {}, channel_groups)
         if isinstance(content, WindowSet):
-            steps = _replay_windows(pipeline, fleet, content, stream)
+            steps = _replay_windows(pipeline, model_group, content, stream)
         else:
-            steps = _replay_recording(pipeline, fleet, content, lanes, pace if args.speed else None)
+            steps = _replay_recording(pipeline, model_group, content, channel_groups, pace if args.speed else None)
         for step in steps:
             printer.show(step, pipeline)
     return 0
 
 
 def _replay_recording(
-    pipeline: Pipeline, fleet: Fleet, recording: Recording, lanes: list[list[int]], pace: Callable[[float], None] | None
+    pipeline: Pipeline,
+    model_group: ModelGroup,
+    recording: Recording,
+    channel_groups: list[list[int]],
+    pace: Callable[[float], None] | None,
 ) -> Iterator[Step]:
     piece = PIECE_SAMPLES
     if pace is not None:
         piece = max(1, round(_PIECE_SECONDS / recording.sample_period_seconds))
     for segment in segments_of(recording):
-        fleet.windows.open_stream(0, lanes)
+        model_group.windows.open_stream(0, channel_groups)
         for blocks in recording_blocks(segment, piece_samples=piece):
             arrival = float(blocks.arrival_seconds[-1])
             if pace is not None:
                 pace(arrival)
-            fleet.ingest(blocks, arrival)
+            model_group.ingest(blocks, arrival)
             yield pipeline.score(Moment(arrival, arrival))
     yield pipeline.score(Moment(arrival, arrival), everything=True)
 
 
-def _replay_windows(pipeline: Pipeline, fleet: Fleet, content: WindowSet, stream: int) -> Iterator[Step]:
+def _replay_windows(pipeline: Pipeline, model_group: ModelGroup, content: WindowSet, stream: int) -> Iterator[Step]:
     """Ready-made windows are taken to follow one another without overlap, from second 0."""
     count, _, length = content.windows.shape
-    ends = (np.arange(1, count + 1) * length - 1) * fleet.manifest.sample_period_seconds
+    ends = (np.arange(1, count + 1) * length - 1) * model_group.manifest.sample_period_seconds
     batch = WindowBatch(np.full(count, stream), ends, ends, np.ones(count, np.float32), content.windows)
-    fleet.batch.add(batch, 0.0)
+    model_group.batch.add(batch, 0.0)
     yield pipeline.score(Moment(float(ends[-1]), 0.0), everything=True)
 
 
@@ -145,8 +149,12 @@ def _replay_capture(pipeline: Pipeline, capture: Capture, pace: Callable[[float]
 def _pipeline_for(artifact: "Artifact") -> Pipeline:
     manifest = artifact.manifest
     rules = GridRules(manifest.sample_period_seconds, manifest.window.length, manifest.window.max_gap_samples)
-    fleet = Fleet(manifest.model, manifest, rules, JudgeSettings(), max_batch=artifact.max_batch, max_delay_seconds=0.0)
-    return Pipeline((), {fleet.name: fleet}, {fleet.name: artifact.scorer}, PipelineSettings(), time.monotonic)
+    model_group = ModelGroup(
+        manifest.model, manifest, rules, DecisionSettings(), max_batch=artifact.max_batch, max_delay_seconds=0.0
+    )
+    return Pipeline(
+        (), {model_group.name: model_group}, {model_group.name: artifact.scorer}, PipelineSettings(), time.monotonic
+    )
 
 
 def _read(path: Path, parse: Callable[[bytes], _Content]) -> _Content:
@@ -206,28 +214,28 @@ class _Printer:
         self._line({"kind": "discard", **found})
 
     def show(self, step: Step, pipeline: Pipeline) -> None:
-        for model, done in step.concluded:
-            fleet = pipeline.fleets[model]
+        for model, done in step.scored_batches:
+            model_group = pipeline.model_groups[model]
             for at in range(len(done.windows)):
                 if not self._alerts_only:
-                    self._line(_window(fleet, done, at))
+                    self._line(_window(model_group, done, at))
                 for alert in (alert for where, alert in done.steps if where == at):
-                    self._line({"kind": "alert", **alert_fields(alert, fleet)})
+                    self._line({"kind": "alert", **alert_fields(alert, model_group)})
         self._out.flush()
 
     def _line(self, fields: dict[str, Any]) -> None:
         self._out.write(msgspec.json.encode(fields).decode() + "\n")
 
 
-def _window(fleet: Fleet, done: Concluded, at: int) -> dict[str, Any]:
+def _window(model_group: ModelGroup, done: ScoredBatch, at: int) -> dict[str, Any]:
     withheld = done.verdict[at] == Verdict.WITHHELD
     return {
         "kind": "window",
-        "stream": fleet.streams.name(int(done.windows.stream[at])),
+        "stream": model_group.streams.name(int(done.windows.stream[at])),
         "time": float(done.windows.end_seconds[at]),
         "verdict": Verdict(int(done.verdict[at])).name.lower(),
         "quality": QUALITIES[done.quality[at]].value,
         "score": None if withheld else float(done.score[at]),
         "error": None if withheld else float(done.error[at]),
-        "channel": None if withheld else fleet.channels[int(np.argmax(done.channel_error[at]))],
+        "channel": None if withheld else model_group.channels[int(np.argmax(done.channel_error[at]))],
     }

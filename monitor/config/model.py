@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from monitor.config.field_types import BASE_TOPIC, AnyPath, Port, ReadableFile, Seconds, SecretFile
 from monitor.config.references import reference_problems
 from monitor.config.security import ArtifactsConfig, WebConfig
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.names import Name
 from monitor.errors import ConfigError
@@ -114,7 +114,7 @@ class ModelConfig(Section):
     max_batch: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Most windows scored in one call. Left out: measured when the artifact is loaded, which takes a moment."""
 
-    judge: JudgeSettings = JudgeSettings()
+    judge: DecisionSettings = DecisionSettings()
     """When anomalous windows become an alert; see `[model.judge]`."""
 
 

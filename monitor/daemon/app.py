@@ -24,16 +24,16 @@ from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.process.clock import ArrivalClock
 from monitor.adapters.process.sd_notify import Notifier
-from monitor.adapters.storage.journal import Owed
+from monitor.adapters.storage.journal import PendingDelivery
 from monitor.adapters.web.server import HttpServer
 from monitor.core.outputs.reports import Report, journal_report
 from monitor.core.values.discards import Discard
 from monitor.core.values.messages import Message
 from monitor.daemon.health import Health
-from monitor.durability.checkpointer import Keeper, keeper_of
+from monitor.durability.checkpointer import Checkpointer, checkpointer_of
 from monitor.errors import ConfigError
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
-from monitor.setup.build import Setup, build_pipeline, digest_of, subscriptions_of, succeed, walk_of
+from monitor.setup.build import Setup, build_pipeline, fingerprint_of, pipeline_settings_of, subscriptions_of, succeed
 from monitor.setup.reloader import Reloader
 from monitor.telemetry.metrics import registry_of
 
@@ -53,7 +53,7 @@ class App:
     inbox: Inbox
     link: MqttLink
     _http: HttpServer
-    keeper: Keeper | None
+    checkpointer: Checkpointer | None
 
     def __init__(self, config_path: Path, setup: Setup, notifier: Notifier) -> None:
         self._clock = ArrivalClock()
@@ -132,33 +132,33 @@ class App:
     def _walk(self, messages: list[Message], now: Moment, *, everything: bool = False) -> None:
         """One step, in this order: score, keep, publish, acknowledge. What dies in between is done again."""
         step = self.pipeline.step(messages, now, everything=everything)
-        owed = [message for message in messages if message.receipt is not None]
-        self._tell(step, self._keep(owed, step, now))
-        if step.obeyed and self.keeper is not None:
-            self.keeper.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources
-        self.link.acknowledge(message.receipt for message in owed if message.receipt is not None)
+        pending = [message for message in messages if message.receipt is not None]
+        self._tell(step, self._keep(pending, step, now))
+        if step.command_applied and self.checkpointer is not None:
+            self.checkpointer.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources
+        self.link.acknowledge(message.receipt for message in pending if message.receipt is not None)
 
-    def _keep(self, messages: list[Message], step: Step, now: Moment) -> list[Owed]:
+    def _keep(self, messages: list[Message], step: Step, now: Moment) -> list[PendingDelivery]:
         """Make a step safe, and that the broker has received what was delivered; the alert steps to deliver now."""
         received, delivered = self.link.take_received(), self.link.take_confirmed()
-        if self.keeper is None:
-            owed = [Owed(report, 0) for report in step.reports if report.alert]
+        if self.checkpointer is None:
+            pending = [PendingDelivery(report, 0) for report in step.reports if report.alert]
         else:
-            self.keeper.note(received, delivered)
-            owed = self.keeper.keep(messages, step, now)
+            self.checkpointer.note(received, delivered)
+            pending = self.checkpointer.keep(messages, step, now)
         self.link.release(received)
-        return owed
+        return pending
 
-    def _tell(self, step: Step, owed: Iterable[Owed]) -> None:
+    def _tell(self, step: Step, pending: Iterable[PendingDelivery]) -> None:
         """Publish what a step says: `owed` of alerts, and all that it says of states."""
-        self._deliver(owed)
+        self._deliver(pending)
         self._publish(report for report in step.reports if not report.alert)
 
-    def _deliver(self, owed: Iterable[Owed], *, begun: bool = False) -> None:
+    def _deliver(self, pending: Iterable[PendingDelivery], *, begun: bool = False) -> None:
         """Have alert steps delivered; `begun`: another process or connection may have begun to."""
         mqtt = self._setup.config.mqtt
-        qos = 1 if self.keeper is None else mqtt.alert_qos  # where nobody keeps notes, QoS 2 promises nothing
-        for report, packet_id, received in owed:
+        qos = 1 if self.checkpointer is None else mqtt.alert_qos  # where nobody keeps notes, QoS 2 promises nothing
+        for report, packet_id, received in pending:
             topic = f"{mqtt.base_topic}/{report.topic}"
             self.link.deliver(Outgoing(topic, report.payload, qos, False, report.alert, packet_id, begun, received))
 
@@ -168,16 +168,16 @@ class App:
             self.link.publish(f"{base}/{report.topic}", report.payload, 1, report.retain)
 
     def _keep_house(self, now: Moment) -> None:
-        step, keeper = self.pipeline.housekeep(now), self.keeper
-        if keeper is None:
+        step, checkpointer = self.pipeline.housekeep(now), self.checkpointer
+        if checkpointer is None:
             self._tell(step, self._keep([], step, now))
             return
-        self._tell(step, keeper.keep_housekeeping(step, now))
-        keeper.settle_writing(self.pipeline)
-        if keeper.is_due(now.monotonic_seconds):
+        self._tell(step, checkpointer.keep_housekeeping(step, now))
+        checkpointer.settle_writing(self.pipeline)
+        if checkpointer.is_due(now.monotonic_seconds):
             self._walk([], now, everything=True)
-            keeper.checkpoint(self.pipeline, now)
-        told = journal_report(keeper.trouble, keeper.moved_aside)
+            checkpointer.checkpoint(self.pipeline, now)
+        told = journal_report(checkpointer.trouble, checkpointer.moved_aside)
         if told.payload != self._journal_told:
             self._journal_told = told.payload
             self._publish([told])
@@ -187,8 +187,8 @@ class App:
         self._notifier.stopping()
         self._empty_inbox()
         self._end_link(_STOP_SECONDS)
-        if self.keeper is not None:
-            self.keeper.close(self.pipeline, self._now())
+        if self.checkpointer is not None:
+            self.checkpointer.close(self.pipeline, self._now())
 
     def _end_link(self, timeout_seconds: float) -> None:
         """Let the link publish what waits, and keep notes of it meanwhile."""
@@ -221,11 +221,11 @@ class App:
         limits, linger_seconds = setup.config.limits, setup.config.scoring.max_delay_seconds * _LINGER_SHARE
         self.inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes, linger_seconds)
         self.link = self._new_link()
-        self.keeper = keeper_of(setup.config)
-        if self.keeper is not None:
-            recovered = self.keeper.recover(self.pipeline, self._now())
+        self.checkpointer = checkpointer_of(setup.config)
+        if self.checkpointer is not None:
+            recovered = self.checkpointer.recover(self.pipeline, self._now())
             self.link.remember(recovered.safe)
-            self._deliver(recovered.owed, begun=True)
+            self._deliver(recovered.pending, begun=True)
 
     def _new_link(self) -> MqttLink:
         config = self._setup.config
@@ -252,21 +252,21 @@ class App:
 
     def _swap(self, setup: Setup, now: Moment) -> None:
         old, new = self._setup.config, setup.config
-        same_walk = walk_of(old) == walk_of(new)
+        same_walk = pipeline_settings_of(old) == pipeline_settings_of(new)
         same_link = (old.mqtt, subscriptions_of(old)) == (new.mqtt, subscriptions_of(new))
         if not same_link:
             self._empty_inbox()
         self._walk([], now, everything=True)
         if same_walk and self.pipeline.adopt(setup.artifacts):
-            if self.keeper is not None:
-                self.keeper.checkpoint_soon()
+            if self.checkpointer is not None:
+                self.checkpointer.checkpoint_soon()
         else:
-            self.pipeline, last_words = succeed(self.pipeline, old, setup, self._log_discard)
+            self.pipeline, final_step = succeed(self.pipeline, old, setup, self._log_discard)
             self.pipeline.on_batch = self._moved
-            self._tell(last_words, self._keep([], last_words, now))
-            if self.keeper is not None:
-                self.keeper.start_over(digest_of(new))
-                self.keeper.checkpoint(self.pipeline, now)
+            self._tell(final_step, self._keep([], final_step, now))
+            if self.checkpointer is not None:
+                self.checkpointer.start_over(fingerprint_of(new))
+                self.checkpointer.checkpoint(self.pipeline, now)
         self._setup = setup
         if not same_link:
             self._renew_link(_STOP_SECONDS)
@@ -278,9 +278,9 @@ class App:
     def _renew_link(self, timeout_seconds: float) -> None:
         self._end_link(timeout_seconds)
         self.link = self._new_link()
-        if self.keeper is not None:
-            self.link.remember(self.keeper.safe)
-            self._deliver(self.keeper.undelivered(), begun=True)
+        if self.checkpointer is not None:
+            self.link.remember(self.checkpointer.safe)
+            self._deliver(self.checkpointer.undelivered(), begun=True)
         self.link.start()
 
     # --- what others ask

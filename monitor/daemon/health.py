@@ -11,7 +11,7 @@ from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.process.watchdog import Hang, Part, Watchdog
 from monitor.adapters.web.server import HttpServer
 from monitor.core.alerting.decision_rule import Phase
-from monitor.durability.checkpointer import Keeper
+from monitor.durability.checkpointer import Checkpointer
 from monitor.errors import HangError
 from monitor.pipeline.pipeline import Pipeline
 
@@ -27,7 +27,7 @@ class Daemon(Protocol):
 
     pipeline: Pipeline
     link: MqttLink
-    keeper: Keeper | None
+    checkpointer: Checkpointer | None
     reload_succeeded: bool
     moved_monotonic: float
 
@@ -49,7 +49,7 @@ class Health:
 
     def readiness(self) -> dict[str, str]:
         """What keeps us from doing the job, by part; empty when nothing does."""
-        link, keeper = self._daemon.link, self._daemon.keeper
+        link, checkpointer = self._daemon.link, self._daemon.checkpointer
         reasons = {}
         if not link.connected:
             reasons["mqtt"] = link.last_error or "not connected yet"
@@ -57,8 +57,8 @@ class Health:
             reasons["mqtt"] = f"the broker denies subscriptions: {', '.join(link.denied_topics)}"
         if not self._daemon.reload_succeeded:
             reasons["config"] = "the last reload failed; the configuration before it is in use"
-        if keeper is not None and keeper.trouble is not None:
-            reasons["journal"] = keeper.trouble
+        if checkpointer is not None and checkpointer.trouble is not None:
+            reasons["journal"] = checkpointer.trouble
         alive, why = self.liveness()
         if not alive:
             reasons["pipeline"] = why
@@ -71,9 +71,9 @@ class Health:
 
     def status(self) -> str:
         """How things stand, in one line."""
-        link, fleets = self._daemon.link, self._daemon.pipeline.fleets.values()
-        streams = sum(len(fleet.streams) for fleet in fleets)
-        firing = sum(int((fleet.judge.phase == Phase.FIRING).sum()) for fleet in fleets)
+        link, model_groups = self._daemon.link, self._daemon.pipeline.model_groups.values()
+        streams = sum(len(model_group.streams) for model_group in model_groups)
+        firing = sum(int((model_group.decision.phase == Phase.FIRING).sum()) for model_group in model_groups)
         broker = "connected" if link.connected else f"no broker: {link.last_error or 'connecting'}"
         return f"{broker}; {streams} streams, {firing} firing"
 

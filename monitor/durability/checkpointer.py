@@ -1,4 +1,4 @@
-"""The keeper: what outlives the process. It keeps what came and was said, for `recovery.py` to go on from.
+"""The checkpointer: what outlives the process. It keeps what came and was said, for `recovery.py` to go on from.
 
 A checkpoint holds the whole state of the pipeline; the journal holds what came after it. The pipeline comes to the same
 windows and alerts whenever it gets the same messages, so both together are the state at the last commit. Messages are
@@ -21,7 +21,7 @@ import structlog
 from monitor.adapters.mqtt.inbound_session import contents_of
 from monitor.adapters.mqtt.outbound_session import EXACTLY_ONCE_IDS, Delivery, PacketIds
 from monitor.adapters.storage.checkpoint import write_checkpoint
-from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, Owed
+from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
 from monitor.config.model import STATE_DIRECTORY, Config, JournalConfig
 from monitor.core.outputs.journal_record import StepRecord, encode_step
 from monitor.core.outputs.reports import AlertKey, Report
@@ -30,7 +30,7 @@ from monitor.core.values.messages import Message
 from monitor.core.values.snapshots import State, encode_state
 from monitor.durability.recovery import Recovered, Recovery
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
-from monitor.setup.build import digest_of
+from monitor.setup.build import fingerprint_of
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ _SLOW_SHOWN_SECONDS = 30.0
 _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
 
 
-class Keeper:
+class Checkpointer:
     """The journal and the checkpoints of one daemon.
 
     folder: where they lie. settings_digest: stands for the settings that the state depends on. dropped: messages that
@@ -108,7 +108,7 @@ class Keeper:
         self.messages_kept, self.messages_replayed = found.messages_kept, found.messages_replayed
         self.checkpoint_seconds = found.checkpoint_seconds
         self._safe = found.safe
-        self._ids_in_use = {owed.packet_id for owed in found.owed}
+        self._ids_in_use = {pending.packet_id for pending in found.pending}
         if found.trouble is not None:
             self._break("disk", found.trouble, 0)
         self._active = found.checkpoint_seconds is not None or self._journal.nbytes > 0
@@ -116,7 +116,7 @@ class Keeper:
 
     # --- in every turn
 
-    def keep(self, messages: list[Message], step: Step, now: Moment) -> list[Owed]:
+    def keep(self, messages: list[Message], step: Step, now: Moment) -> list[PendingDelivery]:
         """Commit a step: the messages that wait for an acknowledgement, what it says of alerts, and what was noted.
 
         Returns the alert steps to deliver: those of them that no former process has said.
@@ -127,7 +127,7 @@ class Keeper:
         record = encode_step(StepRecord(now.wall_seconds, messages)) if messages else None
         return self._append(record, messages, said)
 
-    def keep_housekeeping(self, step: Step, now: Moment) -> list[Owed]:
+    def keep_housekeeping(self, step: Step, now: Moment) -> list[PendingDelivery]:
         """Commit that housekeeping was done and changed something."""
         if not (step.reports and self._active):
             return self.keep([], step, now)
@@ -140,20 +140,20 @@ class Keeper:
             self._delivered.append(alert)
             self._ids_in_use.discard(packet_id)
 
-    def _append(self, record: bytes | None, messages: list[Message], said: list[Report]) -> list[Owed]:
-        owed = [self._owe(report) for report in said]
+    def _append(self, record: bytes | None, messages: list[Message], said: list[Report]) -> list[PendingDelivery]:
+        pending = [self._new_delivery(report) for report in said]
         if self._broken is not None and not self._mending:
             self.dropped["disk"] += len(messages)
-            return owed
+            return pending
         if record is not None and self._journal.nbytes + len(record) > self._settings.max_bytes:
             self._break("max_bytes", f"the journal is full (max_bytes = {self._settings.max_bytes})", len(messages))
-            return owed
+            return pending
         began = time.monotonic()
         try:
-            known = self._journal.append(record, owed, self._received, self._delivered)
+            known = self._journal.append(record, pending, self._received, self._delivered)
         except JournalError as error:
             self._break("disk", str(error), len(messages), damaged=isinstance(error, DamagedError))
-            return owed
+            return pending
         took = time.monotonic() - began
         self.commit_seconds.observe(np.array([took]))
         if took > _SLOW_COMMIT_SECONDS:
@@ -163,13 +163,13 @@ class Keeper:
         self._safe.update(contents_of(messages))
         self.messages_kept += len(messages)
         self._active |= bool(messages)
-        self._ids_in_use -= {each.packet_id for each in owed if each.report.alert in known}
-        return [each for each in owed if each.report.alert not in known]
+        self._ids_in_use -= {each.packet_id for each in pending if each.report.alert in known}
+        return [each for each in pending if each.report.alert not in known]
 
-    def _owe(self, report: Report) -> Owed:
+    def _new_delivery(self, report: Report) -> PendingDelivery:
         packet_id = self._ids.take(self._ids_in_use)
         self._ids_in_use.add(packet_id)
-        return Owed(report, packet_id)
+        return PendingDelivery(report, packet_id)
 
     def _break(self, reason: str, why: str, messages: int, *, damaged: bool = False) -> None:
         """The journal has missed a step."""
@@ -258,14 +258,14 @@ class Keeper:
         """Something changed that the journal does not know of (the artifacts)."""
         self._next_checkpoint = 0.0
 
-    def undelivered(self) -> list[Owed]:
+    def undelivered(self) -> list[PendingDelivery]:
         """The alert steps that have to be delivered through another connection."""
         try:
-            owed = self._journal.undelivered()
+            pending = self._journal.undelivered()
         except JournalError:
-            owed = []  # the journal is in trouble, and known to be
-        self._ids_in_use = {each.packet_id for each in owed}
-        return owed
+            pending = []  # the journal is in trouble, and known to be
+        self._ids_in_use = {each.packet_id for each in pending}
+        return pending
 
     def close(self, pipeline: Pipeline, now: Moment) -> None:
         """Leave everything so that the next process need not replay anything."""
@@ -281,10 +281,10 @@ def _said(step: Step) -> list[Report]:
     return [report for report in step.reports if report.alert]
 
 
-def keeper_of(config: Config) -> Keeper | None:
-    """Make the keeper of a configuration; None where there is no place for journal and checkpoint."""
+def checkpointer_of(config: Config) -> Checkpointer | None:
+    """Make the checkpointer of a configuration; None where there is no place for journal and checkpoint."""
     folder = config.journal.path
     if folder is None:
         given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
         folder = Path(given.split(":")[0], "journal") if given else None
-    return None if folder is None else Keeper(config.journal, folder, digest_of(config))
+    return None if folder is None else Checkpointer(config.journal, folder, fingerprint_of(config))

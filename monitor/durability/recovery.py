@@ -15,7 +15,7 @@ import structlog
 from monitor.adapters.mqtt.inbound_session import contents_of
 from monitor.adapters.mqtt.outbound_session import PacketIds
 from monitor.adapters.storage.checkpoint import read_checkpoint
-from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, Owed
+from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
 from monitor.config.model import JournalConfig
 from monitor.core.outputs.journal_record import RecordError, decode_step
 from monitor.core.outputs.reports import Report, resolved_report
@@ -35,7 +35,7 @@ class Recovered:
     checkpoint_seconds: when the checkpoint was written, epoch. trouble: why the journal cannot be used.
     """
 
-    owed: tuple[Owed, ...] = ()
+    pending: tuple[PendingDelivery, ...] = ()
     safe: dict[int, int] = field(default_factory=dict)
     messages_kept: int = 0
     messages_replayed: int = 0
@@ -60,27 +60,27 @@ class Recovery:
         self._settings = settings
         self._digest = settings_digest
         self._ids = ids
-        self._found = Recovered()
+        self._complete_windows = Recovered()
 
     def run(self, pipeline: Pipeline, now: Moment) -> Recovered:
         """Do it, once."""
         began = time.monotonic()
-        found = self._found
+        found = self._complete_windows
         state = self._read_checkpoint(pipeline, now)
         try:
             self._journal.open()
             through = state["through"] if state and state["journal"] == self._journal.id else 0
             self._replay(pipeline, through, now)
-            found.owed = tuple(self._journal.undelivered())
+            found.pending = tuple(self._journal.undelivered())
         except JournalError as error:
             found.trouble = str(error)
         pipeline.resume(now.wall_seconds)
         if state or found.messages_replayed:
             log.info(
                 "recovered",
-                streams=sum(len(fleet.streams) for fleet in pipeline.fleets.values()),
+                streams=sum(len(model_group.streams) for model_group in pipeline.model_groups.values()),
                 messages=found.messages_replayed,
-                alert_steps=len(found.owed),
+                alert_steps=len(found.pending),
                 seconds=round(time.monotonic() - began, 3),
             )
         return found
@@ -88,7 +88,7 @@ class Recovery:
     def _read_checkpoint(  # noqa: PLR0911 - one return for each way of being of no use
         self, pipeline: Pipeline, now: Moment
     ) -> State | None:
-        found = self._found
+        found = self._complete_windows
         try:
             state = read_checkpoint(self._file)
         except OSError as error:
@@ -112,7 +112,7 @@ class Recovery:
         return state
 
     def _discard(self, reason: str, why: str) -> State | None:
-        self._found.discarded[reason] += 1
+        self._complete_windows.discarded[reason] += 1
         log.warning("the checkpoint is not used; streams start over", reason=reason, detail=why)
         return None
 
@@ -126,12 +126,12 @@ class Recovery:
             self._journal.replace(str(error))
         step = pipeline.step([], Moment(now.wall_seconds, time.monotonic()), everything=True)
         said += [report for report in step.reports if report.alert]
-        self._journal.append(None, self._owed(said))
+        self._journal.append(None, self._pending(said))
         lost = [resolved_report(report) for report in self._journal.unresolved(pipeline.open_alerts)]
-        self._journal.append(None, self._owed(lost))
+        self._journal.append(None, self._pending(lost))
 
     def _replay_step(self, pipeline: Pipeline, data: bytes, now: Moment) -> Iterator[Report]:
-        found, record = self._found, decode_step(data)
+        found, record = self._complete_windows, decode_step(data)
         messages = record.messages or []
         if now.wall_seconds - record.wall_seconds > self._settings.max_age_seconds:
             found.dropped["too_old"] += len(messages)
@@ -143,10 +143,10 @@ class Recovery:
         found.messages_kept += len(messages)
         yield from (report for report in step.reports if report.alert)
 
-    def _owed(self, said: list[Report]) -> list[Owed]:
-        in_use = {owed.packet_id for owed in self._journal.undelivered()}
-        owed = []
+    def _pending(self, said: list[Report]) -> list[PendingDelivery]:
+        in_use = {pending.packet_id for pending in self._journal.undelivered()}
+        pending = []
         for report in said:
-            owed.append(Owed(report, self._ids.take(in_use)))
-            in_use.add(owed[-1].packet_id)
-        return owed
+            pending.append(PendingDelivery(report, self._ids.take(in_use)))
+            in_use.add(pending[-1].packet_id)
+        return pending

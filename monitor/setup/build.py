@@ -15,9 +15,9 @@ from monitor.config.check import check_sources
 from monitor.config.model import Config, ModelConfig, load_config
 from monitor.core.alerting.command import commands_below
 from monitor.core.grid.sample_grid import GridRules
-from monitor.core.outputs.counters import Tally
+from monitor.core.outputs.counters import Counters
 from monitor.core.sources.topics import TopicPattern
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard
 from monitor.errors import ArtifactError, ConfigError
 from monitor.pipeline.pipeline import Pipeline, PipelineSettings, Step
@@ -79,15 +79,18 @@ def _load_artifact(config: Config, model: ModelConfig, trust: Trust, before: Set
 def build_pipeline(
     setup: Setup,
     on_discard: Callable[[str, str, Discard], None],
-    tally: Tally | None = None,
-    kept: Mapping[str, Fleet] = MappingProxyType({}),
+    counters: Counters | None = None,
+    kept: Mapping[str, ModelGroup] = MappingProxyType({}),
 ) -> Pipeline:
-    """Make the pipeline of a setup; it goes on counting in `tally` if one is given, and uses the fleets `kept`."""
+    """Make the pipeline of a setup.
+
+    counters: where counting goes on; None: from zero. kept: model groups to go on with, by model.
+    """
     config = setup.config
     return Pipeline(
         config.source,
         {
-            model.name: kept.get(model.name) or build_fleet(config, model, setup.artifacts[model.name])
+            model.name: kept.get(model.name) or build_model_group(config, model, setup.artifacts[model.name])
             for model in config.model
         },
         {name: artifact.scorer for name, artifact in setup.artifacts.items()},
@@ -100,43 +103,43 @@ def build_pipeline(
         ),
         time.monotonic,
         on_discard,
-        tally,
+        counters,
     )
 
 
 def succeed(
     pipeline: Pipeline, before: Config, after: Setup, on_discard: Callable[[str, str, Discard], None]
 ) -> tuple[Pipeline, Step]:
-    """Make the pipeline that takes over from another, and the other's last words.
+    """Make the pipeline that takes over from another, and the other's final step.
 
-    Fleets whose settings did not change go on as they are, with their rings, phases and alerts; streams of the others
-    start over. Call it with no window waiting: first step with `everything=True`.
+    Model groups whose settings did not change go on as they are, with their rings, phases and alerts; streams of the
+    others start over. Call it with no window waiting: first step with `everything=True`.
     """
     kept = {
-        model.name: pipeline.fleets[model.name]
+        model.name: pipeline.model_groups[model.name]
         for model in after.config.model
-        if model.name in pipeline.fleets
-        and _of_fleet(before, model.name) == _of_fleet(after.config, model.name)
-        and pipeline.fleets[model.name].fits(after.artifacts[model.name].manifest)
+        if model.name in pipeline.model_groups
+        and _of_model_group(before, model.name) == _of_model_group(after.config, model.name)
+        and pipeline.model_groups[model.name].fits(after.artifacts[model.name].manifest)
     }
-    last_words = pipeline.retire(pipeline.fleets.keys() - kept.keys())
-    for name, fleet in kept.items():
-        fleet.adopt(after.artifacts[name].manifest, after.artifacts[name].max_batch)
-    successor = build_pipeline(after, on_discard, pipeline.tally, kept)
+    final_step = pipeline.retire(pipeline.model_groups.keys() - kept.keys())
+    for name, model_group in kept.items():
+        model_group.adopt(after.artifacts[name].manifest, after.artifacts[name].max_batch)
+    successor = build_pipeline(after, on_discard, pipeline.counters, kept)
     successor.router.inherit(pipeline.router, kept)
-    return successor, last_words
+    return successor, final_step
 
 
-def _of_fleet(config: Config, name: str) -> object:
-    """The settings that the fleet of a model is made of; where its artifact lies is not one of them."""
+def _of_model_group(config: Config, name: str) -> object:
+    """The settings that the model group of a model is made of; where its artifact lies is not one of them."""
     (judge,) = [model.judge for model in config.model if model.name == name]
     sources = [source for source in config.source if source.model == name]
     timing = config.timing.model_dump(exclude={"silent_after_seconds", "expire_after_seconds"})
     return judge, sources, timing, config.scoring.max_delay_seconds
 
 
-def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet:
-    """Make the empty fleet of one model."""
+def build_model_group(config: Config, model: ModelConfig, artifact: Artifact) -> ModelGroup:
+    """Make the empty model group of one model."""
     timing, manifest = config.timing, artifact.manifest
     period = manifest.sample_period_seconds
     in_one_piece = all(
@@ -155,7 +158,7 @@ def build_fleet(config: Config, model: ModelConfig, artifact: Artifact) -> Fleet
         lateness_samples=0 if in_one_piece else max(round(timing.lateness_seconds / period), manifest.window.length),
         max_ahead_seconds=timing.max_ahead_seconds,
     )
-    return Fleet(model.name, manifest, rules, model.judge, artifact.max_batch, config.scoring.max_delay_seconds)
+    return ModelGroup(model.name, manifest, rules, model.judge, artifact.max_batch, config.scoring.max_delay_seconds)
 
 
 def subscriptions_of(config: Config) -> list[tuple[str, int]]:
@@ -168,7 +171,7 @@ def subscriptions_of(config: Config) -> list[tuple[str, int]]:
     return topics
 
 
-def walk_of(config: Config) -> dict[str, Any]:
+def pipeline_settings_of(config: Config) -> dict[str, Any]:
     """The settings that the pipeline is made of; where an artifact lies is not one of them."""
     walk = config.model_dump(
         include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
@@ -176,9 +179,9 @@ def walk_of(config: Config) -> dict[str, Any]:
     return walk | {"mqtt": config.mqtt.model_dump(include={"commands", "base_topic"})}
 
 
-def digest_of(config: Config) -> str:
+def fingerprint_of(config: Config) -> str:
     """Stands for the settings that the state of the streams depends on."""
-    walk = walk_of(config)
+    walk = pipeline_settings_of(config)
     del walk["scoring"], walk["mqtt"]
     for model in walk["model"]:
         del model["max_batch"]

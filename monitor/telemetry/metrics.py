@@ -23,12 +23,12 @@ from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.web.exposition import Series, StreamMetric
 from monitor.core.alerting.decision_rule import Phase
-from monitor.core.outputs.counters import Tally
+from monitor.core.outputs.counters import Counters
 from monitor.core.scoring.quality import QUALITIES
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.histogram import Histogram
-from monitor.durability.checkpointer import Keeper
+from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.pipeline import UNROUTED, Pipeline
 from monitor.telemetry.stream_columns import StreamColumns
 
@@ -39,7 +39,7 @@ class Observed(Protocol):
     pipeline: Pipeline
     inbox: Inbox
     link: MqttLink
-    keeper: Keeper | None
+    checkpointer: Checkpointer | None
     started_seconds: float
     reload_succeeded: bool
     reload_success_seconds: float
@@ -78,12 +78,12 @@ class DaemonCollector(Collector):
         observed = self._observed
         pipeline = observed.pipeline
         yield from _daemon(observed)
-        if observed.keeper is not None:
-            yield from _keeper(observed.keeper)
-        yield from _tally(pipeline.tally, [source.name for source in pipeline.sources])
-        fleets = list(pipeline.fleets.values())
-        yield from _fleets(fleets)
-        yield from _streams(fleets, observed.max_channel_series)
+        if observed.checkpointer is not None:
+            yield from _checkpointer(observed.checkpointer)
+        yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
+        model_groups = list(pipeline.model_groups.values())
+        yield from _model_groups(model_groups)
+        yield from _streams(model_groups, observed.max_channel_series)
 
 
 def _daemon(observed: Observed) -> Iterator[Metric]:
@@ -126,62 +126,64 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
     yield false_alarms
 
 
-def _keeper(keeper: Keeper) -> Iterator[Metric]:
-    yield _gauge("residuald_journal_healthy", "1 while a crash would lose nothing.", keeper.trouble is None)
-    yield _gauge("residuald_journal_bytes", "Bytes of messages since the last checkpoint.", keeper.nbytes)
-    yield _counter("residuald_journal_messages", "Messages journaled.", keeper.messages_kept)
-    yield _gauge("residuald_journal_replayed_messages", "Messages replayed at start.", keeper.messages_replayed)
-    yield _counter("residuald_journal_moved_aside", "Damaged databases that were replaced.", keeper.moved_aside)
+def _checkpointer(checkpointer: Checkpointer) -> Iterator[Metric]:
+    yield _gauge("residuald_journal_healthy", "1 while a crash would lose nothing.", checkpointer.trouble is None)
+    yield _gauge("residuald_journal_bytes", "Bytes of messages since the last checkpoint.", checkpointer.nbytes)
+    yield _counter("residuald_journal_messages", "Messages journaled.", checkpointer.messages_kept)
+    yield _gauge("residuald_journal_replayed_messages", "Messages replayed at start.", checkpointer.messages_replayed)
+    yield _counter("residuald_journal_moved_aside", "Damaged databases that were replaced.", checkpointer.moved_aside)
     dropped = CounterMetricFamily(
         "residuald_journal_dropped", "Messages that the journal did not keep or use, by reason.", labels=["reason"]
     )
     for reason in ("disk", "max_bytes", "too_old"):
-        dropped.add_metric([reason], keeper.dropped[reason])
+        dropped.add_metric([reason], checkpointer.dropped[reason])
     yield dropped
     discarded = CounterMetricFamily(
         "residuald_checkpoints_discarded", "Checkpoints not used at start, by reason.", labels=["reason"]
     )
     for reason in ("damaged", "disk", "settings", "too_old"):
-        discarded.add_metric([reason], keeper.discarded[reason])
+        discarded.add_metric([reason], checkpointer.discarded[reason])
     yield discarded
-    if keeper.checkpoint_seconds is not None:
+    if checkpointer.checkpoint_seconds is not None:
         yield _gauge(
-            "residuald_checkpoint_timestamp_seconds", "When the last checkpoint was written.", keeper.checkpoint_seconds
+            "residuald_checkpoint_timestamp_seconds",
+            "When the last checkpoint was written.",
+            checkpointer.checkpoint_seconds,
         )
     commits = HistogramMetricFamily("residuald_journal_commit_seconds", "Time to commit one step.")
-    _add_histogram(commits, [], keeper.commit_seconds)
+    _add_histogram(commits, [], checkpointer.commit_seconds)
     yield commits
 
 
-def _tally(tally: Tally, sources: list[str]) -> Iterator[Metric]:
+def _counters(counters: Counters, sources: list[str]) -> Iterator[Metric]:
     received = CounterMetricFamily("residuald_messages_received", "Messages received.", labels=["source"])
     for source in (*sources, UNROUTED):
-        received.add_metric([source], tally.received[source])
+        received.add_metric([source], counters.received[source])
     yield received
     discarded = CounterMetricFamily(
         "residuald_messages_discarded", "Messages refused, by reason.", labels=["source", "reason"]
     )
-    for (source, reason), count in list(tally.discarded.items()):
+    for (source, reason), count in list(counters.discarded.items()):
         discarded.add_metric([source, reason.value], count)
     yield discarded
     commands = CounterMetricFamily(
         "residuald_commands", "Commands of operators, by what became of them.", labels=["command", "result"]
     )
-    for (command, result), count in list(tally.commands.items()):
+    for (command, result), count in list(counters.commands.items()):
         commands.add_metric([command, result], count)
     yield commands
     steps = CounterMetricFamily("residuald_alerts", "Steps in the lives of alerts, by phase entered.", labels=["phase"])
     for phase in ("pending", "firing", "resolved"):
-        steps.add_metric([phase], tally.alert_steps[phase])
+        steps.add_metric([phase], counters.alert_steps[phase])
     yield steps
-    yield _histograms("residuald_inference_seconds", "Time to score one batch.", tally.inference_seconds)
-    yield _histograms("residuald_batch_windows", "Windows per scored batch.", tally.batch_windows)
+    yield _histograms("residuald_inference_seconds", "Time to score one batch.", counters.inference_seconds)
+    yield _histograms("residuald_batch_windows", "Windows per scored batch.", counters.batch_windows)
     end_to_end = HistogramMetricFamily("residuald_end_to_end_seconds", "From a message's arrival to its verdict.")
-    _add_histogram(end_to_end, [], tally.end_to_end_seconds)
+    _add_histogram(end_to_end, [], counters.end_to_end_seconds)
     yield end_to_end
 
 
-def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
+def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
     streams = GaugeMetricFamily("residuald_streams", "Streams known.", labels=["model"])
     muted = GaugeMetricFamily("residuald_muted_streams", "Streams that raise no alert for now.", labels=["model"])
     received = CounterMetricFamily("residuald_samples_received", "Samples decoded.", labels=["model"])
@@ -196,24 +198,24 @@ def _fleets(fleets: list[Fleet]) -> Iterator[Metric]:
     )
     active = GaugeMetricFamily("residuald_alerts_active", "Open alerts.", labels=["phase"])
     open_alerts = {Phase.PENDING: 0, Phase.FIRING: 0}
-    for fleet in fleets:
-        streams.add_metric([fleet.name], len(fleet.streams))
-        muted.add_metric([fleet.name], len(fleet.mutes))
-        received.add_metric([fleet.name], fleet.samples_received)
-        restarts.add_metric([fleet.name], fleet.windows.grid.restarts)
-        for reason, count in list(fleet.samples_discarded.items()):
-            discarded.add_metric([fleet.name, reason.value], count)
-        for why, count in list(fleet.windows_withheld.items()):
-            withheld.add_metric([fleet.name, why], count)
+    for model_group in model_groups:
+        streams.add_metric([model_group.name], len(model_group.streams))
+        muted.add_metric([model_group.name], len(model_group.mutes))
+        received.add_metric([model_group.name], model_group.samples_received)
+        restarts.add_metric([model_group.name], model_group.windows.grid.restarts)
+        for reason, count in list(model_group.samples_discarded.items()):
+            discarded.add_metric([model_group.name, reason.value], count)
+        for why, count in list(model_group.windows_withheld.items()):
+            withheld.add_metric([model_group.name, why], count)
         for phase in open_alerts:
-            open_alerts[phase] += int((fleet.judge.phase == phase).sum())
+            open_alerts[phase] += int((model_group.decision.phase == phase).sum())
     for phase, count in open_alerts.items():
         active.add_metric([phase.name.lower()], count)
     yield from (streams, muted, received, discarded, withheld, restarts, active)
 
 
-def _streams(fleets: list[Fleet], max_channel_series: int) -> Iterator[StreamMetric]:
-    seen = [StreamColumns.of(fleet) for fleet in fleets]
+def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterator[StreamMetric]:
+    seen = [StreamColumns.of(model_group) for model_group in model_groups]
 
     def by_model(column: str) -> list[Series]:
         return [Series(each.streams, getattr(each, column), {"model": each.model}) for each in seen]

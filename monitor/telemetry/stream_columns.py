@@ -1,4 +1,4 @@
-"""The streams of a fleet at one moment, as columns to make series of."""
+"""The streams of a model group at one moment, as columns to make series of."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.adapters.web.exposition import Series
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 
 _RESERVED = {"stream", "model"}  # labels that a placeholder of this name cannot take
 
 
 @dataclass(frozen=True, slots=True)
 class StreamColumns:
-    """The streams of a fleet at one moment, copied: the pipeline's thread goes on meanwhile.
+    """The streams of a model group at one moment, copied: the pipeline's thread goes on meanwhile.
 
     placeholders: of each stream's topic, with what they stand for. The other columns are those of `StreamTable`, [S].
     """
@@ -34,15 +34,15 @@ class StreamColumns:
     clock_offset_seconds: NDArray[np.float64]
 
     @classmethod
-    def of(cls, fleet: Fleet) -> "StreamColumns":
-        """Look at a fleet."""
-        table = fleet.streams
-        room = len(fleet.judge.phase)  # a stream that is being opened right now has no row in every column yet
+    def of(cls, model_group: ModelGroup) -> "StreamColumns":
+        """Look at a model group."""
+        table = model_group.streams
+        room = len(model_group.decision.phase)  # a stream that is being opened right now has no row in every column yet
         known = [(name, number) for name, number in list(table.number.items()) if number < room]
         numbers = np.array([number for _, number in known], np.int64)
         return cls(
-            model=fleet.name,
-            channels=fleet.channels,
+            model=model_group.name,
+            channels=model_group.channels,
             streams=[name for name, _ in known],
             placeholders=[table.labels.get(name, {}) for name, _ in known],
             windows_scored=table.windows_scored[numbers],
@@ -52,8 +52,8 @@ class StreamColumns:
             channel_error=table.channel_error[numbers],
             state=table.state[numbers],
             quality=table.quality[numbers],
-            last_sample_seconds=fleet.windows.last_sample_seconds(numbers),
-            clock_offset_seconds=fleet.clocks.seconds(numbers),
+            last_sample_seconds=model_group.windows.last_sample_seconds(numbers),
+            clock_offset_seconds=model_group.clocks.seconds(numbers),
         )
 
     def described(self) -> Iterator[Series]:

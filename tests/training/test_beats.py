@@ -22,7 +22,7 @@ from trainer.error.rhythm_error import RhythmError
 from trainer.errors import DataError, SettingsError
 from trainer.evaluation.evaluation import score_file
 from trainer.evaluation.metrics import auc_roc
-from trainer.fitting.fit import Fitted, fit
+from trainer.fitting.fit import FitResult, fit
 from trainer.representations.measured import Measured
 from trainer.representations.raw import Raw
 from trainer.settings import WindowSettings, load_settings
@@ -32,7 +32,7 @@ BEATS = WindowSettings(cut="beat")
 NAMES = ("lead_ii", "rr", "rr_change")
 
 
-def fitted_on(files: Sequence[DataFile], **options: Any) -> tuple[Corpus, Fitted]:
+def fitted_on(files: Sequence[DataFile], **options: Any) -> tuple[Corpus, FitResult]:
     chosen = {path.replace("__", "."): value for path, value in options.items()}
     settings = load_settings(None, {"model.family": "pca", **chosen}, preset("ecg", len(files)))
     corpus = gather(list(files), settings)

@@ -16,7 +16,7 @@ from trainer.data.corpus import Corpus, gather
 from trainer.data.split import Part
 from trainer.errors import ArtifactError
 from trainer.evaluation.evaluation import Figures, figures, score_file
-from trainer.fitting.fit import Fitted, fit, train_model
+from trainer.fitting.fit import FitResult, fit, train_model
 from trainer.report.page import render_report
 from trainer.settings import FitSettings, load_settings
 
@@ -34,7 +34,7 @@ def settings(family: str = "dense", more: dict[str, Any] | None = None) -> FitSe
     return load_settings(None, {"model.family": family, **quick, **(more or {})})
 
 
-def fitted(corpus: Corpus, chosen: FitSettings) -> Fitted:
+def fitted(corpus: Corpus, chosen: FitSettings) -> FitResult:
     return fit(corpus, chosen, "sine", CREATED, lambda *_: None)
 
 
@@ -44,7 +44,7 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def pca(corpus: Corpus) -> Fitted:
+def pca(corpus: Corpus) -> FitResult:
     return fitted(corpus, settings("pca"))
 
 
@@ -88,20 +88,20 @@ def test_the_seed_does_not_disturb_anyone_elses_random_numbers(corpus: Corpus) -
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_artifact_proves_itself_by_golden_windows(pca: Fitted) -> None:
+def test_the_artifact_proves_itself_by_golden_windows(pca: FitResult) -> None:
     artifact = load_artifact("test", pca.artifact)
     assert artifact.manifest == pca.manifest
     assert artifact.manifest.golden.windows.shape[0] == 8
     assert golden_deviation(artifact) < 1e-6
 
 
-def test_a_module_that_computes_something_else_fails_its_golden_windows(corpus: Corpus, pca: Fitted) -> None:
+def test_a_module_that_computes_something_else_fails_its_golden_windows(corpus: Corpus, pca: FitResult) -> None:
     other = fitted(corpus, settings("pca", {"model.components": 1}))
     swapped = Artifact(pca.manifest, other.scorer)
     assert golden_deviation(swapped) > pca.manifest.golden.tolerance
 
 
-def test_the_manifest_says_what_was_made_of_what(corpus: Corpus, pca: Fitted) -> None:
+def test_the_manifest_says_what_was_made_of_what(corpus: Corpus, pca: FitResult) -> None:
     manifest = pca.manifest
     assert manifest.version.startswith("20250102T030405Z-")
     assert is_name(manifest.version)
@@ -126,7 +126,7 @@ def test_the_threshold_comes_from_the_calibration_part(corpus: Corpus) -> None:
     assert by_quantile.manifest.threshold == pytest.approx(errors[rank - 1])
 
 
-def test_the_manifest_tells_the_budget_and_what_came_of_it(pca: Fitted) -> None:
+def test_the_manifest_tells_the_budget_and_what_came_of_it(pca: FitResult) -> None:
     promised = pca.manifest.calibration.false_alarms
     assert promised is not None
     assert promised.asked == "1 per 30d"
@@ -154,14 +154,14 @@ def test_without_labels_there_are_no_figures_to_boast_with() -> None:
     assert fitted(corpus, settings("pca")).manifest.evaluation == {}
 
 
-def test_evaluation_without_labels_tells_the_alarm_rate_and_nothing_else(pca: Fitted) -> None:
+def test_evaluation_without_labels_tells_the_alarm_rate_and_nothing_else(pca: FitResult) -> None:
     found = evaluate(pca.artifact, sine_recording(3000, seed=3))
     assert found.labelled is None
     assert found.alarm_rate is not None
     assert all(channel.auc_roc is None for channel in found.channels)
 
 
-def test_evaluation_counts_what_it_withholds(pca: Fitted) -> None:
+def test_evaluation_counts_what_it_withholds(pca: FitResult) -> None:
     recording = sine_recording(3000, seed=3, anomalies=4)
     recording.samples[1500, 0] = np.nan
     found = evaluate(pca.artifact, recording)
@@ -170,13 +170,13 @@ def test_evaluation_counts_what_it_withholds(pca: Fitted) -> None:
     assert found.labelled.normal + found.labelled.anomalous + 5 == found.windows
 
 
-def test_evaluation_names_the_channel_that_leads_the_alarms(pca: Fitted) -> None:
+def test_evaluation_names_the_channel_that_leads_the_alarms(pca: FitResult) -> None:
     leads = {channel.name: channel.leads for channel in evaluate(pca.artifact, sine_recording(6000, 4, 8)).channels}
     assert leads["a"] is not None
     assert leads["a"] > 0.9  # only channel `a` ever misbehaves
 
 
-def test_files_with_and_without_labels_count_where_they_can(pca: Fitted) -> None:
+def test_files_with_and_without_labels_count_where_they_can(pca: FitResult) -> None:
     labelled, plain = sine_recording(3000, 5, 4), sine_recording(3000, 6)
     alone, both = evaluate(pca.artifact, labelled), evaluate(pca.artifact, labelled, plain)
     assert both.labelled == alone.labelled
@@ -186,7 +186,7 @@ def test_files_with_and_without_labels_count_where_they_can(pca: Fitted) -> None
 @pytest.mark.parametrize(
     "damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"PK" + b"junk" * 99]
 )
-def test_a_damaged_artifact_is_refused(pca: Fitted, damage: Any) -> None:
+def test_a_damaged_artifact_is_refused(pca: FitResult, damage: Any) -> None:
     with pytest.raises(ArtifactError, match=r"x\.pt is not a TorchScript archive"):
         load_artifact("x.pt", damage(pca.artifact))
 
@@ -200,7 +200,7 @@ def test_an_archive_without_a_manifest_is_refused() -> None:
         load_artifact("x.pt", buffer.getvalue())
 
 
-def test_the_report_is_one_file_that_needs_nothing_else(corpus: Corpus, pca: Fitted) -> None:
+def test_the_report_is_one_file_that_needs_nothing_else(corpus: Corpus, pca: FitResult) -> None:
     report = render_report(corpus, pca)
     assert report.count("data:image/png;base64,") == 4
     assert "http" not in report
@@ -215,7 +215,7 @@ def test_the_report_repeats_the_note_about_too_few_windows(corpus: Corpus) -> No
     assert note in render_report(corpus, short)
 
 
-def test_the_report_escapes_what_it_did_not_write(pca: Fitted) -> None:
+def test_the_report_escapes_what_it_did_not_write(pca: FitResult) -> None:
     name = "<script>alert(1)</script>.npz"
     corpus = gather([data_file(sine_recording(6000), name)], settings("pca"))
     assert "<script>" not in render_report(corpus, fitted(corpus, settings("pca")))

@@ -10,7 +10,7 @@ from tests.sines import data_file, sine_recording
 from trainer.calibration.alerts_at_threshold import ErrorSeries
 from trainer.calibration.calibrate import Calibrated, calibrate
 from trainer.data.corpus import Corpus, gather
-from trainer.fitting.fit import Fitted, fit
+from trainer.fitting.fit import FitResult, fit
 from trainer.report.calibration import false_alarm_section, tail_figure
 from trainer.report.trimming import trimmed_windows, trimming_figure, trimming_section
 from trainer.settings import CalibrationSettings, FitSettings, load_settings
@@ -55,7 +55,7 @@ def settings() -> FitSettings:
     return load_settings(None, {"model.family": "pca", "window.length": 50, "window.stride": 25})
 
 
-def fit_to_sines(settings: FitSettings, knock: bool) -> tuple[Corpus, Fitted]:
+def fit_to_sines(settings: FitSettings, knock: bool) -> tuple[Corpus, FitResult]:
     recording = sine_recording(9000)
     if knock:
         recording.samples[2000:2010] += 60

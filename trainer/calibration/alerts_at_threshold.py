@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alerting.decision_rule import Judge, JudgeSettings, Phase
+from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase
 
 Floats = NDArray[np.float64]
 
@@ -50,13 +50,13 @@ class Alarm:
     last: int
 
 
-def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: JudgeSettings) -> list[Alarm]:
+def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> list[Alarm]:
     """Judge each series at each of the `thresholds` [K]; in no particular order.
 
     To the judge, each pair of series and threshold is a stream of its own.
     """
     count, lengths = len(thresholds), [len(one.error) for one in series]
-    judge = Judge(settings)
+    judge = DecisionRule(settings)
     judge.open_stream(len(series) * count - 1)
     alarms: list[Alarm] = []
     first: dict[int, int] = {}  # of the alerts that are firing
@@ -70,7 +70,9 @@ def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: Judge
         if not len(awake):
             continue
         judged = np.tile(streams[awake], len(score))
-        for row, before, after in judge.judge(judged, score[:, awake].ravel(), np.ones(len(judged), np.bool_)).turns:
+        for row, before, after in judge.judge(
+            judged, score[:, awake].ravel(), np.ones(len(judged), np.bool_)
+        ).transitions:
             stream, window = int(judged[row]), start + row // len(awake)
             if after is Phase.FIRING:
                 first[stream] = window
@@ -80,13 +82,13 @@ def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: Judge
     return alarms
 
 
-def alarm_counts(series: Sequence[ErrorSeries], thresholds: Floats, settings: JudgeSettings) -> NDArray[np.int64]:
+def alarm_counts(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> NDArray[np.int64]:
     """How many alarms all series together raise at each of the `thresholds` [K]: int64 [K]."""
     raised = [alarm.threshold for alarm in alarms_of(series, thresholds, settings)]
     return np.bincount(raised, minlength=len(thresholds)).astype(np.int64)
 
 
-def agreed(error: NDArray[np.floating], settings: JudgeSettings) -> Floats:
+def agreed(error: NDArray[np.floating], settings: DecisionSettings) -> Floats:
     """The error that `k` of the last `n` windows reach: an alert fires where this exceeds the threshold.
 
     float64 [N] for N finite errors; minus infinity where fewer than `k` windows have been seen.

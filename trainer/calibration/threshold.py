@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.calibration import DAY_SECONDS, FalseAlarms, SetAside, TailFit
 from trainer.calibration.alerts_at_threshold import Alarm, ErrorSeries, agreed, alarms_of
 from trainer.calibration.tail import CONFIDENCE, Tail
@@ -73,7 +73,7 @@ class _Base:
 class _Counted:
     """The alarms of all series at all levels."""
 
-    def __init__(self, series: Sequence[ErrorSeries], judge: JudgeSettings) -> None:
+    def __init__(self, series: Sequence[ErrorSeries], judge: DecisionSettings) -> None:
         self.series, self.judge = series, judge
         self.seconds = sum(one.seconds for one in series)
         self._agreed = [agreed(one.error, judge) for one in series]
@@ -100,7 +100,7 @@ class _Counted:
 
 
 def keep_budget(
-    series: Sequence[ErrorSeries], budget: Budget, asked: str, judge: JudgeSettings, max_extrapolation: float = 10.0
+    series: Sequence[ErrorSeries], budget: Budget, asked: str, judge: DecisionSettings, max_extrapolation: float = 10.0
 ) -> BudgetThreshold:
     """Find the threshold for `budget`, which `asked` words. Errors are finite; at least one series has one.
 

@@ -12,7 +12,15 @@ from monitor.core.dataset.recording import Recording
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.scoring.quality import Quality
 from trainer.calibration.alerts_at_threshold import ErrorSeries
-from trainer.data.cutting import Cut, DataFile, agree_on_channels, cut, may_be_normal, plan_windows, withheld_reasons
+from trainer.data.cutting import (
+    DataFile,
+    FileWindows,
+    agree_on_channels,
+    cut,
+    may_be_normal,
+    plan_windows,
+    withheld_reasons,
+)
 from trainer.data.normalization import normalization_spec
 from trainer.data.published_alerts import Alerted, alerted
 from trainer.data.split import Part, folds_of, split_around, split_by_time
@@ -100,18 +108,18 @@ def gather(files: list[DataFile], settings: FitSettings, alerts: Sequence[Alerte
     taken = [derived.name for derived in spec.derived if derived.name in names]
     if taken:
         raise DataError(f"a channel is named {taken[0]!r}, as one that beats bring: rename it")
-    cuts = [cut(file, number, names, spec, period) for number, file in enumerate(files)]
-    channels = _with_rest((*channels, *spec.derived), cuts)
+    windows_by_file = [cut(file, number, names, spec, period) for number, file in enumerate(files)]
+    channels = _with_rest((*channels, *spec.derived), windows_by_file)
 
-    withheld = [withheld_reasons(piece.batch, spec, channels) for piece in cuts]
+    withheld = [withheld_reasons(piece.batch, spec, channels) for piece in windows_by_file]
     withheld = [
         np.where((reason == "") & ~may_be_normal(piece.batch, spec, channels), Quality.NO_BEAT.value, reason)
-        for reason, piece in zip(withheld, cuts, strict=True)
+        for reason, piece in zip(withheld, windows_by_file, strict=True)
     ]
-    reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, cuts, strict=True)]
-    for reason, piece in zip(reasons, cuts, strict=True):
+    reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, windows_by_file, strict=True)]
+    for reason, piece in zip(reasons, windows_by_file, strict=True):
         reason[(reason == "") & alerted(piece, alerts)] = "alerted"
-    pool = _Pool(channels, spec, period, settings, cuts, withheld, reasons)
+    pool = _Pool(channels, spec, period, settings, windows_by_file, withheld, reasons)
     # a window may begin with values held over from before it; the half sample absorbs rounding
     gap_seconds = (spec.max_gap_samples + 0.5) * period
     usable = [reason == "" for reason in reasons]
@@ -128,7 +136,7 @@ def gather(files: list[DataFile], settings: FitSettings, alerts: Sequence[Alerte
     return pool.corpus(
         [
             split_by_time(piece.start_seconds, piece.batch.end_seconds, mask, gap_seconds, settings.split)
-            for piece, mask in zip(cuts, usable, strict=True)
+            for piece, mask in zip(windows_by_file, usable, strict=True)
         ],
         MIN_WINDOWS,
     )
@@ -142,7 +150,7 @@ class _Pool:
     window: WindowSpec
     sample_period_seconds: float
     settings: FitSettings
-    cuts: list[Cut]
+    windows_by_file: list[FileWindows]
     withheld: list[NDArray[np.str_]]
     reasons: list[NDArray[np.str_]]
 
@@ -165,11 +173,11 @@ class _Pool:
             np.where(part == Part.GAP, "split_gap", reason) for reason, part in zip(self.reasons, parts, strict=True)
         ]
         _require_enough(parts, reasons, least)
-        cuts = self.cuts
+        windows_by_file = self.windows_by_file
         normalization = normalization or self._normalization(parts)
         normalizer = Normalizer(normalization, len(self.channels))
         normalized: list[Windows] = []
-        for piece, reason, part, untrusted in zip(cuts, reasons, parts, self.withheld, strict=True):
+        for piece, reason, part, untrusted in zip(windows_by_file, reasons, parts, self.withheld, strict=True):
             # labels have no say here: the daemon, which has none, learns from these windows too
             centre, scale, ready = normalizer.parameters(piece.batch, untrusted == "")
             warming_up = ~ready & np.isin(reason, ("", "labelled_anomalous", "alerted"))
@@ -183,8 +191,8 @@ class _Pool:
         rows = {part: np.flatnonzero(part_of == part) for part in MIN_WINDOWS}
         if calibrating is not None:
             rows[Part.CALIBRATION] = calibrating
-        file_of = np.concatenate([piece.batch.stream for piece in cuts])
-        ends = np.concatenate([piece.batch.end_seconds for piece in cuts])
+        file_of = np.concatenate([piece.batch.stream for piece in windows_by_file])
+        ends = np.concatenate([piece.batch.end_seconds for piece in windows_by_file])
         return Corpus(
             channels=self.channels,
             window=self.window,
@@ -193,7 +201,7 @@ class _Pool:
             parts={part: everything[chosen] for part, chosen in rows.items()},
             origins={part: Origin(file_of[chosen], ends[chosen]) for part, chosen in rows.items()},
             anomalous=everything[reason_of == "labelled_anomalous"],
-            ranges=tuple(_range(piece, reason) for piece, reason in zip(cuts, reasons, strict=True)),
+            ranges=tuple(_range(piece, reason) for piece, reason in zip(windows_by_file, reasons, strict=True)),
         )
 
     def cross_fitted(self, usable: list[NDArray[np.bool_]], gap_seconds: float) -> Corpus:
@@ -219,21 +227,21 @@ class _Pool:
         return replace(self.corpus(whole, LEAST_TO_FIT, normalization, np.concatenate(calibrating)), folds=tuple(folds))
 
     def _normalization(self, parts: Parts) -> NormalizationSpec:
-        each = zip(self.cuts, parts, strict=True)
+        each = zip(self.windows_by_file, parts, strict=True)
         train = np.concatenate([piece.batch.values[part == Part.TRAIN] for piece, part in each])
         return normalization_spec(train, self.settings.normalization, self.window.derived)
 
     def _around(self, usable: list[NDArray[np.bool_]], held_out: list[NDArray[np.bool_]], gap_seconds: float) -> Parts:
         return [
             split_around(piece.start_seconds, piece.batch.end_seconds, mask, held, gap_seconds, self.settings.split)
-            for piece, mask, held in zip(self.cuts, usable, held_out, strict=True)
+            for piece, mask, held in zip(self.windows_by_file, usable, held_out, strict=True)
         ]
 
 
-def _with_rest(channels: tuple[ChannelSpec, ...], cuts: list[Cut]) -> tuple[ChannelSpec, ...]:
+def _with_rest(channels: tuple[ChannelSpec, ...], windows_by_file: list[FileWindows]) -> tuple[ChannelSpec, ...]:
     """Learn which channels may stand still for a whole window, where the settings do not say: those that did."""
     rested = np.zeros(len(channels), np.bool_)
-    for piece in cuts:
+    for piece in windows_by_file:
         values = piece.batch.values if piece.labels is None else piece.batch.values[piece.labels == 0]
         rested |= (values.min(axis=2) == values.max(axis=2)).any(axis=0)
     return tuple(
@@ -248,7 +256,7 @@ def _with_labels(withheld: NDArray[np.str_], labels: NDArray[np.int8] | None) ->
     return np.where((withheld == "") & (labels == 1), "labelled_anomalous", withheld)
 
 
-def _range(piece: Cut, reasons: NDArray[np.str_]) -> DataRange:
+def _range(piece: FileWindows, reasons: NDArray[np.str_]) -> DataRange:
     timed = isinstance(piece.file.content, Recording) and len(piece) > 0
     return DataRange(
         name=piece.file.name,

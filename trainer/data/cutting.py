@@ -50,7 +50,7 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class FileWindows:
     """The windows of one file, in time order and not normalized; `batch.stream` is the file's number.
 
     start_seconds: float64 [N], time of each window's first sample. labels: int8 [N], or None where the file has none.
@@ -151,7 +151,9 @@ def plan_windows(files: list[DataFile], settings: WindowSettings) -> tuple[Windo
     return spec, period
 
 
-def cut(file: DataFile, number: int, channels: tuple[str, ...], spec: WindowSpec, sample_period_seconds: float) -> Cut:
+def cut(
+    file: DataFile, number: int, channels: tuple[str, ...], spec: WindowSpec, sample_period_seconds: float
+) -> FileWindows:
     """Cut a file into windows of `channels`, in this order.
 
     Raises:
@@ -176,13 +178,13 @@ def cut(file: DataFile, number: int, channels: tuple[str, ...], spec: WindowSpec
             coverage=np.ones(len(values), np.float32),
             values=values,
         )
-        return Cut(file, batch, ends - span_seconds, file.content.labels)
+        return FileWindows(file, batch, ends - span_seconds, file.content.labels)
     recording = replace(file.content, channels=channels, samples=file.content.samples[:, columns])
     _require_rate(file, recording.sample_period_seconds, sample_period_seconds)
     batch = windows_of(recording, spec, sample_period_seconds)
     labels = None if recording.labels is None else _labels(recording, batch, spec)
     batch = replace(batch, stream=np.full(len(batch), number, np.int64))
-    return Cut(file, batch, batch.end_seconds - span_seconds, labels)
+    return FileWindows(file, batch, batch.end_seconds - span_seconds, labels)
 
 
 def _labels(recording: Recording, batch: WindowBatch, spec: WindowSpec) -> NDArray[np.int8]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trainer.data.cutting import Cut, DataFile
+from trainer.data.cutting import DataFile, FileWindows
 from trainer.errors import DataError
 
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
@@ -88,7 +88,7 @@ def require_recordings(alerts: Iterable[Alerted], files: Iterable[DataFile]) -> 
         )
 
 
-def alerted(cut: Cut, alerts: Iterable[Alerted]) -> NDArray[np.bool_]:
+def alerted(cut: FileWindows, alerts: Iterable[Alerted]) -> NDArray[np.bool_]:
     """Which windows [N] of a recording share time with an alert of its stream."""
     found = np.zeros(len(cut), np.bool_)
     for alert in alerts:

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.calibration import DAY_SECONDS, Calibration
 from monitor.core.dataset.recording import Recording
 from trainer.calibration.alerts_at_threshold import Alarm, ErrorSeries, alarms_of
-from trainer.data.cutting import Cut
+from trainer.data.cutting import FileWindows
 from trainer.evaluation.evaluation import Scored
 
 _CONFIDENCE_ENDS = (0.025, 0.975)
@@ -28,7 +28,7 @@ class AlertFigures:
     sample to firing, over the hit ones whose alert was not firing before.
     """
 
-    judge: JudgeSettings
+    judge: DecisionSettings
     alerts: int
     false_alarms: int
     normal_seconds: float
@@ -45,7 +45,7 @@ class AlertFigures:
 def alert_figures(scored: Sequence[Scored], calibration: Calibration) -> AlertFigures:
     """Judge the scores of some recordings, as the artifact's calibration assumes they will be."""
     promised = calibration.false_alarms
-    judge = JudgeSettings() if promised is None else promised.judge
+    judge = DecisionSettings() if promised is None else promised.judge
     series = [_series(piece) for piece in scored]
     alarms: list[list[Alarm]] = [[] for _ in scored]
     for alarm in alarms_of(series, np.ones(1), judge) if series else ():
@@ -91,18 +91,20 @@ def _rests_on(alarm: Alarm, labels: NDArray[np.int8], judged: NDArray[np.bool_],
 
 def _events(labels: NDArray[np.int8]) -> list[tuple[int, int]]:
     """First and last window of each anomaly."""
-    turns = np.diff(np.concatenate([[0], labels == 1, [0]]).astype(np.int8))
-    return list(zip(np.flatnonzero(turns == 1).tolist(), (np.flatnonzero(turns == -1) - 1).tolist(), strict=True))
+    transitions = np.diff(np.concatenate([[0], labels == 1, [0]]).astype(np.int8))
+    return list(
+        zip(np.flatnonzero(transitions == 1).tolist(), (np.flatnonzero(transitions == -1) - 1).tolist(), strict=True)
+    )
 
 
-def _delay(event: tuple[int, int], alarms: Sequence[Alarm], cut: Cut) -> float | None:
+def _delay(event: tuple[int, int], alarms: Sequence[Alarm], cut: FileWindows) -> float | None:
     """Seconds from onset to firing: below 0 where an alert was firing before, None where the event was missed."""
     first, last = event
     during = [alarm.first for alarm in alarms if alarm.first <= last and alarm.last >= first]
     return float(cut.batch.end_seconds[min(during)] - _onset(first, cut)) if during else None
 
 
-def _onset(window: int, cut: Cut) -> float:
+def _onset(window: int, cut: FileWindows) -> float:
     """When the first anomalous sample of a window was taken; of ready-made windows, its first sample."""
     start, content = float(cut.start_seconds[window]), cut.file.content
     if not isinstance(content, Recording) or content.labels is None:

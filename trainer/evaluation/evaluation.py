@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from monitor.core.scoring.normalize import Normalizer
 from trainer.artifact.export import Artifact
-from trainer.data.cutting import Cut, DataFile, cut, may_be_normal, withheld_reasons
+from trainer.data.cutting import DataFile, FileWindows, cut, may_be_normal, withheld_reasons
 from trainer.data.windows import Windows
 from trainer.evaluation.metrics import Detection, auc_pr, auc_roc
 
@@ -21,7 +21,7 @@ class Scored:
     error, score: float32 [N]; channel_error: float32 [N, C]; withheld: why, as a text [N], empty where scored.
     """
 
-    cut: Cut
+    cut: FileWindows
     error: NDArray[np.float32]
     score: NDArray[np.float32]
     channel_error: NDArray[np.float32]

@@ -36,7 +36,7 @@ GOLDEN_WINDOWS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FitResult:
     """What a fit leaves behind.
 
     onnx: the same model for ONNX Runtime, if it was asked for. errors: float32 [N] per part, keyed by the part's name,
@@ -58,7 +58,7 @@ class Fitted:
         return self.calibrated.notes if self.robust.note is None else (self.robust.note, *self.calibrated.notes)
 
 
-def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_epoch: OnEpoch) -> Fitted:
+def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_epoch: OnEpoch) -> FitResult:
     """Fit a model called `name`. `created` is UTC and becomes part of the version.
 
     Raises:
@@ -118,7 +118,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         from trainer.artifact.export_onnx import to_onnx  # noqa: PLC0415 - an extra
 
         onnx = to_onnx(module, manifest, artifact)
-    return Fitted(manifest, artifact, onnx, loaded.scorer, history, errors, calibrated, robust)
+    return FitResult(manifest, artifact, onnx, loaded.scorer, history, errors, calibrated, robust)
 
 
 @dataclass(frozen=True, slots=True)

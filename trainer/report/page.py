@@ -11,7 +11,7 @@ from monitor.core.artifact.manifest import Manifest, ScoreSpec
 from trainer.data.corpus import Corpus
 from trainer.data.split import Part
 from trainer.data.windows import Windows
-from trainer.fitting.fit import Fitted
+from trainer.fitting.fit import FitResult
 from trainer.report import plots
 from trainer.report.calibration import false_alarm_section
 from trainer.report.trimming import trimming_section
@@ -35,7 +35,7 @@ ERRORS_NOTE = (
 _SEEN = "each feature in units of its normal deviation"
 
 
-def render_report(corpus: Corpus, fitted: Fitted, choice: str = "") -> str:
+def render_report(corpus: Corpus, fitted: FitResult, choice: str = "") -> str:
     """Render the report: what was fitted to what, the loss, the error distribution, and what the model sees.
 
     choice: a section on why these settings, as HTML.
@@ -126,14 +126,14 @@ def _error(score: ScoreSpec) -> str:
     return words[score.residual] + smoothed + latent
 
 
-def _stopping(fitted: Fitted) -> str:
+def _stopping(fitted: FitResult) -> str:
     epochs, best = len(fitted.history.train_loss), fitted.history.best_epoch + 1
     if epochs == 1:
         return "Solved in one step."
     return f"{epochs} epochs; the weights of epoch {best} had the lowest validation loss and were kept."
 
 
-def _examples(corpus: Corpus, fitted: Fitted) -> bytes:
+def _examples(corpus: Corpus, fitted: FitResult) -> bytes:
     calibration = corpus.parts[Part.CALIBRATION]
     order = np.argsort(fitted.errors["calibration"], kind="stable")
     chosen = order[[0, len(order) // 2, -1]]

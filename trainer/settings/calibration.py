@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.settings.section import Section
 from trainer.settings.budget import Budget, parse_budget
 
@@ -27,7 +27,7 @@ class CalibrationSettings(Section):
     false_alarms: str = "1 per 30d"
     setting: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_extrapolation: Annotated[float, Field(ge=1, le=1000)] = 10.0
-    judge: JudgeSettings = JudgeSettings()
+    judge: DecisionSettings = DecisionSettings()
 
     @field_validator("false_alarms")
     @classmethod

@@ -19,10 +19,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.adapters.mqtt.client import FramingClient, explain_early_end, explain_refusal
 from monitor.adapters.mqtt.frames import FrameReader
-from monitor.adapters.mqtt.inbound_session import Receipt, Receipts
+from monitor.adapters.mqtt.inbound_session import InboundSession, Receipt
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link_socket import FrameSocket
-from monitor.adapters.mqtt.outbound_session import UNTOLD_IN_FLIGHT, Deliveries
+from monitor.adapters.mqtt.outbound_session import UNTOLD_IN_FLIGHT, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outbox, Outgoing
 from monitor.adapters.mqtt.waker import Waker
 from monitor.config.model import MqttConfig
@@ -56,11 +56,11 @@ class Traffic:
     inbox: Inbox
     max_payload_bytes: int
     clock: Callable[[], float]
-    deliveries: Deliveries
+    deliveries: OutboundSession
     outbox: Outbox = field(default_factory=lambda: Outbox(_MAX_OUTGOING_MESSAGES))
     acknowledged: deque[Receipt] = field(default_factory=deque)
     released: deque[int] = field(default_factory=deque)
-    receipts: Receipts = field(default_factory=Receipts)
+    receipts: InboundSession = field(default_factory=InboundSession)
     waker: Waker = field(default_factory=Waker)
     receiving: bool = True
     leave_before: float | None = None
@@ -76,7 +76,7 @@ class Connection:
     """
 
     def __init__(
-        self, config: MqttConfig, subscriptions: Sequence[tuple[str, int]], traffic: Traffic, *, guest: bool
+        self, config: MqttConfig, subscriptions: Sequence[tuple[str, int]], traffic: Traffic, *, listen_only: bool
     ) -> None:
         self.online_since: float | None = None
         self.denied_topics: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Connection:
         self._config = config
         self._subscriptions = list(subscriptions)
         self._traffic = traffic
-        self._guest = guest
+        self._listen_only = listen_only
         self._status_topic = f"{config.base_topic}/status"
         self._said_goodbye = False
         self._over_because: str | None = None
@@ -100,12 +100,12 @@ class Connection:
             OSError: the broker cannot be reached, or TLS fails.
 
         """
-        persistent = not self._guest and any(qos > 0 for _, qos in self._subscriptions)
+        persistent = not self._listen_only and any(qos > 0 for _, qos in self._subscriptions)
         mqtt5 = self._config.protocol == "5"
         traffic = self._traffic
         reader = FrameReader(mqtt5, traffic.max_payload_bytes, traffic.receipts, traffic.deliveries)
         client = FramingClient(self._config, reader, persistent=persistent)
-        if not self._guest:
+        if not self._listen_only:
             client.will_set(self._status_topic, b"offline", qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -242,7 +242,7 @@ class Connection:
         if self.online_since is None or now > leave_before:
             return True
         if not len(self._traffic.outbox) and not self._traffic.deliveries.in_flight:
-            if self._guest or self._said_goodbye:
+            if self._listen_only or self._said_goodbye:
                 client.disconnect()
             else:
                 self._traffic.deliveries.send(Outgoing(self._status_topic, b"offline", 1, retain=True))
@@ -280,7 +280,7 @@ class Connection:
         self._go_online()
 
     def _go_online(self) -> None:
-        if not self._guest:
+        if not self._listen_only:
             self._traffic.deliveries.send(Outgoing(self._status_topic, b"online", 1, retain=True))
         self.last_received = time.monotonic()
         self.online_since = time.time()

@@ -10,8 +10,8 @@ exception would be a bug of ours.
 
 from zlib import crc32
 
-from monitor.adapters.mqtt.inbound_session import Receipts
-from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, Deliveries
+from monitor.adapters.mqtt.inbound_session import InboundSession
+from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, OutboundSession
 from monitor.core.values.messages import Message
 
 _CONNACK, _PUBLISH, _PUBREL = 0x20, 0x30, 0x60
@@ -34,7 +34,9 @@ class FrameReader:
     `passed` gathers the packets that are not telemetry, as they came.
     """
 
-    def __init__(self, mqtt5: bool, max_payload_bytes: int, receipts: Receipts, deliveries: Deliveries) -> None:
+    def __init__(
+        self, mqtt5: bool, max_payload_bytes: int, receipts: InboundSession, deliveries: OutboundSession
+    ) -> None:
         self.passed = bytearray()
         self._mqtt5 = mqtt5
         self._cut_bytes = max_payload_bytes + 1

@@ -25,7 +25,7 @@ def contents_of(messages: Iterable[Message]) -> Iterator[tuple[int, int]]:
             yield number & 0xFFFF, content
 
 
-class Receipts:
+class InboundSession:
     """The inbound half of one client's MQTT session, kept for as long as the process lives.
 
     A receipt names the session it belongs to: after the broker has forgotten ours, identifiers start anew, and an

@@ -23,7 +23,7 @@ from monitor.adapters.mqtt.connection import Connection, ConnectionOverError, Tr
 from monitor.adapters.mqtt.frames import FrameError
 from monitor.adapters.mqtt.inbound_session import Receipt
 from monitor.adapters.mqtt.inbox import Inbox
-from monitor.adapters.mqtt.outbound_session import Deliveries, Delivery
+from monitor.adapters.mqtt.outbound_session import Delivery, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.config.model import MqttConfig
 from monitor.core.values.backoff import Backoff
@@ -51,13 +51,13 @@ class MqttLink:
         inbox: Inbox,
         *,
         max_payload_bytes: int,
-        guest: bool = False,
+        listen_only: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._subscriptions = tuple(subscriptions)
-        self._guest = guest
-        self._traffic = Traffic(inbox, max_payload_bytes, clock, Deliveries(mqtt5=config.protocol == "5"))
+        self._listen_only = listen_only
+        self._traffic = Traffic(inbox, max_payload_bytes, clock, OutboundSession(mqtt5=config.protocol == "5"))
         self._connection: Connection | None = None
         self._failure: str | None = None
         self._last_progress = time.monotonic()
@@ -222,7 +222,9 @@ class MqttLink:
 
     def _connect_and_serve(self) -> str | None:
         """One connection from beginning to end; why it ended, None if we left."""
-        connection = self._connection = Connection(self._config, self._subscriptions, self._traffic, guest=self._guest)
+        connection = self._connection = Connection(
+            self._config, self._subscriptions, self._traffic, listen_only=self._listen_only
+        )
         try:
             connection.open()
             connection.serve()

@@ -56,7 +56,7 @@ class _Sent:
     received: bool = False  # PUBREC came
 
 
-class Deliveries:
+class OutboundSession:
     """The outbound half of one client's MQTT session, kept for as long as the process lives.
 
     received: alert steps of QoS 2 that the broker has and does not pass on yet, to be handed to `release`. confirmed:

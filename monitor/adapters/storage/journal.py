@@ -47,7 +47,7 @@ class DamagedError(JournalError):
     """The database is damaged: it has to be moved aside."""
 
 
-class Owed(NamedTuple):
+class PendingDelivery(NamedTuple):
     """A step of an alert that has to be delivered, and how far that is."""
 
     report: Report
@@ -121,7 +121,7 @@ class Journal:
     def append(
         self,
         record: bytes | None,
-        said: Iterable[Owed] = (),
+        said: Iterable[PendingDelivery] = (),
         received: Iterable[AlertKey] = (),
         delivered: Iterable[AlertKey] = (),
     ) -> set[AlertKey]:
@@ -163,14 +163,14 @@ class Journal:
         except sqlite3.Error as error:
             raise _explained(error) from error
 
-    def undelivered(self) -> list[Owed]:
+    def undelivered(self) -> list[PendingDelivery]:
         """What was said of alerts and is not delivered, in the order in which it was said."""
-        return self._owed("WHERE NOT delivered")
+        return self._pending("WHERE NOT delivered")
 
     def unresolved(self, but: set[str]) -> list[Report]:
         """The last that was said of each alert that is not over, except those of these ids."""
         over = "id IN (SELECT id FROM alert WHERE phase = 'resolved')"
-        said = [owed.report for owed in self._owed(f"WHERE NOT {over}")]
+        said = [pending.report for pending in self._pending(f"WHERE NOT {over}")]
         last = {report.alert[0]: report for report in said if report.alert}
         return [report for alert, report in last.items() if alert not in but]
 
@@ -216,14 +216,14 @@ class Journal:
             raise _explained(error) from error
         return aside
 
-    def _owed(self, where: str) -> list[Owed]:
+    def _pending(self, where: str) -> list[PendingDelivery]:
         columns = "id, phase, topic, payload, packet_id, received"
         try:
             rows = self._open_database().execute(
                 f"SELECT {columns} FROM alert {where} ORDER BY step, nth"  # noqa: S608 - our own text
             )
             return [
-                Owed(Report(topic, payload, retain=False, alert=(id_, phase)), packet_id, bool(received))
+                PendingDelivery(Report(topic, payload, retain=False, alert=(id_, phase)), packet_id, bool(received))
                 for id_, phase, topic, payload, packet_id, received in rows
             ]
         except sqlite3.Error as error:

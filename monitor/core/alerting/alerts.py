@@ -41,7 +41,7 @@ class AlertStep:
 
 
 class AlertBook:
-    """The open alerts of one fleet, by stream name."""
+    """The open alerts of one model group, by stream name."""
 
     def __init__(self) -> None:
         self._open: dict[str, AlertStep] = {}

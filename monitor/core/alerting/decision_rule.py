@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 _KEPT = ("phase", "_history", "_calm_run")
 
 
-class JudgeSettings(BaseModel):
+class DecisionSettings(BaseModel):
     """When anomalous windows become an alert, and when it is over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -39,7 +39,7 @@ class JudgeSettings(BaseModel):
     """So many windows in a row below `release_score` end the alert."""
 
     @model_validator(mode="after")
-    def _k_fits_n(self) -> "JudgeSettings":
+    def _k_fits_n(self) -> "DecisionSettings":
         if self.k > self.n:
             raise ValueError(f"k ({self.k}) must not exceed n ({self.n})")
         return self
@@ -65,18 +65,18 @@ class Phase(IntEnum):
 class Verdicts:
     """What B windows came to.
 
-    verdict: int8 [B], `Verdict` codes. turns: the windows (by index, ascending) after which their stream was in another
-    phase than before, with the phase it left and the one it entered.
+    verdict: int8 [B], `Verdict` codes. transitions: the windows (by index, ascending) after which their stream was in
+    another phase than before, with the phase it left and the one it entered.
     """
 
     verdict: NDArray[np.int8]
-    turns: tuple[tuple[int, Phase, Phase], ...]
+    transitions: tuple[tuple[int, Phase, Phase], ...]
 
 
-class Judge:
-    """Phases of the streams of one fleet."""
+class DecisionRule:
+    """Phases of the streams of one model group."""
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, settings: DecisionSettings) -> None:
         self.settings = settings
         self.phase: NDArray[np.int8] = np.zeros(0, np.int8)
         self._history: NDArray[np.uint64] = np.zeros(0, np.uint64)  # one bit per judged window, the last one lowest
@@ -120,12 +120,12 @@ class Judge:
         # most streams are calm and stay so: only the others are walked through
         awake = self.phase != Phase.CALM
         awake[stream[verdict == Verdict.ANOMALOUS]] = True
-        turns: list[tuple[int, Phase, Phase]] = []
+        transitions: list[tuple[int, Phase, Phase]] = []
         moves = judged & awake[stream]
         rows = np.flatnonzero(moves if held is None else moves & ~held)
         for part in _one_per_stream(rows, stream) if len(rows) else ():
-            turns += self._advance(part, stream, score)
-        return Verdicts(verdict, tuple(sorted(turns)))
+            transitions += self._advance(part, stream, score)
+        return Verdicts(verdict, tuple(sorted(transitions)))
 
     def _advance(self, rows: Ints, stream: Ints, score: NDArray[np.float32]) -> list[tuple[int, Phase, Phase]]:
         settings, who, value = self.settings, stream[rows], score[rows]

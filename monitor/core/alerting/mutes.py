@@ -1,4 +1,4 @@
-"""Mutes: which streams of one fleet raise no alert for now, and until when (wall clock).
+"""Mutes: which streams of one model group raise no alert for now, and until when (wall clock).
 
 They are kept by name, because a machine that is switched off for its maintenance is silent for long, its stream
 forgotten, and still muted when it comes back. By number they are kept as well, to be compared with whole batches.
@@ -12,7 +12,7 @@ from monitor.core.values.snapshots import State
 
 
 class Mutes:
-    """The muted streams of one fleet."""
+    """The muted streams of one model group."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}  # stream -> epoch seconds

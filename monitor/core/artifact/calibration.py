@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.values.duration import in_words
 
 DAY_SECONDS = 86400.0
@@ -61,7 +61,7 @@ class FalseAlarms(_Part):
     method: Literal["tail", "rank"]
     normal_seconds: Positive
     needed_seconds: Positive
-    judge: JudgeSettings
+    judge: DecisionSettings
     tail: TailFit | None = None
     set_aside: tuple[SetAside, ...] = ()
 

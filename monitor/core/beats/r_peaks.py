@@ -61,7 +61,7 @@ class BeatFinder:
         self._polarity: Floats = np.zeros(0)  # from -1, all deflections downwards, to 1
 
     @property
-    def reach_back_samples(self) -> int:
+    def lookback_samples(self) -> int:
         """How far before the newest sample an R peak may lie that is still to be told."""
         return self._times.longest_delay + self._delay + self._baseline_reach
 

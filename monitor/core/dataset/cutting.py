@@ -11,7 +11,7 @@ from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.dataset.recording import Recording
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.values.discards import Reason
-from monitor.core.windows.stream_windows import LaneBlocks, StreamWindows, WindowBatch
+from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
 
 # A recording is fed in pieces of about this many samples: large enough for array operations, small enough for memory.
 PIECE_SAMPLES = 16384
@@ -31,8 +31,10 @@ def segments_of(recording: Recording) -> Iterator[Recording]:
         )
 
 
-def recording_blocks(recording: Recording, lane: int = 0, piece_samples: int = PIECE_SAMPLES) -> Iterator[LaneBlocks]:
-    """A segment of a recording as blocks of one lane that carries all its channels, in pieces of `piece_samples`.
+def recording_blocks(
+    recording: Recording, channel_group: int = 0, piece_samples: int = PIECE_SAMPLES
+) -> Iterator[StreamBlocks]:
+    """A segment of a recording as blocks of one channel group with all channels, in pieces of `piece_samples`.
 
     Rows that follow one another within half a sample period of the expected time form one block, which arrives when its
     last sample was taken.
@@ -51,8 +53,8 @@ def recording_blocks(recording: Recording, lane: int = 0, piece_samples: int = P
         first = np.flatnonzero(opens)
         length = np.diff(np.append(first, stop - start))
         times = recording.time_seconds[start:stop]
-        yield LaneBlocks(
-            lane=np.full(len(first), lane, np.int64),
+        yield StreamBlocks(
+            channel_group=np.full(len(first), channel_group, np.int64),
             columns=np.tile(np.arange(width), (len(first), 1)),
             first_time_seconds=times[first],
             length=length,

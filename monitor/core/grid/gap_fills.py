@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from monitor.core.values.snapshots import State
 
 
-class FilledSlots:
+class GapFills:
     """Filled stretches of slots, `[start, end)`, by stream. Most streams have none."""
 
     def __init__(self) -> None:

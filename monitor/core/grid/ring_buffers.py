@@ -1,4 +1,4 @@
-"""Rings: the last samples of every stream of a fleet, in one array.
+"""Rings: the last samples of every stream of a model group, in one array.
 
 The first slots of a ring are written a second time behind its end, so that any window lies in one piece and a batch of
 windows is one gather. Time and gaps are the grid's business; here a sample has a slot and nothing else.

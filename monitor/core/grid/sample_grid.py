@@ -3,15 +3,18 @@
 Every stream numbers its samples: slot 0, 1, 2, …, one sample period apart. This module owns the rules by which event
 time becomes slots; `rings.py` stores what lands in them.
 
-* A *lane* is the set of channels of a stream that arrive together. Each lane runs its own clock (the time of slot 0),
+* A *channel group* is the set of channels of a stream that arrive together. Each channel group runs its own clock (the
+time of slot 0),
   so jitter between devices or topics never enters the grid.
 * A block is *contiguous* when its time differs from the expected one by at most its tolerance. Messages are lost whole,
   so an error of less than half a block (and of `jitter_seconds`) is jitter; one within `jitter_samples` always is.
-* Payloads without a timestamp take their arrival time. Networks only ever delay, so a lane's clock follows its least
+* Payloads without a timestamp take their arrival time. Networks only ever delay, so a channel group's clock follows its
+least
   delayed arrivals; when even those lag beyond its tolerance for `2 * arrival_jitter_seconds`, samples were lost.
 * Missing samples: up to `max_gap_samples` in a row are filled; a longer gap breaks the run, and windows start anew.
 * What comes for a slot that is already past is refused: `duplicate` if that slot was received, `late` if not.
-* When all that comes on a lane has been late for longer than a window takes, its clock was set back: the stream starts
+* When all that comes on a channel group has been late for longer than a window takes, its clock was set back: the
+stream starts
   a new run. That is measured by arrivals, since messages that are delivered again after a reconnect are many at once.
 """
 
@@ -22,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.grid.gap_fills import FilledSlots
+from monitor.core.grid.gap_fills import GapFills
 from monitor.core.values.discards import Reason
 from monitor.core.values.growable import grown
 from monitor.core.values.snapshots import State, arrays_of, put_arrays
@@ -30,13 +33,16 @@ from monitor.core.values.snapshots import State, arrays_of, put_arrays
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_KEPT_BY_STREAM = ("run_start", "clock", "arrival", "_lane_of")
-_KEPT_BY_LANE = ("head", "_heard", "_lane_clock", "_late_since", "_least_lag", "_lag_since")
+_KEPT_BY_STREAM = ("run_start", "clock", "arrival", "_group_of")
+_KEPT_BY_LANE = ("head", "_heard", "_group_clock", "_late_since", "_least_lag", "_lag_since")
 
 
 @dataclass(frozen=True, slots=True)
 class GridRules:
-    """The numbers behind the rules. lateness_samples: how far a lane may lag before the others go on without it."""
+    """The numbers behind the rules.
+
+    lateness_samples: how far a channel group may lag before the others go on without it.
+    """
 
     sample_period_seconds: float
     window_length: int
@@ -53,9 +59,9 @@ class Placement:
     """Where M blocks go.
 
     slot: first slot written; skip: rows left out at the block's head; take: rows written (0: none); fill: slots just
-    before `slot` that take the lane's last value; discards: refused samples, by reason.
-    deferred: blocks that start a new run of a stream which was just written to, or go beyond the lane's reach; place
-    them again (take is 0 till then) once the windows before them are cut.
+    before `slot` that take the channel group's last value; discards: refused samples, by reason.
+    deferred: blocks that start a new run of a stream which was just written to, or go beyond the channel group's reach;
+    place them again (take is 0 till then) once the windows before them are cut.
     """
 
     slot: Ints
@@ -74,52 +80,55 @@ class _Block(NamedTuple):
 
 
 class SampleGrid:
-    """Slots for the streams of one fleet.
+    """Slots for the streams of one model group.
 
-    A lane's number is `stream * channels + its first channel`, so its stream is `lane // channels`.
+    A channel group's number is `stream * channels + its first channel`, so its stream is `channel group // channels`.
 
-    reach: how many slots a lane may go on in one call of `place`, filled ones included; what goes further is deferred.
-    It must be at least the longest block and the longest gap together.
+    reach: how many slots a channel group may go on in one call of `place`, filled ones included; what goes further is
+    deferred. It must be at least the longest block and the longest gap together.
 
-    By stream [S]: run_start, first slot after the last gap; clock, time of slot 0 by the lane that wrote last; arrival,
-    when its last block came. By lane [S * C]: head, the next slot; the rest is private.
+    By stream [S]: run_start, first slot after the last gap; clock, time of slot 0 by the channel group that wrote last;
+    arrival, when its last block came. By channel group [S * C]: head, the next slot; the rest is private.
     """
 
-    def __init__(self, channels: int, rules: GridRules, reach: int) -> None:
+    def __init__(self, channels: int, rules: GridRules, max_advance: int) -> None:
         self.rules = rules
         self.channels = channels
-        self.reach = reach
+        self.max_advance = max_advance
         self._look_seconds = 2 * rules.arrival_jitter_seconds  # how long an arrival clock is watched for its least lag
         self.restarts = 0
-        self.filled = FilledSlots()
+        self.gap_fills = GapFills()
         self.run_start: Ints = np.zeros(0, np.int64)
         self.clock: Floats = np.zeros(0)
         self.arrival: Floats = np.zeros(0)
         self.head: Ints = np.zeros(0, np.int64)
-        self._heard: Floats = np.zeros(0)  # arrival of the lane's last block
-        self._lane_of: Ints = np.zeros((0, channels), np.int64)
-        self._lane_clock: Floats = np.zeros(0)
+        self._heard: Floats = np.zeros(0)  # arrival of the channel group's last block
+        self._group_of: Ints = np.zeros((0, channels), np.int64)
+        self._group_clock: Floats = np.zeros(0)
         self._late_since: Floats = np.zeros(0)  # arrival of the first of the late blocks in a row
         self._least_lag: Floats = np.zeros(0)
         self._lag_since: Floats = np.zeros(0)
 
-    def open_stream(self, stream: int, lanes: list[list[int]]) -> None:
-        """Make room for stream number `stream`, whose channels arrive in these `lanes`; forget who had the number."""
+    def open_stream(self, stream: int, channel_groups: list[list[int]]) -> None:
+        """Make room for stream number `stream`, and forget who had the number.
+
+        channel_groups: lists of channel numbers; the channels of one list arrive together.
+        """
         width = self.channels
         self.run_start = grown(self.run_start, stream + 1, 0)
         self.clock = grown(self.clock, stream + 1, np.nan)
         self.arrival = grown(self.arrival, stream + 1, np.nan)
-        self._lane_of = grown(self._lane_of, stream + 1, 0)
+        self._group_of = grown(self._group_of, stream + 1, 0)
         rows = len(self.run_start) * width
         self.head = grown(self.head, rows, 0)
         self._heard = grown(self._heard, rows, np.nan)
-        self._lane_clock = grown(self._lane_clock, rows, np.nan)
+        self._group_clock = grown(self._group_clock, rows, np.nan)
         self._late_since = grown(self._late_since, rows, np.nan)
         self._least_lag = grown(self._least_lag, rows, np.inf)
         self._lag_since = grown(self._lag_since, rows, np.nan)
-        self._lane_of[stream] = stream * width + np.arange(width)
-        for columns in lanes:
-            self._lane_of[stream, columns] = stream * width + columns[0]
+        self._group_of[stream] = stream * width + np.arange(width)
+        for columns in channel_groups:
+            self._group_of[stream, columns] = stream * width + columns[0]
         self.head[stream * width : (stream + 1) * width] = 0
         self._heard[stream * width : (stream + 1) * width] = np.nan
         self._start_over(stream)
@@ -131,29 +140,29 @@ class SampleGrid:
         self.head[mine] = self.run_start[stream]
         self.clock[stream] = np.nan
         self.arrival[stream] = np.nan
-        self._lane_clock[mine] = np.nan
+        self._group_clock[mine] = np.nan
         self._late_since[mine] = np.nan
         self._least_lag[mine] = np.inf
         self._lag_since[mine] = np.nan
-        self.filled.clear(stream)
+        self.gap_fills.clear(stream)
 
     def channel_heads(self, streams: Ints) -> Ints:
         """The next slot of each channel: int64 [T, C]. Below the least of them a stream is complete."""
-        return self.head[self._lane_of[streams]]
+        return self.head[self._group_of[streams]]
 
     def heard(self, streams: Ints, now_seconds: float) -> Floats:
         """When each channel's last block came: float64 [T, C]. Where none came yet, this call is what counts."""
-        lanes = self._lane_of[streams]
-        silent_so_far = lanes[np.isnan(self._heard[lanes])]
+        channel_groups = self._group_of[streams]
+        silent_so_far = channel_groups[np.isnan(self._heard[channel_groups])]
         self._heard[silent_so_far] = now_seconds
-        return self._heard[lanes]
+        return self._heard[channel_groups]
 
-    def excuse_leap(self, seconds: float, now_seconds: float) -> None:
+    def adjust_for_clock_step(self, seconds: float, now_seconds: float) -> None:
         """Our clock leapt by so much: what is remembered of arrivals leaps along, so that no stream seems silent."""
         for arrivals in (self._heard, self._late_since, self._lag_since):
             np.minimum(arrivals + seconds, now_seconds, out=arrivals)  # NaN stays NaN
 
-    def excuse_silence(self, until_seconds: float) -> None:
+    def reset_silence(self, until_seconds: float) -> None:
         """Nobody listened till then (wall clock): what was not heard before does not make a stream silent."""
         self._heard = np.fmax(self._heard, np.where(np.isnan(self._heard), np.nan, until_seconds))
 
@@ -161,89 +170,91 @@ class SampleGrid:
         """Everything, to be kept."""
         return {
             "restarts": self.restarts,
-            "filled": self.filled.snapshot(),
+            "filled": self.gap_fills.snapshot(),
             **arrays_of(self, _KEPT_BY_STREAM + _KEPT_BY_LANE),
         }
 
     def restore(self, state: State) -> None:
         """Be as the grid was that gave this state."""
         self.restarts = state["restarts"]
-        self.filled.restore(state["filled"])
+        self.gap_fills.restore(state["filled"])
         put_arrays(self, _KEPT_BY_STREAM + _KEPT_BY_LANE, state)
 
     def place(  # noqa: PLR0915 - one fast path, easier to follow whole
-        self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool
+        self, channel_group: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool
     ) -> Placement:
         """Assign slots to M blocks, in the order they came.
 
-        lane, length: int64 [M]; first_time: float64 [M], epoch (ignored unless `timed`); arrival: float64 [M].
-        Blocks of lanes that behave are placed by array operations; the others one by one, by the same rules.
+        channel group, length: int64 [M]; first_time: float64 [M], epoch (ignored unless `timed`); arrival: float64 [M].
+        Blocks of channel groups that behave are placed by array operations; the others one by one, by the same rules.
         """
         period = self.rules.sample_period_seconds
-        order = np.argsort(lane, kind="stable")
-        lanes, lengths, arrivals = lane[order], length[order], arrival[order]
+        order = np.argsort(channel_group, kind="stable")
+        channel_groups, lengths, arrivals = channel_group[order], length[order], arrival[order]
         times = first_time[order] if timed else arrivals - (lengths - 1) * period
-        opens = np.ones(len(lanes), np.bool_)
-        opens[1:] = lanes[1:] != lanes[:-1]
-        start = np.flatnonzero(opens)  # where each lane's blocks start
+        opens = np.ones(len(channel_groups), np.bool_)
+        opens[1:] = channel_groups[1:] != channel_groups[:-1]
+        start = np.flatnonzero(opens)  # where each channel group's blocks start
         group = np.cumsum(opens) - 1
         before = np.cumsum(lengths) - lengths
-        expected = self.head[lanes] + before - before[start][group]
+        expected = self.head[channel_groups] + before - before[start][group]
         if not timed:
-            self._follow_arrivals(lanes[start], lengths[start], arrivals[start])
+            self._follow_arrivals(channel_groups[start], lengths[start], arrivals[start])
         with np.errstate(invalid="ignore"):
             if timed:
-                expected_time = np.empty(len(lanes))
+                expected_time = np.empty(len(channel_groups))
                 expected_time[1:] = times[:-1] + lengths[:-1] * period
-                expected_time[start] = self._lane_clock[lanes[start]] + self.head[lanes[start]] * period
+                expected_time[start] = (
+                    self._group_clock[channel_groups[start]] + self.head[channel_groups[start]] * period
+                )
                 error = times - expected_time
                 fine = np.abs(error) <= self._tolerance_seconds(lengths)
                 fine &= times + (lengths - 1) * period <= arrivals + self.rules.max_ahead_seconds
             else:
-                error = times - (self._lane_clock[lanes] + expected * period)
+                error = times - (self._group_clock[channel_groups] + expected * period)
                 fine = error <= self.rules.arrival_jitter_seconds
-                fine &= self._lost_samples(lanes, lengths, arrivals, error) == 0
-        fine_lane = np.logical_and.reduceat(fine, start)
-        fast = fine_lane[group]
+                fine &= self._lost_samples(channel_groups, lengths, arrivals, error) == 0
+        fine_group = np.logical_and.reduceat(fine, start)
+        fast = fine_group[group]
 
         slot, take = np.where(fast, expected, 0), np.where(fast, lengths, 0)
         skip, fill = np.zeros_like(slot), np.zeros_like(slot)
-        if fine_lane.any():
-            last = (np.append(start[1:], len(lanes)) - 1)[fine_lane]
-            movers = lanes[last]
+        if fine_group.any():
+            last = (np.append(start[1:], len(channel_groups)) - 1)[fine_group]
+            movers = channel_groups[last]
             self.head[movers] = expected[last] + lengths[last]
             self._late_since[movers] = np.nan
             if timed:
-                self._lane_clock[movers] = times[last] - expected[last] * period
+                self._group_clock[movers] = times[last] - expected[last] * period
             else:
-                least = np.minimum.reduceat(error, start)[fine_lane]
-                self._lane_clock[movers] += np.minimum(least, 0.0)
+                least = np.minimum.reduceat(error, start)[fine_group]
+                self._group_clock[movers] += np.minimum(least, 0.0)
                 self._least_lag[movers] = np.minimum(self._least_lag[movers], np.maximum(least, 0.0))
             self._note(movers, arrivals[last])
         discards: Counter[Reason] = Counter()
-        written = set((lanes[start][fine_lane] // self.channels).tolist())
-        deferred = np.zeros(len(lanes), np.bool_)
+        written = set((channel_groups[start][fine_group] // self.channels).tolist())
+        deferred = np.zeros(len(channel_groups), np.bool_)
         begin = 0
         for at in np.flatnonzero(~fast).tolist():
             block = _Block(float(times[at]), int(lengths[at]), float(arrivals[at]), timed)
-            begin = int(self.head[lanes[at]]) if opens[at] else begin
-            # once a lane's block is deferred, so are all after it
+            begin = int(self.head[channel_groups[at]]) if opens[at] else begin
+            # once a channel group's block is deferred, so are all after it
             wait = at > 0 and deferred[at - 1] and not opens[at]
-            found = None if wait else self._place_one(int(lanes[at]), block, begin, written, discards)
+            found = None if wait else self._place_one(int(channel_groups[at]), block, begin, written, discards)
             if found is None:
                 deferred[at] = True
             else:
                 slot[at], skip[at], take[at], fill[at] = found
-        self._leave_laggards(np.unique(lanes // self.channels))
+        self._leave_laggards(np.unique(channel_groups // self.channels))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return Placement(slot[back], skip[back], take[back], fill[back], deferred[back], discards)
 
-    def _note(self, lanes: Ints, arrivals: Floats) -> None:
-        streams = lanes // self.channels
-        self.clock[streams] = self._lane_clock[lanes]
+    def _note(self, channel_groups: Ints, arrivals: Floats) -> None:
+        streams = channel_groups // self.channels
+        self.clock[streams] = self._group_clock[channel_groups]
         self.arrival[streams] = arrivals
-        self._heard[lanes] = arrivals
+        self._heard[channel_groups] = arrivals
 
     def _tolerance_seconds(self, lengths: Ints) -> Floats:
         rules = self.rules
@@ -251,98 +262,117 @@ class SampleGrid:
         tolerance: Floats = np.maximum(half_block, rules.jitter_samples * rules.sample_period_seconds)
         return tolerance
 
-    def _follow_arrivals(self, lanes: Ints, lengths: Ints, arrivals: Floats) -> None:
+    def _follow_arrivals(self, channel_groups: Ints, lengths: Ints, arrivals: Floats) -> None:
         """Let arrival clocks follow their device, unless the least lag says that samples were lost."""
         period = self.rules.sample_period_seconds
-        lag = arrivals - (lengths - 1) * period - (self._lane_clock[lanes] + self.head[lanes] * period)
-        due = (arrivals - self._lag_since[lanes] > self._look_seconds) & np.isfinite(self._least_lag[lanes])
-        due &= self._lost_samples(lanes, lengths, arrivals, lag) == 0
-        late = lanes[due]
-        self._lane_clock[late] += self._least_lag[late]
+        lag = (
+            arrivals - (lengths - 1) * period - (self._group_clock[channel_groups] + self.head[channel_groups] * period)
+        )
+        due = (arrivals - self._lag_since[channel_groups] > self._look_seconds) & np.isfinite(
+            self._least_lag[channel_groups]
+        )
+        due &= self._lost_samples(channel_groups, lengths, arrivals, lag) == 0
+        late = channel_groups[due]
+        self._group_clock[late] += self._least_lag[late]
         self._least_lag[late] = np.inf
         self._lag_since[late] = arrivals[due]
 
-    def _lost_samples(self, lanes: Ints, lengths: Ints, arrivals: Floats, lag: Floats) -> Ints:
+    def _lost_samples(self, channel_groups: Ints, lengths: Ints, arrivals: Floats, lag: Floats) -> Ints:
         """Samples that a steady lag of arrivals shows to be missing: int64, 0 where none or not known yet.
 
         lag: how late these blocks are themselves.
         """
-        least = np.minimum(lag, self._least_lag[lanes])
-        steady = (arrivals - self._lag_since[lanes] > self._look_seconds) & (least > self._tolerance_seconds(lengths))
+        least = np.minimum(lag, self._least_lag[channel_groups])
+        steady = (arrivals - self._lag_since[channel_groups] > self._look_seconds) & (
+            least > self._tolerance_seconds(lengths)
+        )
         return np.where(steady, np.rint(least / self.rules.sample_period_seconds), 0).astype(np.int64)
 
     def _place_one(
-        self, lane: int, block: _Block, begin: int, written: set[int], discards: Counter[Reason]
+        self, channel_group: int, block: _Block, begin: int, written: set[int], discards: Counter[Reason]
     ) -> tuple[int, int, int, int] | None:
         """The rules for one block: (slot, skip, take, fill) as in `Placement`, or None to defer it.
 
-        begin: the lane's head when this call of `place` began.
+        begin: the channel group's head when this call of `place` began.
         """
         rules, period = self.rules, self.rules.sample_period_seconds
         length = block.length
         if block.timed and block.time + (length - 1) * period > block.arrival + rules.max_ahead_seconds:
             discards[Reason.FUTURE] += length
             return 0, 0, 0, 0
-        stream, starts = lane // self.channels, bool(np.isnan(self._lane_clock[lane]))
-        slot, head = self._slot(lane, block), int(self.head[lane])
+        stream, starts = channel_group // self.channels, bool(np.isnan(self._group_clock[channel_group]))
+        slot, head = self._slot(channel_group, block), int(self.head[channel_group])
         skip = min(max(head - slot, 0), length)
-        late_for = (block.arrival - self._late_since[lane]) / period  # NaN, and so not set back, for the first late one
+        late_for = (
+            block.arrival - self._late_since[channel_group]
+        ) / period  # NaN, and so not set back, for the first late one
         set_back = skip == length and block.timed and bool(late_for > rules.window_length - 0.5)
         new_run = starts or set_back or slot - head > rules.max_gap_samples
-        too_far = slot + length > max(begin, int(self.run_start[stream])) + self.reach
+        too_far = slot + length > max(begin, int(self.run_start[stream])) + self.max_advance
         if (new_run and stream in written) or (too_far and not new_run):
             return None
         if set_back:
             self._start_over(stream)
             self.restarts += 1
-            return self._place_one(lane, block, begin, written, discards)
+            return self._place_one(channel_group, block, begin, written, discards)
         if skip:
             self._count_past(stream, slot, slot + skip, discards)
             if skip == length:
-                self._late_since[lane] = np.fmin(self._late_since[lane], block.arrival)
+                self._late_since[channel_group] = np.fmin(self._late_since[channel_group], block.arrival)
                 return 0, 0, 0, 0
         slot += skip
         fill = 0 if new_run else slot - head
         if new_run:
             self.run_start[stream] = max(self.run_start[stream], slot)
-            self.filled.forget(stream, int(self.run_start[stream]))
+            self.gap_fills.forget(stream, int(self.run_start[stream]))
         elif fill:
-            self.filled.add(stream, slot - fill, slot)
-        self._set_clock(lane, block, slot - skip)
-        self.head[lane] = slot + length - skip
-        self._late_since[lane] = np.nan
-        self._note(np.array([lane]), np.array([block.arrival]))
+            self.gap_fills.add(stream, slot - fill, slot)
+        self._set_clock(channel_group, block, slot - skip)
+        self.head[channel_group] = slot + length - skip
+        self._late_since[channel_group] = np.nan
+        self._note(np.array([channel_group]), np.array([block.arrival]))
         written.add(stream)
         return slot, skip, length - skip, fill
 
-    def _slot(self, lane: int, block: _Block) -> int:
-        """The slot of a block's first sample by the lane's clock; a lane's first block goes beside the other lanes'."""
-        period, head, stream = self.rules.sample_period_seconds, int(self.head[lane]), lane // self.channels
-        if np.isnan(self._lane_clock[lane]):
+    def _slot(self, channel_group: int, block: _Block) -> int:
+        """The slot of a block's first sample by its channel group's clock.
+
+        The first block of a channel group goes beside those of the others.
+        """
+        period, head, stream = (
+            self.rules.sample_period_seconds,
+            int(self.head[channel_group]),
+            channel_group // self.channels,
+        )
+        if np.isnan(self._group_clock[channel_group]):
             clock = self.clock[stream]
             return int(self.run_start[stream]) if np.isnan(clock) else round((block.time - clock) / period)
-        error = block.time - (self._lane_clock[lane] + head * period)
+        error = block.time - (self._group_clock[channel_group] + head * period)
         if block.timed:
             contiguous = abs(error) <= self._tolerance_seconds(np.array([block.length]))[0]
             return head if contiguous else head + round(error / period)
-        lanes, lengths, arrivals = np.array([lane]), np.array([block.length]), np.array([block.arrival])
-        lost = int(self._lost_samples(lanes, lengths, arrivals, np.array([error]))[0])
+        channel_groups, lengths, arrivals = (
+            np.array([channel_group]),
+            np.array([block.length]),
+            np.array([block.arrival]),
+        )
+        lost = int(self._lost_samples(channel_groups, lengths, arrivals, np.array([error]))[0])
         return head + (lost or round(error / period) * (error > self.rules.arrival_jitter_seconds))
 
-    def _set_clock(self, lane: int, block: _Block, slot: int) -> None:
-        """Let the lane's clock say what this block says, whose first sample is in `slot`."""
+    def _set_clock(self, channel_group: int, block: _Block, slot: int) -> None:
+        """Let the channel group's clock say what this block says, whose first sample is in `slot`."""
         period = self.rules.sample_period_seconds
-        if block.timed or np.isnan(self._lane_clock[lane]):
-            self._lane_clock[lane] = block.time - slot * period
-        lag = block.time - (self._lane_clock[lane] + slot * period)
-        if slot != self.head[lane] or np.isnan(self._lag_since[lane]):
-            self._least_lag[lane], self._lag_since[lane] = np.inf, block.arrival
-        self._lane_clock[lane] += min(lag, 0.0)
-        self._least_lag[lane] = min(self._least_lag[lane], max(lag, 0.0))
+        if block.timed or np.isnan(self._group_clock[channel_group]):
+            self._group_clock[channel_group] = block.time - slot * period
+        lag = block.time - (self._group_clock[channel_group] + slot * period)
+        if slot != self.head[channel_group] or np.isnan(self._lag_since[channel_group]):
+            self._least_lag[channel_group], self._lag_since[channel_group] = np.inf, block.arrival
+        self._group_clock[channel_group] += min(lag, 0.0)
+        self._least_lag[channel_group] = min(self._least_lag[channel_group], max(lag, 0.0))
 
     def _count_past(self, stream: int, start: int, end: int, discards: Counter[Reason]) -> None:
-        reach = int(self.run_start[stream])
-        late = self.filled.count(stream, start, end) + max(min(reach, end) - start, 0)
+        max_advance = int(self.run_start[stream])
+        late = self.gap_fills.count(stream, start, end) + max(min(max_advance, end) - start, 0)
         discards[Reason.LATE] += min(late, end - start)
         discards[Reason.DUPLICATE] += max(end - start - late, 0)
 
@@ -352,9 +382,9 @@ class SampleGrid:
         limit = heads.max(axis=1) - self.rules.lateness_samples
         behind = heads.min(axis=1) < limit
         for stream, slot in zip(streams[behind].tolist(), limit[behind].tolist(), strict=True):
-            lanes = self._lane_of[stream]
-            lagging = lanes[self.head[lanes] < slot]
+            channel_groups = self._group_of[stream]
+            lagging = channel_groups[self.head[channel_groups] < slot]
             self.head[lagging] = slot
-            self._lane_clock[lagging] = np.nan  # when it comes back it starts a new run
+            self._group_clock[lagging] = np.nan  # when it comes back it starts a new run
             self.run_start[stream] = max(self.run_start[stream], slot)
-            self.filled.forget(stream, slot)  # no window reaches back there any more
+            self.gap_fills.forget(stream, slot)  # no window reaches back there any more

@@ -1,4 +1,4 @@
-"""The tally: what the pipeline counts that belongs to no single stream. Read at scrape time, written only by it."""
+"""The counters: what the pipeline counts that belongs to no single stream. Read at scrape time, written only by it."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _END_TO_END_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """What was counted."""
 
     received: Counter[str] = field(default_factory=Counter)  # by source
@@ -48,7 +48,7 @@ class Tally:
         self.received = Counter(state["received"])
         self.discarded = Counter({(source, Reason(name)): count for source, name, count in state["discarded"]})
         self.alert_steps = Counter(state["alert_steps"])
-        # changed, not replaced: the command desk counts in it
+        # changed, not replaced: the command handler counts in it
         self.commands.clear()
         self.commands.update({(command, result): count for command, result, count in state["commands"]})
         self.end_to_end_seconds.restore(state["end_to_end_seconds"])

@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor.core.alerting.alerts import AlertStep
 from monitor.core.scoring.quality import QUALITIES
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 
 SCHEMA = 1
@@ -34,7 +34,7 @@ class Report:
     alert: AlertKey | None = None
 
 
-def alert_fields(step: AlertStep, fleet: Fleet) -> dict[str, Any]:
+def alert_fields(step: AlertStep, model_group: ModelGroup) -> dict[str, Any]:
     """The fields of one step in an alert's life."""
     evidence = step.evidence
     return {
@@ -43,29 +43,29 @@ def alert_fields(step: AlertStep, fleet: Fleet) -> dict[str, Any]:
         "phase": step.phase,
         "fired": step.fired,
         "stream": step.stream,
-        "model": fleet.name,
-        "version": fleet.manifest.version,
+        "model": model_group.name,
+        "version": model_group.manifest.version,
         "time": evidence.time_seconds,
         "since": step.since_seconds,
         "score": evidence.score,
         "error": evidence.error,
-        "threshold": fleet.manifest.threshold,
+        "threshold": model_group.manifest.threshold,
         "channel": evidence.channel,
         "channels": evidence.channel_error,
     }
 
 
-def alert_report(step: AlertStep, fleet: Fleet) -> Report:
+def alert_report(step: AlertStep, model_group: ModelGroup) -> Report:
     """The report of one step in an alert's life, on `<stream>/alert`."""
-    payload = msgspec.json.encode(alert_fields(step, fleet))
+    payload = msgspec.json.encode(alert_fields(step, model_group))
     return Report(f"{step.stream}/alert", payload, retain=False, alert=(step.id, step.phase))
 
 
-def state_report(name: str, fleet: Fleet) -> Report:
+def state_report(name: str, model_group: ModelGroup) -> Report:
     """The report of what a stream is in now, on `<stream>/state`, retained."""
-    streams = fleet.streams
+    streams = model_group.streams
     number = streams.number[name]
-    alert = fleet.alerts.open_alert(name)
+    alert = model_group.alerts.open_alert(name)
     errors = streams.channel_error[number]
     score = _known(streams.score[number])
     return Report(
@@ -74,16 +74,16 @@ def state_report(name: str, fleet: Fleet) -> Report:
             {
                 "schema": SCHEMA,
                 "stream": name,
-                "model": fleet.name,
-                "version": fleet.manifest.version,
+                "model": model_group.name,
+                "version": model_group.manifest.version,
                 "state": StreamState(int(streams.state[number])).label,
                 "quality": QUALITIES[streams.quality[number]].value,
                 "score": score,
                 "error": _known(streams.error[number]),
-                "channel": None if score is None else fleet.channels[int(np.argmax(errors))],
+                "channel": None if score is None else model_group.channels[int(np.argmax(errors))],
                 "time": _known(streams.end_seconds[number]),
                 "alert": None if alert is None else alert.id,
-                "muted_until": fleet.mutes.until(name),
+                "muted_until": model_group.mutes.until(name),
             }
         ),
         retain=True,

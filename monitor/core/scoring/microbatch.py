@@ -4,7 +4,7 @@ from monitor.core.windows.stream_windows import WindowBatch
 
 
 class MicroBatch:
-    """Windows of one fleet on their way to the scorer."""
+    """Windows of one model group on their way to the scorer."""
 
     def __init__(self, max_windows: int, max_delay_seconds: float) -> None:
         self.max_windows = max_windows

@@ -23,7 +23,7 @@ _LEARNT = ("_seen", "_centre", "_scale")
 
 
 class Normalizer:
-    """Centre and scale for the streams of one fleet.
+    """Centre and scale for the streams of one model group.
 
     `fixed` and `window` keep no state. `stream` learns from each stream's first `warmup_windows` trusted windows: the
     centre is the median of the windows' medians; the scale combines the median of the windows' MADs with the MAD of

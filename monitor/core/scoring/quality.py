@@ -1,7 +1,7 @@
 """Quality: whether a window can be trusted at all.
 
 A window that cannot is withheld: it is neither normal nor anomalous. `silent` is about a stream without windows and is
-found by the clock, in `fleet.py`.
+found by the clock, in `model group.py`.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""A fleet: all streams that one model judges, and what is done with their samples from ring to alert.
+"""A model group: all streams that one model judges, and what is done with their samples from ring to alert.
 
 The steps are called by `monitor/pipeline/pipeline.py`, in this order: `ingest`, `ready`, `prepare`, (the scorer),
 `conclude`.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.core.alerting.alerts import AlertBook, AlertStep, Evidence
 from monitor.core.alerting.command import MAX_MUTE_SECONDS
-from monitor.core.alerting.decision_rule import Judge, JudgeSettings, Phase, Verdict
+from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase, Verdict
 from monitor.core.alerting.mutes import Mutes
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.grid.sample_grid import GridRules
@@ -25,7 +25,7 @@ from monitor.core.streams.stream_table import StreamState, StreamTable
 from monitor.core.values.discards import Reason
 from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.core.values.snapshots import State, StateError
-from monitor.core.windows.stream_windows import LaneBlocks, StreamWindows, WindowBatch
+from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
 
 # In a window that arrives later than this after its own time, the stream's clock is off or a backlog is coming in.
 MAX_SKEW_SECONDS = 60.0
@@ -35,7 +35,7 @@ _SILENT_PERIODS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedBatch:
     """A batch ready to score.
 
     centre, scale: float32 [B, C]; quality: int8 [B]; judged: bool [B], the windows worth scoring.
@@ -49,7 +49,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Concluded:
+class ScoredBatch:
     """What a scored batch of B windows came to.
 
     error, score: float32 [B], channel_error: float32 [B, C], all NaN where withheld; verdict, quality: int8 [B]; steps:
@@ -65,7 +65,7 @@ class Concluded:
     steps: tuple[tuple[int, AlertStep], ...]
 
 
-class Fleet:
+class ModelGroup:
     """The streams of one model and all state about them."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Fleet:
         name: str,
         manifest: Manifest,
         rules: GridRules,
-        judge: JudgeSettings,
+        judge: DecisionSettings,
         max_batch: int,
         max_delay_seconds: float,
     ) -> None:
@@ -85,7 +85,7 @@ class Fleet:
         self.windows = StreamWindows(len(self.measured), manifest.window, rules)
         self.normalizer = Normalizer(manifest.normalization, len(self.channels))
         self.clocks = ClockOffsets()
-        self.judge = Judge(judge)
+        self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
         self.mutes = Mutes()
         self.batch = MicroBatch(max_batch, max_delay_seconds)
@@ -97,12 +97,12 @@ class Fleet:
     def snapshot(self) -> State:
         """Everything about the streams, to be kept. No window may be waiting for the scorer."""
         return {
-            "cut": _cut_of(self.manifest),
+            "cut": _window_layout_of(self.manifest),
             "normalization": self.manifest.normalization.model_dump(mode="json"),
             "streams": self.streams.snapshot(),
             "windows": self.windows.snapshot(self.streams.numbers()),
             "normalizer": self.normalizer.snapshot(),
-            "judge": self.judge.snapshot(),
+            "judge": self.decision.snapshot(),
             "alerts": self.alerts.snapshot(),
             "mutes": self.mutes.snapshot(),
             "samples_received": self.samples_received,
@@ -117,7 +117,7 @@ class Fleet:
             StateError: it cannot.
 
         """
-        if state["cut"] != _cut_of(self.manifest):
+        if state["cut"] != _window_layout_of(self.manifest):
             raise StateError(f"model {self.name}: the artifact cuts other windows")
         ours = self.manifest.normalization
         if ours.learnt and state["normalization"] != ours.model_dump(mode="json"):
@@ -128,7 +128,7 @@ class Fleet:
         self.windows.restore(state["windows"])
         if state["normalization"] == self.manifest.normalization.model_dump(mode="json"):
             self.normalizer.restore(state["normalizer"])
-        self.judge.restore(state["judge"])
+        self.decision.restore(state["judge"])
         self.alerts.restore(state["alerts"])
         self.samples_received = state["samples_received"]
         self.samples_discarded = Counter({Reason(name): count for name, count in state["samples_discarded"].items()})
@@ -138,7 +138,7 @@ class Fleet:
 
     def resume(self, now_seconds: float) -> None:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
-        self.windows.grid.excuse_silence(now_seconds)
+        self.windows.grid.reset_silence(now_seconds)
         self.mutes.bound(now_seconds + MAX_MUTE_SECONDS)
         self.changed = set(self.streams.number)
 
@@ -156,13 +156,16 @@ class Fleet:
             self.normalizer = Normalizer(manifest.normalization, len(self.channels))
         self.manifest = manifest
 
-    def open_stream(self, name: str, labels: dict[str, str], lanes: list[list[int]]) -> int:
-        """Start a stream; its channels arrive in these `lanes` (lists of channel numbers). Returns its number."""
+    def open_stream(self, name: str, labels: dict[str, str], channel_groups: list[list[int]]) -> int:
+        """Start a stream. Returns its number.
+
+        channel_groups: lists of channel numbers; the channels of one list arrive together.
+        """
         number = self.streams.next_number
-        self.windows.open_stream(number, lanes)
+        self.windows.open_stream(number, channel_groups)
         self.normalizer.forget(number)
         self.clocks.forget(number)
-        self.judge.open_stream(number)
+        self.decision.open_stream(number)
         self.mutes.open_stream(name, number)
         self.streams.open(name, labels)  # last: from here on a scrape finds it
         self.changed.add(name)
@@ -172,11 +175,11 @@ class Fleet:
         """Forget a stream. What was open about it is resolved by the step returned."""
         number = self.streams.close(name)
         self.normalizer.forget(number)
-        self.judge.forget(number)
+        self.decision.forget(number)
         self.changed.discard(name)
         return self.alerts.close(name)
 
-    def ingest(self, blocks: LaneBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
+    def ingest(self, blocks: StreamBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
         """Write decoded blocks into the rings; windows that became complete wait for the scorer.
 
         waited_seconds: how long ago the first of the blocks arrived.
@@ -185,7 +188,7 @@ class Fleet:
         if blocks.timed:
             ends = blocks.first_time_seconds + (blocks.length - 1) * self.manifest.sample_period_seconds
             self.clocks.observe(
-                blocks.lane // len(self.measured), ends - blocks.arrival_seconds, blocks.arrival_seconds
+                blocks.channel_group // len(self.measured), ends - blocks.arrival_seconds, blocks.arrival_seconds
             )
         for windows in self.windows.feed(blocks, self.samples_discarded):
             self.batch.add(windows, monotonic_seconds, waited_seconds)
@@ -194,7 +197,7 @@ class Fleet:
         """The windows that should be scored now, if there are any."""
         return self.batch.take(monotonic_seconds, everything=everything)
 
-    def prepare(self, windows: WindowBatch) -> Prepared:
+    def prepare(self, windows: WindowBatch) -> PreparedBatch:
         """Assess quality and find centre and scale."""
         quality = assess(windows, self.manifest.window, self.manifest.channels, MAX_SKEW_SECONDS)
         trusted = is_trusted(quality)
@@ -204,9 +207,9 @@ class Fleet:
         warming = int((trusted & ~ready).sum())
         if warming:
             self.windows_withheld[WARMING_UP] += warming
-        return Prepared(windows, centre, scale, quality, trusted & ready)
+        return PreparedBatch(windows, centre, scale, quality, trusted & ready)
 
-    def conclude(self, prepared: Prepared, scores: ScoreBatch) -> Concluded:
+    def conclude(self, prepared: PreparedBatch, scores: ScoreBatch) -> ScoredBatch:
         """Judge a scored batch: `scores` holds the judged windows only, in order."""
         windows, judged, streams = prepared.windows, prepared.judged, self.streams
         error = np.full(len(windows), np.nan, np.float32)
@@ -221,10 +224,10 @@ class Fleet:
             prepared = replace(prepared, judged=judged, quality=quality)
             self.windows_withheld[Quality.NON_FINITE] += int(broken.sum())
         held = self.mutes.held(windows.stream, windows.arrival_seconds)
-        verdicts = self.judge.judge(windows.stream, score, judged, held)
+        verdicts = self.decision.judge(windows.stream, score, judged, held)
         self._remember(prepared, error, score, channel_error, verdicts.verdict)
         steps: list[tuple[int, AlertStep]] = []
-        for at, before, after in verdicts.turns:
+        for at, before, after in verdicts.transitions:
             name = streams.name(int(windows.stream[at]))
             evidence = Evidence(
                 float(windows.end_seconds[at]),
@@ -233,11 +236,11 @@ class Fleet:
                 dict(zip(self.channels, map(float, channel_error[at]), strict=True)),
             )
             steps += [(at, step) for step in self.alerts.turn(name, before, after, evidence)]
-        return Concluded(windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps))
+        return ScoredBatch(windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps))
 
     def _remember(
         self,
-        prepared: Prepared,
+        prepared: PreparedBatch,
         error: Floats32,
         score: Floats32,
         channel_error: Floats32,
@@ -264,7 +267,7 @@ class Fleet:
 
     def _settle(self, numbers: NDArray[np.int64], state: NDArray[np.int8], quality: NDArray[np.int8]) -> None:
         """Set state and quality of streams, an open alert outranking `state`, and note whose changed."""
-        phase = self.judge.phase[numbers]
+        phase = self.decision.phase[numbers]
         state = np.where(phase == Phase.PENDING, StreamState.PENDING, state)
         state = np.where(phase == Phase.FIRING, StreamState.FIRING, state)
         differs = (self.streams.state[numbers] != state) | (self.streams.quality[numbers] != quality)
@@ -296,7 +299,7 @@ class Fleet:
 
     def _calm(self, name: str, number: int) -> AlertStep | None:
         """End the alert of a stream, if there is one; k-of-n begins anew."""
-        self.judge.forget(number)
+        self.decision.forget(number)
         step = self.alerts.close(name)
         if step is not None:
             trusted = is_trusted(self.streams.quality[[number]])[0]
@@ -322,6 +325,6 @@ class Fleet:
         return max(seconds, _SILENT_PERIODS * self.manifest.sample_period_seconds)
 
 
-def _cut_of(manifest: Manifest) -> list[Any]:
+def _window_layout_of(manifest: Manifest) -> list[Any]:
     """What the windows of an artifact are cut by, as plain values."""
     return [list(manifest.channel_names), manifest.window.model_dump(mode="json"), manifest.sample_period_seconds]

@@ -1,4 +1,4 @@
-"""Routing: from a topic to the lane of a stream. New topics are admitted once, then found in a dictionary.
+"""Routing: from a topic to the channel group of a stream. New topics are admitted once, then found in a dictionary.
 
 A stream is laid out when its first message comes: the source that brought it says which channels arrive together; other
 sources of the same model bring the channels that are still missing.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.core.sources.source import SourceSpec
 from monitor.core.sources.topics import CHANNEL, TopicPattern, fill_template
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.names import is_name
 from monitor.core.values.snapshots import State
@@ -27,26 +27,26 @@ _PASSING = frozenset({Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
 
 
 class Route(NamedTuple):
-    """Where a topic's messages go: source by its index, lane by its number in the source's fleet."""
+    """Where a topic's messages go: source by its index, channel group by its number in the source's model group."""
 
     source: int
-    lane: int
+    channel_group: int
 
 
 class _Inlet:
-    """One source, prepared: its pattern, its fleet, and which channels its messages carry."""
+    """One source, prepared: its pattern, its model group, and which channels its messages carry."""
 
-    def __init__(self, spec: SourceSpec, fleet: Fleet) -> None:
+    def __init__(self, spec: SourceSpec, model_group: ModelGroup) -> None:
         self.spec = spec
-        self.fleet = fleet
+        self.model_group = model_group
         self.pattern = TopicPattern.parse(spec.topic)
         self.template = self.pattern.stream_template(spec.stream)
-        numbers = {name: number for number, name in enumerate(fleet.measured)}
-        self.columns = {name: numbers[name] for name in spec.channels or fleet.measured}
+        numbers = {name: number for number, name in enumerate(model_group.measured)}
+        self.columns = {name: numbers[name] for name in spec.channels or model_group.measured}
 
     @property
-    def lanes(self) -> list[list[int]]:
-        """The channel numbers that arrive together, lane by lane."""
+    def channel_groups(self) -> list[list[int]]:
+        """The channel numbers that arrive together, channel group by channel group."""
         columns = list(self.columns.values())
         return [[column] for column in columns] if self.pattern.has_channel else [columns]
 
@@ -64,33 +64,33 @@ class Router:
 
     """
 
-    def __init__(self, sources: tuple[SourceSpec, ...], fleets: dict[str, Fleet], max_streams: int) -> None:
-        self._inlets = [_Inlet(spec, fleets[spec.model]) for spec in sources]
-        self._fleets = fleets
+    def __init__(self, sources: tuple[SourceSpec, ...], model_groups: dict[str, ModelGroup], max_streams: int) -> None:
+        self._inlets = [_Inlet(spec, model_groups[spec.model]) for spec in sources]
+        self._model_groups = model_groups
         self._max_streams = max_streams
-        most_channels = max((len(fleet.measured) for fleet in fleets.values()), default=1)
+        most_channels = max((len(model_group.measured) for model_group in model_groups.values()), default=1)
         self._max_routes = max(_MAX_REMEMBERED, max_streams * most_channels)
         self._routes: dict[str, Route] = {}
         self._refused: dict[str, tuple[int | None, Discard]] = {}
         self._owner: dict[str, str] = {}  # stream -> model
-        self._layout: dict[str, list[list[int]]] = {}  # stream -> its lanes
+        self._layout: dict[str, list[list[int]]] = {}  # stream -> its channel groups
         self._topics: dict[str, list[str]] = {}  # stream -> topics that lead to it
 
     def width(self, source: int) -> int:
         """How many columns the payloads of a source have."""
         return self._inlets[source].width
 
-    def fleet(self, source: int) -> Fleet:
-        """The fleet that a source feeds."""
-        return self._inlets[source].fleet
+    def model_group(self, source: int) -> ModelGroup:
+        """The model group that a source feeds."""
+        return self._inlets[source].model_group
 
-    def columns(self, source: int, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The channel of each payload column, for blocks in these lanes: int64 [M, C']."""
+    def columns(self, source: int, channel_groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The channel of each payload column, for blocks in these channel groups: int64 [M, C']."""
         inlet = self._inlets[source]
         if inlet.pattern.has_channel:
-            return (lanes % len(inlet.fleet.measured))[:, None]
+            return (channel_groups % len(inlet.model_group.measured))[:, None]
         columns = np.array(list(inlet.columns.values()))
-        return np.broadcast_to(columns, (len(lanes), len(columns)))
+        return np.broadcast_to(columns, (len(channel_groups), len(columns)))
 
     def route(self, topic: str) -> Route | tuple[int | None, Discard]:
         """The route of a topic, or the source (None: no source admits it) and the reason for refusing it."""
@@ -126,17 +126,17 @@ class Router:
             return Discard(Reason.BAD_NAME, "stream names are made of letters, digits and _ . : -")
         if max(map(len, values.values()), default=0) > _MAX_LABEL_LETTERS:
             return Discard(Reason.BAD_NAME, f"a level of the topic is longer than {_MAX_LABEL_LETTERS} letters")
-        lane = list(inlet.columns.values()) if channel is None else [inlet.columns[channel]]
+        channel_group = list(inlet.columns.values()) if channel is None else [inlet.columns[channel]]
         if name not in self._owner:
             if len(self._owner) >= self._max_streams:
                 return Discard(
                     Reason.STREAM_LIMIT, f"there are {self._max_streams} streams already (limits.max_streams)"
                 )
             self._open(name, inlet, {key: value for key, value in values.items() if key != CHANNEL})
-        if self._owner[name] != inlet.fleet.name or lane not in self._layout[name]:
+        if self._owner[name] != inlet.model_group.name or channel_group not in self._layout[name]:
             return Discard(Reason.STREAM_CONFLICT, f"stream {name} is already fed by another source")
-        stream = inlet.fleet.streams.number[name]
-        route = Route(number, stream * len(inlet.fleet.measured) + lane[0])
+        stream = inlet.model_group.streams.number[name]
+        route = Route(number, stream * len(inlet.model_group.measured) + channel_group[0])
         if len(self._routes) >= self._max_routes:
             self._routes.clear()
             self._topics = {stream: [] for stream in self._topics}
@@ -145,20 +145,22 @@ class Router:
         return route
 
     def _open(self, name: str, inlet: _Inlet, labels: dict[str, str]) -> None:
-        lanes = list(inlet.lanes)
-        covered = {column for lane in lanes for column in lane}
+        channel_groups = list(inlet.channel_groups)
+        covered = {column for channel_group in channel_groups for column in channel_group}
         for other in self._inlets:
-            if other.fleet is inlet.fleet:
-                fresh = [lane for lane in other.lanes if not covered.intersection(lane)]
-                lanes += fresh
-                covered.update(column for lane in fresh for column in lane)
-        inlet.fleet.open_stream(name, labels, lanes)
-        self._owner[name] = inlet.fleet.name
-        self._layout[name] = lanes
+            if other.model_group is inlet.model_group:
+                fresh = [
+                    channel_group for channel_group in other.channel_groups if not covered.intersection(channel_group)
+                ]
+                channel_groups += fresh
+                covered.update(column for channel_group in fresh for column in channel_group)
+        inlet.model_group.open_stream(name, labels, channel_groups)
+        self._owner[name] = inlet.model_group.name
+        self._layout[name] = channel_groups
         self._topics[name] = []
 
     def inherit(self, other: "Router", models: Collection[str]) -> None:
-        """Take over who feeds the streams of these models, whose fleets are `other`'s."""
+        """Take over who feeds the streams of these models, whose model groups are `other`'s."""
         for name, model in other._owner.items():  # noqa: SLF001 - one router to another
             if model in models:
                 self._owner[name], self._topics[name] = model, []

@@ -1,4 +1,4 @@
-"""The streams of one fleet: who they are, and the last that was found about each, in arrays by stream number."""
+"""The streams of one model group: who they are, and the last that was found about each, in arrays by stream number."""
 
 from enum import IntEnum
 

@@ -6,7 +6,7 @@ from random import Random
 class Backoff:
     """Exponential back-off with full jitter and a ceiling.
 
-    Full jitter (uniform between nothing and the bound) spreads a fleet of clients best after a broker's restart:
+    Full jitter (uniform between nothing and the bound) spreads a model group of clients best after a broker's restart:
     M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
 

@@ -1,4 +1,4 @@
-"""Windows: `length` consecutive samples of all channels of one stream; `cuts.py` says where each one lies.
+"""Windows: `length` consecutive samples of all channels of one stream; `window_policies.py` says where each one lies.
 
 Windows of many streams travel together as one `WindowBatch`. The daemon cuts them from live rings; the trainer cuts
 them from recordings through the very same `StreamWindows`, so that both see the same windows.
@@ -16,7 +16,7 @@ from monitor.core.grid.ring_buffers import Rings
 from monitor.core.grid.sample_grid import Floats, GridRules, Ints, SampleGrid
 from monitor.core.values.discards import Reason
 from monitor.core.values.snapshots import State
-from monitor.core.windows.window_policies import Cut, cut_of
+from monitor.core.windows.window_policies import WindowPolicy, window_policy_of
 
 # Blocks are cut to what a ring has room for, and every piece costs a round over all arrays. So rings are widened for
 # long blocks, each up to so many bytes.
@@ -27,7 +27,7 @@ _WIDE_RING_BYTES = 64 * 1024
 class WindowBatch:
     """B windows, oldest first within each stream.
 
-    stream: int64 [B], the stream's number in its fleet. end_seconds: float64 [B], event time of the last sample.
+    stream: int64 [B], the stream's number in its model group. end_seconds: float64 [B], event time of the last sample.
     arrival_seconds: float64 [B], arrival of the message that completed it. coverage: float32 [B], the fraction of
     samples that were really received. values: float32 [B, C, L], not normalized; where the cut derives channels, they
     are the last of the C.
@@ -68,14 +68,14 @@ class WindowBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneBlocks:
+class StreamBlocks:
     """M blocks on their way into the rings, N samples in all; one source, so all have the same width C'.
 
-    lane, length: int64 [M]; columns: int64 [M, C'], which channels; first_time_seconds, arrival_seconds: float64 [M];
-    timed: whether the payloads carried their time; values: float32 [N, C'].
+    channel group, length: int64 [M]; columns: int64 [M, C'], which channels; first_time_seconds, arrival_seconds:
+    float64 [M]; timed: whether the payloads carried their time; values: float32 [N, C'].
     """
 
-    lane: Ints
+    channel_group: Ints
     columns: Ints
     first_time_seconds: Floats
     length: Ints
@@ -85,7 +85,7 @@ class LaneBlocks:
 
 
 class StreamWindows:
-    """Samples in, windows out, for the streams of one fleet: the grid, the rings and the cutting between them.
+    """Samples in, windows out, for the streams of one model group: the grid, the rings and the cutting between them.
 
     channels: how many are measured; a cut may derive more.
 
@@ -96,24 +96,26 @@ class StreamWindows:
 
     def __init__(self, channels: int, spec: WindowSpec, rules: GridRules) -> None:
         self.spec = spec
-        # Blocks are no longer than this, and so is a gap that is filled: a round moves a lane by twice as much at most.
+        # Blocks are no longer than this, and so is a gap that is filled: a round moves a channel group by twice as much
+        # at most.
         self._round_samples = max(spec.length, spec.stride, spec.max_gap_samples, 64)
-        self._cut: Cut = cut_of(spec, rules.sample_period_seconds)
-        # A ring holds what a cut looks back to, what a lagging lane may lag, and a round of new samples on top.
-        self._held_samples = self._cut.reach_back_samples + rules.lateness_samples
+        self._policy: WindowPolicy = window_policy_of(spec, rules.sample_period_seconds)
+        # A ring holds what a cut looks back to, what a lagging channel group may lag, and a round of new samples on
+        # top.
+        self._held_samples = self._policy.lookback_samples + rules.lateness_samples
         ring_samples = _WIDE_RING_BYTES // (4 * channels) - self._held_samples - spec.length
         self._widest_round_samples = max(self._round_samples, ring_samples // 2)
-        reach = 2 * self._round_samples
-        self.grid = SampleGrid(channels, rules, reach)
-        self.rings = Rings(channels, spec.length, self._held_samples + reach)
+        max_advance = 2 * self._round_samples
+        self.grid = SampleGrid(channels, rules, max_advance)
+        self.rings = Rings(channels, spec.length, self._held_samples + max_advance)
 
-    def open_stream(self, stream: int, lanes: list[list[int]]) -> None:
-        """Start stream number `stream`, whose channels arrive in these `lanes` (lists of channel numbers)."""
-        self.grid.open_stream(stream, lanes)
+    def open_stream(self, stream: int, channel_groups: list[list[int]]) -> None:
+        """Start stream number `stream`, whose channels arrive in these `channel_groups` (lists of channel numbers)."""
+        self.grid.open_stream(stream, channel_groups)
         self.rings.open_stream(stream)
-        self._cut.open_stream(stream, int(self.grid.run_start[stream]))
+        self._policy.open_stream(stream, int(self.grid.run_start[stream]))
 
-    def feed(self, blocks: LaneBlocks, discards: Counter[Reason]) -> Iterator[WindowBatch]:
+    def feed(self, blocks: StreamBlocks, discards: Counter[Reason]) -> Iterator[WindowBatch]:
         """Write blocks and cut what became complete, in rounds small enough that no window is overwritten uncut.
 
         Where a stream starts a new run, a round ends too: what the old run completed is cut first.
@@ -125,16 +127,16 @@ class StreamWindows:
             self._widen(longest)
         if longest > self._round_samples:
             blocks = self._split_long(blocks)
-        order = np.argsort(blocks.lane, kind="stable")
+        order = np.argsort(blocks.channel_group, kind="stable")
         before = np.cumsum(blocks.length[order]) - blocks.length[order]
         opens = np.ones(len(order), np.bool_)
-        opens[1:] = blocks.lane[order][1:] != blocks.lane[order][:-1]
+        opens[1:] = blocks.channel_group[order][1:] != blocks.channel_group[order][:-1]
         before -= np.maximum.accumulate(np.where(opens, before, 0))
         rounds = np.empty(len(order), np.int64)
         rounds[order] = before // self._round_samples
         for number in range(int(rounds.max(initial=-1)) + 1):
             part = blocks if not rounds.any() else _take_blocks(blocks, rounds == number)
-            while len(part.lane):
+            while len(part.channel_group):
                 batch, deferred = self._feed_round(part, discards)
                 if len(batch):
                     yield batch
@@ -144,24 +146,24 @@ class StreamWindows:
         """Let a round take blocks of this length whole, or as much of them as a wide ring can hold."""
         doubled = 1 << (block_samples - 1).bit_length()  # so that lengths that creep up do not move all rings each time
         self._round_samples = min(doubled, self._widest_round_samples)
-        self.grid.reach = 2 * self._round_samples
+        self.grid.max_advance = 2 * self._round_samples
         streams = np.arange(len(self.grid.run_start))
         end = self.grid.channel_heads(streams).max(axis=1, initial=0)
-        self.rings.widen(self._held_samples + self.grid.reach, end)
+        self.rings.widen(self._held_samples + self.grid.max_advance, end)
 
-    def _feed_round(self, blocks: LaneBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
+    def _feed_round(self, blocks: StreamBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
         placed = self.grid.place(
-            blocks.lane, blocks.first_time_seconds, blocks.length, blocks.arrival_seconds, blocks.timed
+            blocks.channel_group, blocks.first_time_seconds, blocks.length, blocks.arrival_seconds, blocks.timed
         )
         discards.update(placed.discards)
-        stream = blocks.lane // self.grid.channels
+        stream = blocks.channel_group // self.grid.channels
         self.rings.store(stream, blocks.columns, placed, blocks.length, blocks.values)
         return self._complete(np.unique(stream)), placed.deferred
 
     def _complete(self, streams: Ints) -> WindowBatch:
         """The windows of these streams that are complete now."""
         complete = self.grid.channel_heads(streams).min(axis=1)
-        found = self._cut.due(streams, self.grid.run_start[streams], complete, self.rings)
+        found = self._policy.due(streams, self.grid.run_start[streams], complete, self.rings)
         owner, end = found.stream, found.end
         values = self.rings.gather(owner, end)
         if found.derived.shape[1]:
@@ -177,11 +179,11 @@ class StreamWindows:
 
     def _coverage(self, owner: Ints, end: Ints) -> NDArray[np.float32]:
         coverage = np.ones(len(owner), np.float32)
-        filled = self.grid.filled
-        for at in np.flatnonzero(filled.any(owner)).tolist():
+        gap_fills = self.grid.gap_fills
+        for at in np.flatnonzero(gap_fills.any(owner)).tolist():
             stream, start = int(owner[at]), int(end[at]) - self.spec.length
-            coverage[at] -= filled.count(stream, start, int(end[at])) / self.spec.length
-            filled.forget(stream, start)
+            coverage[at] -= gap_fills.count(stream, start, int(end[at])) / self.spec.length
+            gap_fills.forget(stream, start)
         return coverage
 
     def last_sample_seconds(self, streams: Ints) -> Floats:
@@ -197,24 +199,24 @@ class StreamWindows:
         """
         end = self.grid.channel_heads(streams).max(axis=1) if len(streams) else streams
         # what is to be cut may begin so far behind the newest sample; the slot before it is what a gap is filled with
-        reach_back = self._held_samples + 1
+        lookback = self._held_samples + 1
         return {
             "grid": self.grid.snapshot(),
             "streams": streams,
             "end": end,
-            "tails": self.rings.tails(streams, end, reach_back),
-            "cut": self._cut.snapshot(),
+            "tails": self.rings.tails(streams, end, lookback),
+            "cut": self._policy.snapshot(),
         }
 
     def restore(self, state: State) -> None:
         """Be as the one was that gave this state."""
         self.grid.restore(state["grid"])
-        self._cut.restore(state["cut"])
+        self._policy.restore(state["cut"])
         if len(self.grid.run_start):
             self.rings.open_stream(len(self.grid.run_start) - 1)
         self.rings.put_tails(state["streams"], state["end"], state["tails"])
 
-    def _split_long(self, blocks: LaneBlocks) -> LaneBlocks:
+    def _split_long(self, blocks: StreamBlocks) -> StreamBlocks:
         limit = self._round_samples
         pieces = -(-blocks.length // limit)
         nth = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
@@ -224,7 +226,7 @@ class StreamWindows:
         later = np.maximum(length - (nth + 1) * limit, 0) * (0.0 if blocks.timed else period)
         return replace(
             blocks,
-            lane=np.repeat(blocks.lane, pieces),
+            channel_group=np.repeat(blocks.channel_group, pieces),
             columns=np.repeat(blocks.columns, pieces, axis=0),
             first_time_seconds=np.repeat(blocks.first_time_seconds, pieces) + nth * limit * period,
             length=np.minimum(length - nth * limit, limit),
@@ -232,10 +234,10 @@ class StreamWindows:
         )
 
 
-def _take_blocks(blocks: LaneBlocks, chosen: NDArray[np.bool_]) -> LaneBlocks:
+def _take_blocks(blocks: StreamBlocks, chosen: NDArray[np.bool_]) -> StreamBlocks:
     return replace(
         blocks,
-        lane=blocks.lane[chosen],
+        channel_group=blocks.channel_group[chosen],
         columns=blocks.columns[chosen],
         first_time_seconds=blocks.first_time_seconds[chosen],
         length=blocks.length[chosen],

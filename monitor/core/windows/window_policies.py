@@ -23,7 +23,7 @@ from monitor.core.values.snapshots import State, arrays_of, put_arrays
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CompleteWindows:
     """B windows that are complete, oldest first within each stream.
 
     stream, end: int64 [B], whose, and the slot behind the last sample; derived: float32 [B, D], the derived channels.
@@ -34,11 +34,11 @@ class Found:
     derived: NDArray[np.float32]
 
 
-class Cut(Protocol):
+class WindowPolicy(Protocol):
     """What a way of cutting does."""
 
     @property
-    def reach_back_samples(self) -> int:
+    def lookback_samples(self) -> int:
         """How far before the newest sample a window may begin that is still to be cut."""
         ...
 
@@ -46,7 +46,7 @@ class Cut(Protocol):
         """Start stream number `stream`, whose first slot will be `run_start`; forget who had the number."""
         ...
 
-    def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> Found:
+    def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:
         """The windows that became complete.
 
         streams, run_start, complete: int64 [T], which streams, the first slot after their last gap, and the next slot.
@@ -62,17 +62,17 @@ class Cut(Protocol):
         ...
 
 
-def cut_of(spec: WindowSpec, sample_period_seconds: float) -> Cut:
+def window_policy_of(spec: WindowSpec, sample_period_seconds: float) -> WindowPolicy:
     """The way of cutting that `spec` names.
 
     Raises:
         ValueError: the sample rate is too low for it.
 
     """
-    return SlidingCut(spec) if spec.beat is None else BeatCut(spec, spec.beat, sample_period_seconds)
+    return SlidingWindows(spec) if spec.beat is None else BeatWindows(spec, spec.beat, sample_period_seconds)
 
 
-class SlidingCut:
+class SlidingWindows:
     """A window every `stride` samples."""
 
     _KEPT = ("_next_end", "_run")
@@ -83,7 +83,7 @@ class SlidingCut:
         self._run: Ints = np.zeros(0, np.int64)  # the run_start that _next_end was counted from
 
     @property
-    def reach_back_samples(self) -> int:
+    def lookback_samples(self) -> int:
         """As `Cut` says."""
         return self._length
 
@@ -94,7 +94,7 @@ class SlidingCut:
         self._run[stream] = run_start
         self._next_end[stream] = run_start + self._length
 
-    def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> Found:  # noqa: ARG002 - the protocol's
+    def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:  # noqa: ARG002 - the protocol's
         """As `Cut` says."""
         broken = streams[run_start != self._run[streams]]
         self._run[broken] = run_start[run_start != self._run[streams]]
@@ -104,7 +104,7 @@ class SlidingCut:
         nth = np.arange(len(owner)) - np.repeat(np.cumsum(due) - due, due)
         end = self._next_end[owner] + nth * self._stride
         self._next_end[streams] += due * self._stride
-        return Found(owner, end, np.zeros((len(owner), 0), np.float32))
+        return CompleteWindows(owner, end, np.zeros((len(owner), 0), np.float32))
 
     def snapshot(self) -> State:
         """As `Cut` says."""
@@ -115,7 +115,7 @@ class SlidingCut:
         put_arrays(self, self._KEPT, state)
 
 
-class BeatCut:
+class BeatWindows:
     """A window around each beat, and where beats are missing."""
 
     def __init__(self, spec: WindowSpec, beat: BeatSpec, sample_period_seconds: float) -> None:
@@ -131,9 +131,9 @@ class BeatCut:
         self._waiting: list[tuple[int, int, float, float]] = []  # stream, end, rr, rr_change of windows to complete
 
     @property
-    def reach_back_samples(self) -> int:
+    def lookback_samples(self) -> int:
         """As `Cut` says."""
-        return self._length + self._finder.reach_back_samples
+        return self._length + self._finder.lookback_samples
 
     def open_stream(self, stream: int, run_start: int) -> None:
         """As `Cut` says."""
@@ -144,7 +144,7 @@ class BeatCut:
         self._rhythms[stream] = Rhythm(self._period_seconds)
         self._waiting = [window for window in self._waiting if window[0] != stream]
 
-    def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> Found:
+    def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:
         """As `Cut` says."""
         self._interrupt(streams[run_start != self._run[streams]].tolist())
         self._run[streams] = run_start
@@ -159,7 +159,7 @@ class BeatCut:
         upto = dict(zip(streams.tolist(), complete.tolist(), strict=True))
         ready = [window for window in self._waiting if window[1] <= upto.get(window[0], -1)]
         self._waiting = [window for window in self._waiting if window[1] > upto.get(window[0], -1)]
-        return _found(ready)
+        return _complete_windows(ready)
 
     def _interrupt(self, streams: Iterable[int]) -> None:
         for stream in streams:
@@ -185,10 +185,10 @@ class BeatCut:
         self._waiting = [(stream, end, rr, change) for stream, end, rr, change in state["waiting"]]
 
 
-def _found(windows: list[tuple[int, int, float, float]]) -> Found:
+def _complete_windows(windows: list[tuple[int, int, float, float]]) -> CompleteWindows:
     # stable: of one stream they stay in the order in which they became certain, which is that of time
     columns = list(zip(*sorted(windows, key=itemgetter(0)), strict=True)) or [(), (), (), ()]
-    return Found(
+    return CompleteWindows(
         np.array(columns[0], np.int64),
         np.array(columns[1], np.int64),
         np.array(columns[2:], np.float32).T.reshape(-1, 2),

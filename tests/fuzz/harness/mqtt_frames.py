@@ -2,8 +2,8 @@
 """The byte stream of a broker; the first two bytes say how it is cut and which MQTT it is."""
 
 from monitor.adapters.mqtt.frames import FrameError, FrameReader
-from monitor.adapters.mqtt.inbound_session import Receipts
-from monitor.adapters.mqtt.outbound_session import Deliveries
+from monitor.adapters.mqtt.inbound_session import InboundSession
+from monitor.adapters.mqtt.outbound_session import OutboundSession
 from monitor.core.values.messages import Message
 
 _LIMIT = 64
@@ -21,7 +21,7 @@ def one(data: bytes) -> None:
 
 
 def _read(parts: list[bytes], mqtt5: bool) -> list[tuple[str, bytes, bool]] | None:
-    reader = FrameReader(mqtt5, _LIMIT, Receipts(), Deliveries(mqtt5=mqtt5))
+    reader = FrameReader(mqtt5, _LIMIT, InboundSession(), OutboundSession(mqtt5=mqtt5))
     messages: list[Message] = []
     try:
         for part in parts:

@@ -7,7 +7,7 @@ from monitor.core.sources.topics import TopicPattern
 from monitor.core.streams.router import Route, Router
 from monitor.core.values.discards import Discard
 from monitor.core.values.names import is_name
-from tests.manifests import fleet_of, manifest_of
+from tests.manifests import manifest_of, model_group_of
 
 
 def one(data: bytes) -> None:
@@ -18,8 +18,8 @@ def one(data: bytes) -> None:
     except ValueError:
         return
     assert len(pattern.levels) == len(pattern.subscription.split("/"))
-    fleet = fleet_of(manifest_of(("a", "b")))
-    router = Router((spec,), {"m": fleet}, max_streams=3)
+    model_group = model_group_of(manifest_of(("a", "b")))
+    router = Router((spec,), {"m": model_group}, max_streams=3)
     filled = "/".join("a" if level is None else level for level in pattern.levels)
     assert pattern.match(filled) is not None
     for topic in (*topics, filled):
@@ -30,8 +30,8 @@ def one(data: bytes) -> None:
             assert isinstance(found[1], Discard)
             assert found[1].detail.isprintable()
         assert router.route(topic) == found
-    assert len(fleet.streams) <= 3
-    for name in fleet.streams.number:
+    assert len(model_group.streams) <= 3
+    for name in model_group.streams.number:
         assert is_name(name)
         # safe as a topic level, a label, a file name and in a line of a log
         assert name.isprintable()

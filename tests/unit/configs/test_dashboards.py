@@ -20,7 +20,7 @@ from monitor.adapters.mqtt.link import MqttLink
 from monitor.core.scoring.quality import Quality
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.messages import Message
-from monitor.durability.checkpointer import Keeper
+from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.pipeline import Moment
 from monitor.setup.build import build_pipeline, load_setup
 from monitor.simulators.ecg import Ecg
@@ -79,11 +79,11 @@ def exported() -> Exported:
     pipeline = build_pipeline(setup, lambda source, topic, discard: None)
     now = time.time()
     step = pipeline.step(ecg_messages(12, now - 12), Moment(now, time.monotonic()), everything=True)
-    assert step.concluded
+    assert step.scored_batches
     inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
     link = MqttLink(setup.config.mqtt, [], inbox, max_payload_bytes=setup.config.limits.max_payload_bytes)
-    keeper = Keeper(setup.config.journal, Path("journal"), "")  # not opened: it has kept nothing
-    keeper.checkpoint_seconds = now
+    checkpointer = Checkpointer(setup.config.journal, Path("journal"), "")  # not opened: it has kept nothing
+    checkpointer.checkpoint_seconds = now
     daemon = SimpleNamespace(  # the parts of a running daemon that its metrics are read from
         pipeline=pipeline,
         artifacts=setup.artifacts,
@@ -93,7 +93,7 @@ def exported() -> Exported:
         reload_succeeded=True,
         reload_success_seconds=now,
         max_channel_series=100,
-        keeper=keeper,
+        checkpointer=checkpointer,
     )
     found: Exported = {"up": set(TARGET_LABELS)}
     for family in registry_of(daemon).collect():

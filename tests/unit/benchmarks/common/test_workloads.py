@@ -15,8 +15,8 @@ from benchmarks.common.rounds import Rounds, Spread, Turn
 from benchmarks.common.workloads import WORKLOADS, Telemetry, Workload, generate
 from benchmarks.throughput.contestants import totals
 from monitor.adapters.mqtt.frames import FrameReader
-from monitor.adapters.mqtt.inbound_session import Receipts
-from monitor.adapters.mqtt.outbound_session import Deliveries
+from monitor.adapters.mqtt.inbound_session import InboundSession
+from monitor.adapters.mqtt.outbound_session import OutboundSession
 from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.dataset.cutting import windows_of
 from monitor.core.dataset.recording import Recording
@@ -39,8 +39,8 @@ def test_every_topic_gets_equally_many_messages_and_is_admitted_by_its_source(ke
     for part in small(key).parts:
         pattern = TopicPattern.parse(part.topic_pattern)
         mine = [topic for topic in messages.topics if topic.startswith(part.name.encode() + b"/")]
-        assert len(set(mine)) == part.lanes
-        assert len(mine) == part.lanes * int(2.0 / part.message_period_seconds + 1e-9)
+        assert len(set(mine)) == part.channel_groups
+        assert len(mine) == part.channel_groups * int(2.0 / part.message_period_seconds + 1e-9)
         assert all(pattern.match(topic.decode()) for topic in set(mine))
         assert pattern.subscription == part.topic_filter
 
@@ -93,7 +93,7 @@ def test_windows_are_counted_as_they_are_cut(samples: int, window: int, stride: 
 def test_packets_are_read_by_the_daemon_as_the_messages_they_were(key: str, qos: Literal[0, 1], mqtt5: bool) -> None:
     messages = generate(small(key), 2.0, END_SECONDS)
     packets = publish_packets(messages, qos, mqtt5=mqtt5)
-    read = FrameReader(mqtt5, 1_000_000, Receipts(), Deliveries(mqtt5=True)).feed(packets.data, 0.0)
+    read = FrameReader(mqtt5, 1_000_000, InboundSession(), OutboundSession(mqtt5=True)).feed(packets.data, 0.0)
     assert [message.topic.encode() for message in read] == messages.topics
     assert [message.payload for message in read] == messages.payloads
     assert {message.receipt is None for message in read} == {qos == 0}

@@ -148,7 +148,7 @@ def test_a_step_is_committed_before_it_is_published_and_published_before_it_is_a
     seen: list[str] = []
 
     def deliver(message: Outgoing) -> bool:
-        committed = [owed.report.alert for owed in disk.undelivered()]
+        committed = [pending.report.alert for pending in disk.undelivered()]
         assert message.alert in committed
         seen.append("published")
         return True

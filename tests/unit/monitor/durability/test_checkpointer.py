@@ -1,4 +1,5 @@
-"""The keeper: what a process that dies leaves is what the next one goes on from, whatever happened to the disk."""
+"""The checkpointer: what a process that dies leaves is what the next one goes on from, whatever happened to the
+disk."""
 
 import json
 import os
@@ -14,17 +15,17 @@ from hypothesis import strategies as st
 
 from monitor.adapters.mqtt.outbound_session import Delivery
 from monitor.adapters.storage.checkpoint import read_checkpoint, write_checkpoint
-from monitor.adapters.storage.journal import Journal, JournalError, Owed
+from monitor.adapters.storage.journal import Journal, JournalError, PendingDelivery
 from monitor.config.model import JournalConfig
 from monitor.core.decode.formats import JsonFormat
 from monitor.core.outputs.reports import Report
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.messages import Message
 from monitor.core.values.snapshots import StateError, encode_state
-from monitor.durability.checkpointer import Keeper
+from monitor.durability.checkpointer import Checkpointer
 from monitor.durability.recovery import Recovered
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
-from tests.manifests import PERIOD, MeanSquareScorer, fleet_of
+from tests.manifests import PERIOD, MeanSquareScorer, model_group_of
 
 START = 1e9
 SOURCE = SourceSpec(
@@ -34,54 +35,55 @@ CALM, WILD = 1.0, 3.0
 
 
 class Life:
-    """One process: a pipeline and its keeper. What it publishes goes to `heard`; `die` leaves everything as it is."""
+    """One process: a pipeline and its checkpointer. What it publishes goes to `heard`; `die` leaves everything as it
+    is."""
 
     def __init__(self, folder: Path, heard: list[Report], digest: str = "one", **configured: float) -> None:
         self.heard = heard
         self.pipeline = Pipeline(
             (SOURCE,),
-            {"m": fleet_of(k=1, n=1)},
+            {"m": model_group_of(k=1, n=1)},
             {"m": MeanSquareScorer()},
             PipelineSettings(commands_below="residuald"),
             float,
         )
-        self.keeper = Keeper(JournalConfig.model_validate(configured), folder, digest)
-        self.recovered: Recovered = self.keeper.recover(self.pipeline, Moment(START, 0.0))
-        self.heard += [owed.report for owed in self.recovered.owed]
-        self.owed = list(self.recovered.owed)
+        self.checkpointer = Checkpointer(JournalConfig.model_validate(configured), folder, digest)
+        self.recovered: Recovered = self.checkpointer.recover(self.pipeline, Moment(START, 0.0))
+        self.heard += [pending.report for pending in self.recovered.pending]
+        self.pending = list(self.recovered.pending)
 
     def send(self, first: int, rows: int, value: float = CALM, packet_id: int = 1) -> None:
         body = json.dumps({"t": START + first * PERIOD, "r": [[value]] * rows}).encode()
         now = Moment(START + (first + rows) * PERIOD, float(first))
         messages = [Message("a/one", body, now.wall_seconds, (packet_id, 1, 77))]
         step = self.pipeline.step(messages, now)
-        owed = self.keeper.keep(messages, step, now)
-        self.heard += [each.report for each in owed]
-        self.owed += owed
+        pending = self.checkpointer.keep(messages, step, now)
+        self.heard += [each.report for each in pending]
+        self.pending += pending
 
     def receive(self) -> None:
         """The broker has received all that was published."""
-        self.keeper.note(received=self._deliveries(), delivered=[])
-        self.keeper.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
+        self.checkpointer.note(received=self._deliveries(), delivered=[])
+        self.checkpointer.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
 
     def confirm(self) -> None:
         """The broker confirms all that was published."""
-        self.keeper.note(received=[], delivered=self._deliveries())
-        self.keeper.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
+        self.checkpointer.note(received=[], delivered=self._deliveries())
+        self.checkpointer.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
 
     def _deliveries(self) -> list[Delivery]:
-        return [(packet_id, report.alert) for report, packet_id, _ in self.owed if report.alert]
+        return [(packet_id, report.alert) for report, packet_id, _ in self.pending if report.alert]
 
     def checkpoint(self) -> None:
-        self.keeper.checkpoint(self.pipeline, Moment(START, 0.0))
-        self.keeper.settle_writing(self.pipeline, wait=True)
+        self.checkpointer.checkpoint(self.pipeline, Moment(START, 0.0))
+        self.checkpointer.settle_writing(self.pipeline, wait=True)
 
     def close(self) -> None:
-        self.keeper.close(self.pipeline, Moment(START, 0.0))
+        self.checkpointer.close(self.pipeline, Moment(START, 0.0))
 
     @property
     def scored(self) -> int:
-        table = self.pipeline.fleets["m"].streams
+        table = self.pipeline.model_groups["m"].streams
         return int(table.windows_scored[table.number["one"]]) if "one" in table.number else 0
 
 
@@ -101,7 +103,7 @@ def test_a_process_that_dies_has_lost_nothing(tmp_path: Path) -> None:
     assert two.scored == windows_in(50) == one.scored
     two.send(50, 6)
     assert two.scored == windows_in(56)
-    assert two.keeper.messages_replayed == 10
+    assert two.checkpointer.messages_replayed == 10
 
 
 pieces = st.lists(st.tuples(st.integers(1, 9), st.sampled_from([CALM, CALM, WILD])), min_size=1, max_size=25)
@@ -129,8 +131,8 @@ def test_whenever_processes_die_windows_and_alerts_are_those_of_one_that_lives(
             life = Life(folder, heard)
         assert life.scored == lived.scored
     assert list(dict.fromkeys(report.alert for report in heard)) == [report.alert for report in lived.heard]
-    assert life.pipeline.tally.received == lived.pipeline.tally.received
-    assert life.keeper.messages_kept == len(sent)
+    assert life.pipeline.counters.received == lived.pipeline.counters.received
+    assert life.checkpointer.messages_kept == len(sent)
 
 
 def test_an_alert_that_the_broker_did_not_confirm_is_said_again_and_one_that_it_did_is_not(tmp_path: Path) -> None:
@@ -147,11 +149,11 @@ def test_a_step_goes_on_under_its_packet_identifier_and_what_the_broker_had_rece
     one = Life(tmp_path, [])
     one.send(0, 8, WILD)
     two = Life(tmp_path, [])
-    assert [each.packet_id for each in two.owed] == [each.packet_id for each in one.owed]
-    assert [each.received for each in two.owed] == [False, False]
+    assert [each.packet_id for each in two.pending] == [each.packet_id for each in one.pending]
+    assert [each.received for each in two.pending] == [False, False]
     two.receive()
     three = Life(tmp_path, [])
-    assert three.owed == [Owed(report, packet_id, received=True) for report, packet_id, _ in one.owed]
+    assert three.pending == [PendingDelivery(report, packet_id, received=True) for report, packet_id, _ in one.pending]
 
 
 def test_no_two_steps_under_way_share_a_packet_identifier(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_no_two_steps_under_way_share_a_packet_identifier(tmp_path: Path) -> Non
         life.send(number * 20, 20, (WILD, CALM)[number % 2])
         if number % 2:
             life = Life(tmp_path, [])
-    packet_ids = [each.packet_id for each in life.owed]
+    packet_ids = [each.packet_id for each in life.pending]
     assert len(set(packet_ids)) == len(packet_ids) == 9
 
 
@@ -175,28 +177,28 @@ def test_what_was_journaled_is_known_by_packet_identifier_also_after_a_checkpoin
 def test_what_a_checkpoint_holds_is_not_walked_again_even_where_the_journal_still_has_it(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     one.send(0, 50)
-    one.keeper.checkpoint(one.pipeline, Moment(START, 0.0))
-    wait([one.keeper._writing[0]] if one.keeper._writing else ())  # and dies before the journal forgets
-    assert one.keeper.nbytes > 0
+    one.checkpointer.checkpoint(one.pipeline, Moment(START, 0.0))
+    wait([one.checkpointer._writing[0]] if one.checkpointer._writing else ())  # and dies before the journal forgets
+    assert one.checkpointer.nbytes > 0
     two = Life(tmp_path, [])
-    assert (two.scored, two.keeper.messages_replayed) == (windows_in(50), 0)
+    assert (two.scored, two.checkpointer.messages_replayed) == (windows_in(50), 0)
 
 
 def test_a_step_that_was_said_before_is_not_delivered_again(tmp_path: Path) -> None:
     life = Life(tmp_path, [])
     said = Step((), (Report("one/alert", b"{}", retain=False, alert=("a", "firing")),))
-    assert [each.report for each in life.keeper.keep([], said, Moment(START, 0.0))] == list(said.reports)
-    assert life.keeper.keep([], said, Moment(START, 0.0)) == []
+    assert [each.report for each in life.checkpointer.keep([], said, Moment(START, 0.0))] == list(said.reports)
+    assert life.checkpointer.keep([], said, Moment(START, 0.0)) == []
 
 
 def test_a_checkpoint_empties_the_journal(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     one.send(0, 50)
-    assert one.keeper.nbytes > 0
+    assert one.checkpointer.nbytes > 0
     one.checkpoint()
-    assert one.keeper.nbytes == 0
+    assert one.checkpointer.nbytes == 0
     two = Life(tmp_path, [])
-    assert (two.scored, two.keeper.messages_replayed) == (windows_in(50), 0)
+    assert (two.scored, two.checkpointer.messages_replayed) == (windows_in(50), 0)
 
 
 def test_a_checkpoint_of_other_settings_is_not_used_and_its_open_alert_is_resolved(tmp_path: Path) -> None:
@@ -205,7 +207,7 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_its_open_alert_is_resolv
     one.confirm()
     one.checkpoint()
     two = Life(tmp_path, [], digest="two")
-    assert two.keeper.discarded == {"settings": 1}
+    assert two.checkpointer.discarded == {"settings": 1}
     assert two.scored == 0
     assert phases(two.heard) == ["resolved"]
     assert two.heard[0].alert is not None
@@ -220,9 +222,9 @@ def test_what_is_too_old_is_not_taken_up_again(tmp_path: Path, monkeypatch: pyte
     one.checkpoint()
     one.send(5, 5)
     late = Life(tmp_path / "other", [])
-    keeper = Keeper(JournalConfig(max_age_seconds=10), tmp_path, "one")
-    keeper.recover(late.pipeline, Moment(START + 11, 0.0))
-    assert (keeper.discarded, keeper.dropped) == ({"too_old": 1}, {"too_old": 1})
+    checkpointer = Checkpointer(JournalConfig(max_age_seconds=10), tmp_path, "one")
+    checkpointer.recover(late.pipeline, Moment(START + 11, 0.0))
+    assert (checkpointer.discarded, checkpointer.dropped) == ({"too_old": 1}, {"too_old": 1})
     assert late.scored == 0
 
 
@@ -237,9 +239,9 @@ def test_a_damaged_checkpoint_is_not_used_and_the_journal_still_is(tmp_path: Pat
     data[len(data) // 2] ^= 1
     file.write_bytes({"cut": bytes(data[:-9]), "flip": bytes(data), "empty": b"", "other": b"x" * 99}[damage])
     two = Life(tmp_path, [])
-    assert two.keeper.discarded == {"damaged": 1}
+    assert two.checkpointer.discarded == {"damaged": 1}
     assert two.scored == windows_in(20)  # of what the journal still held
-    assert two.keeper.trouble is None
+    assert two.checkpointer.trouble is None
 
 
 @pytest.mark.parametrize("damage", [b"no database at all, but long enough to look at" * 9, None])
@@ -251,7 +253,7 @@ def test_a_damaged_database_is_moved_aside_and_a_fresh_one_is_used(tmp_path: Pat
     data = file.read_bytes()
     file.write_bytes(damage or data[:100] + bytes(len(data) - 100))
     two = Life(tmp_path, [])
-    assert two.keeper.moved_aside == 1
+    assert two.checkpointer.moved_aside == 1
     assert len(list(tmp_path.glob("journal.sqlite.damaged-*"))) == 1
     assert two.scored == windows_in(40)  # the checkpoint has it
     two.send(40, 8)
@@ -282,17 +284,17 @@ def test_while_the_journal_cannot_be_written_scoring_goes_on_and_afterwards_it_i
     held.execute("BEGIN IMMEDIATE")
     one.send(20, 20, WILD)
     one.send(40, 20)
-    assert one.keeper.trouble == "a crash would lose data: database is locked"
-    assert one.keeper.dropped == {"disk": 2}
+    assert one.checkpointer.trouble == "a crash would lose data: database is locked"
+    assert one.checkpointer.dropped == {"disk": 2}
     assert one.scored == windows_in(60)
     assert phases(one.heard) == ["pending", "firing", "resolved"]
     held.execute("COMMIT")
-    assert not one.keeper.is_due(0.0)  # not at every turn
+    assert not one.checkpointer.is_due(0.0)  # not at every turn
     tries = count(1)
-    while not one.keeper.is_due(3600.0 * next(tries)):
+    while not one.checkpointer.is_due(3600.0 * next(tries)):
         pass
     one.checkpoint()
-    assert one.keeper.trouble is None
+    assert one.checkpointer.trouble is None
     one.send(60, 8)
     two = Life(tmp_path, [])
     assert two.scored == windows_in(68)
@@ -302,15 +304,15 @@ def test_while_the_journal_cannot_be_written_scoring_goes_on_and_afterwards_it_i
 def test_a_full_journal_drops_says_so_and_starts_anew_with_a_checkpoint(tmp_path: Path) -> None:
     one = Life(tmp_path, [], max_bytes=1024 * 1024)
     first = 0
-    while one.keeper.trouble is None:
+    while one.checkpointer.trouble is None:
         one.send(first, 2000)
         first += 2000
-        assert one.keeper.nbytes <= 1024 * 1024
-    assert "max_bytes" in one.keeper.trouble
-    assert one.keeper.dropped == {"max_bytes": 1}
-    assert one.keeper.is_due(0.0)
+        assert one.checkpointer.nbytes <= 1024 * 1024
+    assert "max_bytes" in one.checkpointer.trouble
+    assert one.checkpointer.dropped == {"max_bytes": 1}
+    assert one.checkpointer.is_due(0.0)
     one.checkpoint()
-    assert one.keeper.trouble is None
+    assert one.checkpointer.trouble is None
     one.send(first, 2000)
     assert Life(tmp_path, []).scored == windows_in(first + 2000)
 
@@ -320,7 +322,7 @@ def test_a_folder_that_cannot_be_made_is_trouble_and_no_end(tmp_path: Path) -> N
     one = Life(tmp_path / "file", [])
     one.send(0, 20)
     assert one.scored == windows_in(20)
-    assert "file" in (one.keeper.trouble or "")
+    assert "file" in (one.checkpointer.trouble or "")
     one.close()
 
 
@@ -329,10 +331,10 @@ def test_without_anything_of_qos_1_nothing_is_written(tmp_path: Path) -> None:
     now = Moment(START, 0.0)
     body = json.dumps({"t": START, "r": [[CALM]] * 50}).encode()
     step = one.pipeline.step([Message("a/one", body, START)], now)
-    assert one.keeper.keep([], step, now) == []
-    one.keeper.keep_housekeeping(one.pipeline.housekeep(Moment(START + 99, 99.0)), now)
-    assert one.keeper.commit_seconds.cumulative()[-1] == 0
-    assert not one.keeper.is_due(1e9)
+    assert one.checkpointer.keep([], step, now) == []
+    one.checkpointer.keep_housekeeping(one.pipeline.housekeep(Moment(START + 99, 99.0)), now)
+    assert one.checkpointer.commit_seconds.cumulative()[-1] == 0
+    assert not one.checkpointer.is_due(1e9)
     one.close()
     assert not (tmp_path / "checkpoint").exists()
 
@@ -342,9 +344,9 @@ def test_after_start_over_nothing_of_before_comes_back(tmp_path: Path) -> None:
     one.send(0, 20)
     one.checkpoint()
     one.send(20, 20)
-    one.keeper.start_over("two")
+    one.checkpointer.start_over("two")
     two = Life(tmp_path, [], digest="two")
-    assert (two.scored, two.keeper.messages_replayed, two.keeper.discarded) == (0, 0, {})
+    assert (two.scored, two.checkpointer.messages_replayed, two.checkpointer.discarded) == (0, 0, {})
 
 
 def test_housekeeping_that_forgot_a_stream_is_replayed(tmp_path: Path) -> None:
@@ -352,10 +354,10 @@ def test_housekeeping_that_forgot_a_stream_is_replayed(tmp_path: Path) -> None:
     one.send(0, 8, WILD)
     late = Moment(START + 4000, 4000.0)
     step = one.pipeline.housekeep(late)
-    one.keeper.keep_housekeeping(step, late)
+    one.checkpointer.keep_housekeeping(step, late)
     assert step.reports
     two = Life(tmp_path, [])
-    assert len(two.pipeline.fleets["m"].streams) == 0
+    assert len(two.pipeline.model_groups["m"].streams) == 0
     assert two.pipeline.open_alerts == set()
     assert phases(two.heard) == ["pending", "firing", "resolved"]
 
@@ -426,7 +428,7 @@ def test_a_checkpoint_is_on_the_disk_before_it_takes_the_place_of_the_old_one(
 
 def test_the_database_is_one_that_a_power_cut_leaves_whole(tmp_path: Path) -> None:
     life = Life(tmp_path, [])
-    database = life.keeper._journal._database
+    database = life.checkpointer._journal._database
     assert database is not None
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert database.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
@@ -436,12 +438,12 @@ def test_a_mute_is_replayed_and_ends_when_it_would_have_however_long_the_replay_
     life = Life(tmp_path, [])
     life.send(0, 8)
     mute = Message("residuald/one/set/mute", b"1h", START + 1, (2, 1, 77))
-    life.keeper.keep([mute], life.pipeline.step([mute], Moment(START + 1, 1.0)), Moment(START + 1, 1.0))
+    life.checkpointer.keep([mute], life.pipeline.step([mute], Moment(START + 1, 1.0)), Moment(START + 1, 1.0))
     for at in (300, 600, 900):
         life.send(round(at / PERIOD), 8, packet_id=3 + at)
         later = Moment(START + at + 60, at + 60.0)  # silent by now, which is something to note
-        life.keeper.keep_housekeeping(life.pipeline.housekeep(later), later)
+        life.checkpointer.keep_housekeeping(life.pipeline.housekeep(later), later)
     again = Life(tmp_path, [])
     assert again.recovered.messages_replayed == 5
-    assert again.pipeline.fleets["m"].mutes.until("one") == START + 1 + 3600
-    assert again.pipeline.tally.commands == {("mute", "accepted"): 1}
+    assert again.pipeline.model_groups["m"].mutes.until("one") == START + 1 + 3600
+    assert again.pipeline.counters.commands == {("mute", "accepted"): 1}

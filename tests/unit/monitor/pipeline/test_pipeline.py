@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.alerting.decision_rule import Verdict
-from monitor.core.outputs.counters import Tally
+from monitor.core.outputs.counters import Counters
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import Message
 from monitor.pipeline.pipeline import UNROUTED, Moment, Pipeline, PipelineSettings, Step
-from tests.manifests import PERIOD, Fake, MeanSquareScorer, fleet_of, manifest_of
+from tests.manifests import PERIOD, Fake, MeanSquareScorer, manifest_of, model_group_of
 
 START = 1_700_000_000.0
 CALM, WILD = 1.0, 3.0
@@ -38,20 +38,20 @@ ALL = (JSON, CSV, BINARY, NUMBER)
 class Walk:
     """A pipeline of one model with channels x and y, windows of 8 samples every 4, fed by hand."""
 
-    def __init__(self, *sources: SourceSpec, judge: Any = (), tally: Tally | None = None, **limits: Any) -> None:
+    def __init__(self, *sources: SourceSpec, judge: Any = (), counters: Counters | None = None, **limits: Any) -> None:
         self.refused: list[tuple[str, str, Discard]] = []
         self.now = START
         self.slot: Counter[str] = Counter()
-        self.fleet = fleet_of(manifest_of(("x", "y")), lateness_samples=100, **dict(judge))
-        self.fleet.batch.max_delay_seconds = limits.pop("max_delay_seconds", 0.0)
+        self.model_group = model_group_of(manifest_of(("x", "y")), lateness_samples=100, **dict(judge))
+        self.model_group.batch.max_delay_seconds = limits.pop("max_delay_seconds", 0.0)
         self.pipeline = Pipeline(
             sources or ALL,
-            {"m": self.fleet},
+            {"m": self.model_group},
             {"m": MeanSquareScorer()},
             PipelineSettings(**limits),
             lambda: self.now,
             lambda *refusal: self.refused.append(refusal),
-            tally,
+            counters,
         )
 
     def moment(self) -> Moment:
@@ -69,11 +69,11 @@ class Walk:
         return self.step(Message(f"json/{device}", payload, self.now))
 
     def state(self, stream: str) -> str:
-        return StreamState(int(self.fleet.streams.state[self.fleet.streams.number[stream]])).label
+        return StreamState(int(self.model_group.streams.state[self.model_group.streams.number[stream]])).label
 
     def reasons(self) -> Counter[Reason]:
         found: Counter[Reason] = Counter()
-        for (_, reason), count in self.pipeline.tally.discarded.items():
+        for (_, reason), count in self.pipeline.counters.discarded.items():
             found[reason] += count
         return found
 
@@ -101,7 +101,7 @@ def test_a_device_that_goes_wild_and_calms_down_is_told_step_by_step() -> None:
     assert [fields["phase"] for fields in alerts] == ["pending", "firing", "resolved"]
     assert len({fields["id"] for fields in alerts}) == 1
     assert all(fields["schema"] == 1 for _, fields in told)
-    assert walk.pipeline.tally.alert_steps == {"pending": 1, "firing": 1, "resolved": 1}
+    assert walk.pipeline.counters.alert_steps == {"pending": 1, "firing": 1, "resolved": 1}
 
 
 def test_the_state_names_the_open_alert() -> None:
@@ -127,7 +127,7 @@ def test_a_window_with_a_missing_value_is_withheld_and_its_state_shows_no_number
     time = START
     body = json.dumps({"t": time, "r": [[1, 1]] * 3 + [[1, None]] + [[1, 1]] * 4}).encode()
     step = walk.step(Message("json/d", body, time + 1))
-    ((_, done),) = step.concluded
+    ((_, done),) = step.scored_batches
     assert done.verdict.tolist() == [Verdict.WITHHELD]
     assert np.isnan(done.error).all()
     fields = payload(step, "d/state")
@@ -149,7 +149,7 @@ def test_formats_and_topics_per_channel_lead_to_the_same_verdict() -> None:
     for at, x in enumerate(values.tolist()):
         messages += [Message(f"num/d/{channel}", f"{x:.9g}".encode(), START + at * PERIOD) for channel in "xy"]
     walk.step(*messages)
-    table = walk.fleet.streams
+    table = walk.model_group.streams
     assert table.windows_scored[:4].tolist() == [3] * 4
     np.testing.assert_array_equal(table.error[:4], table.error[0])
     np.testing.assert_allclose(table.end_seconds[:4], end, atol=PERIOD)
@@ -159,17 +159,17 @@ def test_formats_and_topics_per_channel_lead_to_the_same_verdict() -> None:
 def test_a_window_is_scored_at_the_latest_when_its_delay_is_over() -> None:
     walk = Walk(max_delay_seconds=0.05)
     assert walk.pipeline.deadline_seconds == float("inf")
-    assert walk.send("d", samples=8).concluded == ()
+    assert walk.send("d", samples=8).scored_batches == ()
     assert walk.pipeline.deadline_seconds == walk.now + 0.05
     walk.now += 0.05
-    assert len(walk.step().concluded) == 1
+    assert len(walk.step().scored_batches) == 1
     assert walk.pipeline.deadline_seconds == float("inf")
 
 
 def test_at_the_end_everything_that_waits_is_scored() -> None:
     walk = Walk(max_delay_seconds=10)
     walk.send("d", samples=8)
-    assert len(walk.step(everything=True).concluded) == 1
+    assert len(walk.step(everything=True).scored_batches) == 1
 
 
 # --- what is refused
@@ -196,8 +196,8 @@ def test_a_refused_message_is_counted_once_under_its_source_and_told(
 ) -> None:
     walk = Walk(max_payload_bytes=1000)
     walk.step(Message(topic, body, START))
-    assert walk.pipeline.tally.received == {name: 1}
-    assert walk.pipeline.tally.discarded == {(name, reason): 1}
+    assert walk.pipeline.counters.received == {name: 1}
+    assert walk.pipeline.counters.discarded == {(name, reason): 1}
     assert [(who, where, discard.reason) for who, where, discard in walk.refused] == [(name, topic, reason)]
 
 
@@ -211,15 +211,15 @@ def test_retained_messages_are_refused_where_they_are_not_wanted() -> None:
         Message("late/d2", b"1,2", START, retained=True),
     )
     assert walk.reasons() == {Reason.RETAINED: 1}
-    assert walk.pipeline.tally.received == {"json": 2, "late": 1}
-    assert walk.fleet.samples_received == 2
+    assert walk.pipeline.counters.received == {"json": 2, "late": 1}
+    assert walk.model_group.samples_received == 2
 
 
 def test_samples_from_the_future_are_refused_and_counted_as_samples() -> None:
     walk = Walk()
     body = json.dumps({"t": START + 3600, "r": [[1, 1]] * 5}).encode()
     walk.step(Message("json/d", body, START))
-    assert walk.fleet.samples_discarded == {Reason.FUTURE: 5}
+    assert walk.model_group.samples_discarded == {Reason.FUTURE: 5}
     assert not walk.refused
 
 
@@ -231,7 +231,7 @@ def test_streams_beyond_the_limit_are_refused_until_another_expires() -> None:
     walk.now += 101
     walk.pipeline.housekeep(walk.moment())
     walk.send("b")
-    assert list(walk.fleet.streams.number) == ["b"]
+    assert list(walk.model_group.streams.number) == ["b"]
 
 
 # --- nothing can raise out of it
@@ -279,17 +279,17 @@ def test_no_message_can_raise_out_of_the_pipeline_and_a_good_one_still_works(
         walk.now += wait
         for report in (report for step in steps for report in step.reports):
             assert not report.payload or json.loads(report.payload, parse_constant=pytest.fail)["schema"] == 1
-    tally = walk.pipeline.tally
-    assert tally.received.total() == sum(map(len, calls))
-    assert tally.received.total() == decoded.total() + tally.discarded.total()
-    assert all(tally.received[name] >= count for (name, _), count in tally.discarded.items())
+    counters = walk.pipeline.counters
+    assert counters.received.total() == sum(map(len, calls))
+    assert counters.received.total() == decoded.total() + counters.discarded.total()
+    assert all(counters.received[name] >= count for (name, _), count in counters.discarded.items())
 
     walk.now += 10_000
     walk.pipeline.housekeep(walk.moment())  # there is room for another stream now
     walk.slot["good"] = round((walk.now - START) / PERIOD)
     walk.send("good", samples=16)
     assert walk.state("good") == "normal"
-    assert walk.fleet.streams.score[walk.fleet.streams.number["good"]] == 0.5
+    assert walk.model_group.streams.score[walk.model_group.streams.number["good"]] == 0.5
 
 
 def counting(decode: Any, decoded: Counter[str], name: str) -> Any:
@@ -325,8 +325,8 @@ def test_an_expired_stream_resolves_its_alert_and_clears_its_retained_state() ->
     assert topics(step) == ["d/alert", "d/state"]
     assert payload(step, "d/alert")["phase"] == "resolved"
     assert (step.reports[1].payload, step.reports[1].retain) == (b"", True)
-    assert walk.pipeline.tally.alert_steps["resolved"] == 1
-    assert len(walk.fleet.streams) == 0
+    assert walk.pipeline.counters.alert_steps["resolved"] == 1
+    assert len(walk.model_group.streams) == 0
 
 
 def test_a_stream_that_comes_back_after_it_expired_starts_anew() -> None:
@@ -337,7 +337,7 @@ def test_a_stream_that_comes_back_after_it_expired_starts_anew() -> None:
     walk.slot["d"] = round((walk.now - START) / PERIOD)
     step = walk.send("d", samples=8)
     assert payload(step, "d/state")["state"] == "normal"
-    assert walk.fleet.streams.windows_scored[0] == 1
+    assert walk.model_group.streams.windows_scored[0] == 1
 
 
 def test_a_stream_that_expires_while_a_window_waits_is_scored_first() -> None:
@@ -346,7 +346,7 @@ def test_a_stream_that_expires_while_a_window_waits_is_scored_first() -> None:
     walk.send("d", WILD, 8)
     walk.now += 1e8
     step = walk.pipeline.housekeep(walk.moment())
-    assert len(step.concluded) == 1
+    assert len(step.scored_batches) == 1
     assert topics(step) == ["d/alert", "d/alert", "d/state", "d/alert", "d/state"]
     assert step.reports[-1].payload == b""
     walk.step(everything=True)
@@ -359,7 +359,7 @@ def test_a_topic_whose_payloads_are_never_good_does_not_hold_its_place_for_ever(
     walk.now += 3601
     step = walk.pipeline.housekeep(walk.moment())
     assert topics(step) == ["junk/state"]
-    assert len(walk.fleet.streams) == 0
+    assert len(walk.model_group.streams) == 0
 
 
 def test_another_artifact_is_adopted_with_what_streams_are_in() -> None:
@@ -368,7 +368,7 @@ def test_another_artifact_is_adopted_with_what_streams_are_in() -> None:
     newer = manifest_of(("x", "y"), version="2", threshold=100.0)
     assert walk.pipeline.adopt({"m": Fake(newer, MeanSquareScorer())})
     step = walk.send("d", WILD, 1)  # completes a window that began before
-    assert len(step.concluded) == 1
+    assert len(step.scored_batches) == 1
     steps = [walk.send("d", WILD) for _ in range(3)]
     resolved = next(json.loads(report.payload) for step in steps for report in step.reports if "alert" in report.topic)
     assert (resolved["id"], resolved["phase"], resolved["version"]) == (alert, "resolved", "2")
@@ -379,8 +379,8 @@ def test_an_artifact_of_another_shape_is_not_adopted_and_changes_nothing() -> No
     walk.send("d", samples=8)
     other = manifest_of(("x", "y"), length=16, version="2")
     assert not walk.pipeline.adopt({"m": Fake(other, MeanSquareScorer())})
-    assert walk.fleet.manifest.version == "1"
-    assert len(walk.send("d").concluded) == 1
+    assert walk.model_group.manifest.version == "1"
+    assert len(walk.send("d").scored_batches) == 1
 
 
 def test_a_pipeline_that_is_replaced_resolves_its_alerts_and_clears_the_states() -> None:
@@ -396,10 +396,10 @@ def test_a_pipeline_that_is_replaced_resolves_its_alerts_and_clears_the_states()
 def test_counts_go_on_where_a_pipeline_takes_over_the_tally_of_another() -> None:
     first = Walk()
     first.send("d", samples=8)
-    second = Walk(tally=first.pipeline.tally)
+    second = Walk(counters=first.pipeline.counters)
     second.send("d", samples=8)
-    assert second.pipeline.tally.received == {"json": 2}
-    assert second.pipeline.tally.end_to_end_seconds.cumulative()[-1] == 2
+    assert second.pipeline.counters.received == {"json": 2}
+    assert second.pipeline.counters.end_to_end_seconds.cumulative()[-1] == 2
 
 
 # --- what is measured
@@ -410,28 +410,28 @@ def test_batches_and_delays_are_observed() -> None:
     walk.send("d", samples=16)
     walk.now += 0.25
     walk.step()
-    tally = walk.pipeline.tally
-    assert tally.batch_windows["m"].sum == 3
-    assert tally.inference_seconds["m"].cumulative()[-1] == 1
-    assert tally.end_to_end_seconds.cumulative()[-1] == 3
-    assert tally.end_to_end_seconds.sum == pytest.approx(3 * 0.25, abs=1e-3)
+    counters = walk.pipeline.counters
+    assert counters.batch_windows["m"].sum == 3
+    assert counters.inference_seconds["m"].cumulative()[-1] == 1
+    assert counters.end_to_end_seconds.cumulative()[-1] == 3
+    assert counters.end_to_end_seconds.sum == pytest.approx(3 * 0.25, abs=1e-3)
 
 
 def test_a_model_is_called_with_as_many_windows_as_it_is_quickest_with_and_nothing_else_depends_on_that() -> None:
     at_once, in_parts = Walk(), Walk()
-    in_parts.fleet.batch.max_windows = 2
+    in_parts.model_group.batch.max_windows = 2
     values = np.random.default_rng(1).normal(size=(24, 2)).round(3).tolist()
     message = Message("json/d", msgspec.json.encode({"t": START, "r": values}), START + 1)
-    (_, whole), (_, parts) = (walk.step(message, everything=True).concluded[0] for walk in (at_once, in_parts))
+    (_, whole), (_, parts) = (walk.step(message, everything=True).scored_batches[0] for walk in (at_once, in_parts))
     assert parts.score.tolist() == whole.score.tolist()
     assert len(parts.score) == 5
-    assert in_parts.pipeline.tally.batch_windows["m"].cumulative()[:2] == [1, 3]  # 2 + 2 + 1
-    assert at_once.pipeline.tally.inference_seconds["m"].cumulative()[-1] == 1
+    assert in_parts.pipeline.counters.batch_windows["m"].cumulative()[:2] == [1, 3]  # 2 + 2 + 1
+    assert at_once.pipeline.counters.inference_seconds["m"].cumulative()[-1] == 1
 
 
 def test_a_batch_in_which_nothing_is_worth_scoring_is_no_inference() -> None:
     walk = Walk()
     body = msgspec.json.encode({"t": START, "r": [[None, 1.0]] * 8})
     step = walk.step(Message("json/d", body, START + 1))
-    assert len(step.concluded) == 1
-    assert walk.pipeline.tally.inference_seconds["m"].cumulative()[-1] == 0
+    assert len(step.scored_batches) == 1
+    assert walk.pipeline.counters.inference_seconds["m"].cumulative()[-1] == 0

@@ -10,7 +10,7 @@ from monitor.config.model import Config
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.values.messages import Message
 from monitor.pipeline.pipeline import Moment, Pipeline
-from monitor.setup.build import Setup, build_pipeline, digest_of, subscriptions_of, walk_of
+from monitor.setup.build import Setup, build_pipeline, fingerprint_of, pipeline_settings_of, subscriptions_of
 from tests.manifests import MeanSquareScorer, manifest_of
 
 START = 1_700_000_000.0
@@ -28,7 +28,7 @@ def pipeline_of(manifest: Manifest, *sources: dict[str, Any], **sections: Any) -
 
 
 def lateness(pipeline: Pipeline) -> int:
-    return pipeline.fleets["m"].windows.grid.rules.lateness_samples
+    return pipeline.model_groups["m"].windows.grid.rules.lateness_samples
 
 
 WHOLE = {"name": "all", "topic": "v/{device}", "format": {"kind": "csv"}}
@@ -59,8 +59,8 @@ def test_slow_sensors_on_topics_of_their_own_make_windows(period: float) -> None
             now = START + at * period + nth * 0.01
             pipeline.step([Message(f"v/d/{channel}", b"1.0", now)], Moment(now, now))
     pipeline.step([], Moment(now, now), everything=True)
-    assert pipeline.fleets["m"].streams.windows_scored[0] == 3
-    assert not pipeline.fleets["m"].samples_discarded
+    assert pipeline.model_groups["m"].streams.windows_scored[0] == 3
+    assert not pipeline.model_groups["m"].samples_discarded
 
 
 def test_blocks_longer_than_the_lateness_make_windows_too() -> None:
@@ -71,7 +71,7 @@ def test_blocks_longer_than_the_lateness_make_windows_too() -> None:
             now = START + at * 6.0
             pipeline.step([Message(f"v/d/{channel}", bytes(4 * 60), now)], Moment(now, now))
     pipeline.step([], Moment(now, now), everything=True)
-    assert pipeline.fleets["m"].streams.windows_scored[0] == 20 * 60 // 64
+    assert pipeline.model_groups["m"].streams.windows_scored[0] == 20 * 60 // 64
 
 
 def config_with(**mqtt: Any) -> Config:
@@ -87,5 +87,5 @@ def test_commands_are_subscribed_to_only_when_the_configuration_says_so() -> Non
 
 
 def test_what_was_kept_is_of_use_whether_or_not_there_are_commands() -> None:
-    assert digest_of(config_with()) == digest_of(config_with(commands=True, base_topic="plant/one"))
-    assert walk_of(config_with()) != walk_of(config_with(commands=True))
+    assert fingerprint_of(config_with()) == fingerprint_of(config_with(commands=True, base_topic="plant/one"))
+    assert pipeline_settings_of(config_with()) != pipeline_settings_of(config_with(commands=True))

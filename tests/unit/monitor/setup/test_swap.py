@@ -63,8 +63,8 @@ class Walk:
 
     def swap(self, after: Setup) -> None:
         self._note(self.pipeline.step([], self._now(), everything=True))
-        self.pipeline, last_words = succeed(self.pipeline, self.setup.config, after, ignore)
-        self._note(last_words)
+        self.pipeline, final_step = succeed(self.pipeline, self.setup.config, after, ignore)
+        self._note(final_step)
         self.setup = after
 
     def adopt(self, after: Setup) -> None:
@@ -87,8 +87,8 @@ class Walk:
         return Moment(START + self._ticks * 0.02, self._ticks * 0.02)  # some windows wait for the next step
 
     def _note(self, step: Step) -> None:
-        for model, done in step.concluded:
-            names = [self.pipeline.fleets[model].streams.name(int(number)) for number in done.windows.stream]
+        for model, done in step.scored_batches:
+            names = [self.pipeline.model_groups[model].streams.name(int(number)) for number in done.windows.stream]
             last = np.round((done.windows.end_seconds - START) / PERIOD).astype(int).tolist()
             self.windows += [(model, name, sample) for name, sample in zip(names, last, strict=True)]
         self.reports += step.reports
@@ -134,8 +134,8 @@ def test_only_streams_whose_settings_changed_start_over() -> None:
     walk.send("n/c", 6)
     other = [{**SOURCES[0], "qos": 1}, SOURCES[1]]
     walk.swap(setup_of("2", source=other))
-    assert list(walk.pipeline.fleets["m"].streams.number) == []
-    assert list(walk.pipeline.fleets["n"].streams.number) == ["c"]
+    assert list(walk.pipeline.model_groups["m"].streams.number) == []
+    assert list(walk.pipeline.model_groups["n"].streams.number) == ["c"]
     walk.send("m/a", 6)
     walk.send("n/c", 6)
     assert walk.end().windows == [("n", "c", 7), ("n", "c", 11)]
@@ -160,4 +160,4 @@ def test_a_model_that_is_dropped_takes_its_streams_along() -> None:
     walk.swap(Setup(config, {"m": walk.setup.artifacts["m"]}))
     walk.send("m/a", 6)
     assert walk.end().windows == [("m", "a", 7), ("m", "a", 11)]
-    assert list(walk.pipeline.fleets) == ["m"]
+    assert list(walk.pipeline.model_groups) == ["m"]

@@ -23,10 +23,10 @@ from monitor.core.scoring.quality import QUALITIES
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.messages import Message
-from monitor.durability.checkpointer import Keeper
+from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from monitor.telemetry.metrics import registry_of
-from tests.manifests import PERIOD, MeanSquareScorer, budget_fields, fleet_of, manifest_of
+from tests.manifests import PERIOD, MeanSquareScorer, budget_fields, manifest_of, model_group_of
 from tests.repository import ROOT
 
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
@@ -48,18 +48,20 @@ class Daemon:
     """As much of a daemon as metrics look at: a real pipeline, inbox and link, of which the last is not connected."""
 
     def __init__(self, max_channel_series: int = 100) -> None:
-        self.fleet = fleet_of(manifest_of(("x", "y"), calibration=budget_fields()), k=1, n=1)
+        self.model_group = model_group_of(manifest_of(("x", "y"), calibration=budget_fields()), k=1, n=1)
         limits = PipelineSettings(commands_below="residuald")
-        self.pipeline = Pipeline((SOURCE,), {"m": self.fleet}, {"m": MeanSquareScorer()}, limits, lambda: 0)
+        self.pipeline = Pipeline((SOURCE,), {"m": self.model_group}, {"m": MeanSquareScorer()}, limits, lambda: 0)
         self.inbox = Inbox(1000, 1_000_000)
         self.link = MqttLink(MqttConfig(), [], self.inbox, max_payload_bytes=1000)
         self.started_seconds = START
         self.reload_succeeded = True
         self.reload_success_seconds = START + 1
         self.max_channel_series = max_channel_series
-        self.keeper: Keeper | None = Keeper(JournalConfig(), Path("journal"), "")  # not opened: it has kept nothing
-        self.keeper.checkpoint_seconds = START
-        artifact = Artifact(Path("m.pt"), "ab" * 32, self.fleet.manifest, MeanSquareScorer(), 256)
+        self.checkpointer: Checkpointer | None = Checkpointer(
+            JournalConfig(), Path("journal"), ""
+        )  # not opened: it has kept nothing
+        self.checkpointer.checkpoint_seconds = START
+        artifact = Artifact(Path("m.pt"), "ab" * 32, self.model_group.manifest, MeanSquareScorer(), 256)
         self.artifacts: Mapping[str, Artifact] = {"m": artifact}
         self.registry: CollectorRegistry = registry_of(self)
 

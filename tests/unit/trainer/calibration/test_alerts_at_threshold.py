@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.alerting.decision_rule import Judge, JudgeSettings, Phase
+from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase
 from trainer.calibration.alerts_at_threshold import Alarm, ErrorSeries, agreed, alarm_counts, alarms_of
 
 
@@ -13,14 +13,14 @@ def series(error: list[float], name: str = "s") -> ErrorSeries:
     return ErrorSeries(name, np.arange(len(error), dtype=np.float64), np.array(error, np.float32), 1.0)
 
 
-def judged_one_by_one(error: list[float], threshold: float, settings: JudgeSettings) -> list[tuple[int, int]]:
+def judged_one_by_one(error: list[float], threshold: float, settings: DecisionSettings) -> list[tuple[int, int]]:
     """First and last window of each alarm, as the daemon finds them."""
-    judge = Judge(settings)
+    judge = DecisionRule(settings)
     judge.open_stream(0)
     found, first = [], -1
     for number, one in enumerate(error):
         score = np.array([np.float32(one) / np.float32(threshold)])
-        for _, before, after in judge.judge(np.zeros(1, np.int64), score, np.ones(1, np.bool_)).turns:
+        for _, before, after in judge.judge(np.zeros(1, np.int64), score, np.ones(1, np.bool_)).transitions:
             if after is Phase.FIRING:
                 first = number
             elif before is Phase.FIRING:
@@ -34,7 +34,7 @@ errors = st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, float("nan")]), min_
 
 @given(errors, st.sampled_from([(1, 1), (2, 3), (3, 5)]), st.integers(1, 4))
 def test_alarms_are_those_of_the_judge(error: list[float], k_of_n: tuple[int, int], release: int) -> None:
-    settings = JudgeSettings(k=k_of_n[0], n=k_of_n[1], release_windows=release)
+    settings = DecisionSettings(k=k_of_n[0], n=k_of_n[1], release_windows=release)
     thresholds = np.array([0.9, 1.2, 2.5, 9.0])
     found = alarms_of([series(error)], thresholds, settings)
     for number, threshold in enumerate(thresholds):
@@ -44,15 +44,15 @@ def test_alarms_are_those_of_the_judge(error: list[float], k_of_n: tuple[int, in
 
 def test_each_series_is_judged_on_its_own() -> None:
     quiet, loud = series([1.0] * 10, "quiet"), series([1.0] * 4 + [5.0] * 3 + [1.0] * 10, "loud")
-    assert alarms_of([quiet, loud], np.array([2.0]), JudgeSettings()) == [Alarm(0, 1, 5, 9)]
-    assert alarm_counts([quiet, loud], np.array([0.5, 2.0, 9.0]), JudgeSettings()).tolist() == [2, 1, 0]
+    assert alarms_of([quiet, loud], np.array([2.0]), DecisionSettings()) == [Alarm(0, 1, 5, 9)]
+    assert alarm_counts([quiet, loud], np.array([0.5, 2.0, 9.0]), DecisionSettings()).tolist() == [2, 1, 0]
 
 
 @given(errors.map(lambda some: [one for one in some if one == one]), st.sampled_from([(1, 1), (2, 3), (4, 4)]))
 def test_an_alert_first_fires_where_the_agreed_error_exceeds_the_threshold(
     error: list[float], k_of_n: tuple[int, int]
 ) -> None:
-    settings = JudgeSettings(k=k_of_n[0], n=k_of_n[1])
+    settings = DecisionSettings(k=k_of_n[0], n=k_of_n[1])
     above = np.flatnonzero(agreed(np.array(error), settings) > 1.2)
     expected = judged_one_by_one(error, 1.2, settings)
     assert (above[0] if len(above) else None) == (expected[0][0] if expected else None)

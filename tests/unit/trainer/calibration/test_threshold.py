@@ -5,23 +5,23 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.budget.error_laws import LAWS
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from trainer.calibration.alerts_at_threshold import ErrorSeries, alarm_counts
 from trainer.calibration.threshold import BudgetThreshold, keep_budget
 from trainer.settings.budget import Budget
 
-JUDGE = JudgeSettings()
+JUDGE = DecisionSettings()
 
 
 def series(error: NDArray[np.float64], name: str = "s") -> ErrorSeries:
     return ErrorSeries(name, np.arange(len(error), dtype=np.float64), error, 1.0)
 
 
-def keep(error: NDArray[np.float64], seconds_per_alarm: float, judge: JudgeSettings = JUDGE) -> BudgetThreshold:
+def keep(error: NDArray[np.float64], seconds_per_alarm: float, judge: DecisionSettings = JUDGE) -> BudgetThreshold:
     return keep_budget([series(error)], Budget(1, seconds_per_alarm), "as a test has it", judge)
 
 
-def seen_over_asked(law: str, windows: int, seconds_per_alarm: float, streams: int, judge: JudgeSettings) -> float:
+def seen_over_asked(law: str, windows: int, seconds_per_alarm: float, streams: int, judge: DecisionSettings) -> float:
     """Mean over streams: alarms on new data of the same law, over those that the budget allows."""
     past = LAWS[law](np.random.default_rng(1), windows, streams)
     thresholds = np.array([keep(past[:, one], seconds_per_alarm, judge).threshold for one in range(streams)])
@@ -36,8 +36,8 @@ def test_the_budget_is_kept_within_a_factor_of_two_on_average(law: str) -> None:
     assert 0.5 < seen_over_asked(law, 800, 800.0, 16, JUDGE) < 2.0
 
 
-@pytest.mark.parametrize("judge", [JudgeSettings(k=1, n=1), JudgeSettings(k=3, n=4, release_windows=10)])
-def test_the_budget_counts_alerts_of_this_very_judge(judge: JudgeSettings) -> None:
+@pytest.mark.parametrize("judge", [DecisionSettings(k=1, n=1), DecisionSettings(k=3, n=4, release_windows=10)])
+def test_the_budget_counts_alerts_of_this_very_judge(judge: DecisionSettings) -> None:
     assert 0.5 < seen_over_asked("autocorrelated", 800, 800.0, 16, judge) < 2.0
 
 

@@ -8,7 +8,7 @@ import pytest
 from monitor.core.artifact.calibration import Calibration
 from monitor.core.windows.stream_windows import WindowBatch
 from tests.sines import data_file, sine_recording
-from trainer.data.cutting import Cut
+from trainer.data.cutting import FileWindows
 from trainer.evaluation.alerts import alert_figures
 from trainer.evaluation.evaluation import Scored
 
@@ -28,7 +28,7 @@ def scored(score: list[float], labels: list[int] | None = None, name: str = "a.n
     ends = (LENGTH - 1 + STRIDE * np.arange(count)) / RATE_HZ
     values = np.zeros((count, 2, LENGTH), np.float32)
     batch = WindowBatch(np.zeros(count, np.int64), ends, ends, np.ones(count, np.float32), values)
-    cut = Cut(
+    cut = FileWindows(
         data_file(replace(recording, labels=sample_labels), name),
         batch,
         ends - (LENGTH - 1) / RATE_HZ,

@@ -8,13 +8,13 @@ import pytest
 
 from monitor.adapters.mqtt.client import FramingClient, SettingsFileError, explain
 from monitor.adapters.mqtt.frames import FrameReader
-from monitor.adapters.mqtt.inbound_session import Receipts
-from monitor.adapters.mqtt.outbound_session import Deliveries
+from monitor.adapters.mqtt.inbound_session import InboundSession
+from monitor.adapters.mqtt.outbound_session import OutboundSession
 from monitor.config.model import MqttConfig, TlsConfig
 
 
 def client(config: MqttConfig) -> FramingClient:
-    return FramingClient(config, FrameReader(True, 100, Receipts(), Deliveries(mqtt5=True)), persistent=True)
+    return FramingClient(config, FrameReader(True, 100, InboundSession(), OutboundSession(mqtt5=True)), persistent=True)
 
 
 def written(path: Path, content: bytes) -> Path:

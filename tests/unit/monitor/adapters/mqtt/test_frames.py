@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from monitor.adapters.mqtt import frames as mqtt_frames
 from monitor.adapters.mqtt.frames import FrameError, FrameReader
-from monitor.adapters.mqtt.inbound_session import Receipts
-from monitor.adapters.mqtt.outbound_session import Deliveries
+from monitor.adapters.mqtt.inbound_session import InboundSession
+from monitor.adapters.mqtt.outbound_session import OutboundSession
 from monitor.core.values.messages import Message
 
 PINGRESP = b"\xd0\x00"
@@ -49,7 +49,7 @@ def variable_integer(value: int) -> bytes:
 
 
 def reader(*, mqtt5: bool = True, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> FrameReader:
-    return FrameReader(mqtt5, max_payload_bytes, Receipts(), Deliveries(mqtt5=mqtt5))
+    return FrameReader(mqtt5, max_payload_bytes, InboundSession(), OutboundSession(mqtt5=mqtt5))
 
 
 def checksum(publish: Publish) -> int:
@@ -164,8 +164,8 @@ def test_topics_without_end_are_not_remembered_without_end(monkeypatch: pytest.M
     ],
 )
 def test_connack_is_passed_on_and_tells_whether_the_session_is_there(connack: bytes, confirmed: bytes) -> None:
-    receipts = Receipts()
-    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, Deliveries(mqtt5=True))
+    receipts = InboundSession()
+    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, OutboundSession(mqtt5=True))
     receipt = receipts.arrived(5, 1, duplicate=False)
     assert receipt is not None
     frames.feed(connack, 7.0)
@@ -175,8 +175,8 @@ def test_connack_is_passed_on_and_tells_whether_the_session_is_there(connack: by
 
 
 def test_pubrel_is_answered_here_and_not_passed_on() -> None:
-    receipts = Receipts()
-    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, Deliveries(mqtt5=True))
+    receipts = InboundSession()
+    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, OutboundSession(mqtt5=True))
     frames.feed(b"\x62\x02\x01\x02", 7.0)
     assert receipts.take_replies() == b"\x70\x02\x01\x02"
     assert not frames.passed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.adapters.mqtt.inbound_session import Receipts
+from monitor.adapters.mqtt.inbound_session import InboundSession
 
 PUBACK_5 = b"\x40\x02\x00\x05"
 PUBREC_5 = b"\x50\x02\x00\x05"
@@ -11,7 +11,7 @@ PUBCOMP_5 = b"\x70\x02\x00\x05"
 
 @pytest.mark.parametrize(("qos", "reply"), [(1, PUBACK_5), (2, PUBREC_5)])
 def test_a_message_is_answered_when_it_is_acknowledged_and_not_before(qos: int, reply: bytes) -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipt = receipts.arrived(5, qos, duplicate=False)
     assert receipt is not None
     assert receipts.take_replies() == b""
@@ -22,7 +22,7 @@ def test_a_message_is_answered_when_it_is_acknowledged_and_not_before(qos: int, 
 
 
 def test_acknowledging_twice_answers_once() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipt = receipts.arrived(5, 1, duplicate=False)
     assert receipt is not None
     receipts.acknowledge(receipt)
@@ -31,7 +31,7 @@ def test_acknowledging_twice_answers_once() -> None:
 
 
 def test_answers_keep_the_order_of_the_acknowledgements() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     given = [receipts.arrived(number, 1, duplicate=False) for number in (7, 3, 9)]
     for receipt in given:
         assert receipt is not None
@@ -41,7 +41,7 @@ def test_answers_keep_the_order_of_the_acknowledgements() -> None:
 
 @pytest.mark.parametrize("qos", [1, 2])
 def test_what_is_in_hand_is_not_taken_in_again_and_its_receipt_outlives_the_connection(qos: int) -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipt = receipts.arrived(5, qos, duplicate=False)
     assert receipt is not None
     receipts.resume(session_present=True)
@@ -51,7 +51,7 @@ def test_what_is_in_hand_is_not_taken_in_again_and_its_receipt_outlives_the_conn
 
 
 def test_qos_2_that_was_answered_is_answered_again_and_not_taken_in_again() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipt = receipts.arrived(5, 2, duplicate=False)
     assert receipt is not None
     receipts.acknowledge(receipt)
@@ -64,13 +64,13 @@ def test_qos_2_that_was_answered_is_answered_again_and_not_taken_in_again() -> N
 
 
 def test_a_release_that_a_former_process_would_have_known_is_answered() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipts.released(5)
     assert receipts.take_replies() == PUBCOMP_5
 
 
 def test_a_receipt_of_a_forgotten_session_confirms_nothing() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipts.resume(session_present=False)
     old = receipts.arrived(5, 1, duplicate=False)
     receipts.resume(session_present=False)
@@ -84,7 +84,7 @@ def test_a_receipt_of_a_forgotten_session_confirms_nothing() -> None:
 
 
 def test_replies_that_did_not_leave_are_not_sent_on_the_next_connection() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipt = receipts.arrived(5, 1, duplicate=False, content=7)
     assert receipt is not None
     receipts.acknowledge(receipt)
@@ -96,7 +96,7 @@ def test_replies_that_did_not_leave_are_not_sent_on_the_next_connection() -> Non
 def test_what_comes_again_because_the_answer_was_lost_is_answered_again_and_not_taken_in_again(
     qos: int, reply: bytes
 ) -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipt = receipts.arrived(5, qos, duplicate=False, content=7)
     assert receipt is not None
     receipts.acknowledge(receipt)
@@ -106,7 +106,7 @@ def test_what_comes_again_because_the_answer_was_lost_is_answered_again_and_not_
 
 
 def test_what_a_former_process_made_safe_is_answered_again_and_not_taken_in_again() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipts.remember({5: 7})
     receipts.resume(session_present=True)
     assert receipts.arrived(5, 1, duplicate=True, content=7) is None
@@ -115,20 +115,20 @@ def test_what_a_former_process_made_safe_is_answered_again_and_not_taken_in_agai
 
 @pytest.mark.parametrize(("duplicate", "content"), [(False, 7), (True, 8)], ids=["not marked", "other content"])
 def test_only_the_same_message_that_is_marked_as_duplicate_counts_as_one(duplicate: bool, content: int) -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipts.remember({5: 7})
     assert receipts.arrived(5, 1, duplicate=duplicate, content=content) is not None
 
 
 def test_a_new_session_knows_nothing_of_the_identifiers_of_the_old_one() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipts.remember({5: 7})
     receipts.resume(session_present=False)
     assert receipts.arrived(5, 1, duplicate=True, content=7) is not None
 
 
 def test_a_broker_that_goes_back_to_publish_after_it_released_is_answered_and_nothing_is_taken_in_twice() -> None:
-    receipts = Receipts()
+    receipts = InboundSession()
     receipt = receipts.arrived(7, 2, duplicate=False, content=99)
     assert receipt is not None
     receipts.acknowledge(receipt)

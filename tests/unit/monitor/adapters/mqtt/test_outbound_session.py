@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, Deliveries, PacketIds
+from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, OutboundSession, PacketIds
 from monitor.adapters.mqtt.send_queue import Outgoing
 
 DUP = 0x08
@@ -19,15 +19,15 @@ def step(name: str = "a", packet_id: int = PACKET_ID, *, begun: bool = False, re
     return Outgoing("r/m/alert", name.encode(), 2, False, (name, "firing"), packet_id, begun, released)
 
 
-def connected(*, session_present: bool = True, max_qos: int = 2) -> Deliveries:
-    deliveries = Deliveries(mqtt5=False)
+def connected(*, session_present: bool = True, max_qos: int = 2) -> OutboundSession:
+    deliveries = OutboundSession(mqtt5=False)
     deliveries.begin(session_present=session_present, max_qos=max_qos)
     return deliveries
 
 
 @pytest.mark.parametrize(("mqtt5", "properties"), [(False, b""), (True, b"\x00")])
 def test_a_publish_is_laid_out_as_the_standard_says(mqtt5: bool, properties: bytes) -> None:
-    deliveries = Deliveries(mqtt5=mqtt5)
+    deliveries = OutboundSession(mqtt5=mqtt5)
     payload = bytes(200)
     deliveries.send(Outgoing("t", payload, 0, retain=True))
     length = 3 + len(properties) + 200
@@ -54,7 +54,7 @@ def test_at_qos_1_what_is_not_confirmed_is_sent_again_on_the_next_connection() -
 
 @pytest.mark.parametrize("receive_maximum", [1, 7])
 def test_there_is_room_for_as_much_as_the_broker_says(receive_maximum: int) -> None:
-    deliveries = Deliveries(mqtt5=True)
+    deliveries = OutboundSession(mqtt5=True)
     deliveries.begin(session_present=False, receive_maximum=receive_maximum)
     for number in range(receive_maximum):
         assert deliveries.has_room

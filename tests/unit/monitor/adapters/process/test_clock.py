@@ -11,7 +11,7 @@ from monitor.core.sources.source import SourceSpec
 from monitor.core.values.discards import Reason
 from monitor.core.values.messages import Message
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
-from tests.manifests import PERIOD, MeanSquareScorer, fleet_of
+from tests.manifests import PERIOD, MeanSquareScorer, model_group_of
 
 START = 1_700_000_000.0
 HOUR = 3600.0
@@ -73,8 +73,8 @@ class Watched:
         self.system = System()
         format_ = {"kind": "json", "timestamp": "ts", "rows": "rows"}
         source = SourceSpec.model_validate({"name": "s", "topic": "plant/{device}", "model": "m", "format": format_})
-        self.fleet = fleet_of(k=1, n=1)
-        self.pipeline = Pipeline((source,), {"m": self.fleet}, {"m": MeanSquareScorer()}, SETTINGS, lambda: 0.0)
+        self.model_group = model_group_of(k=1, n=1)
+        self.pipeline = Pipeline((source,), {"m": self.model_group}, {"m": MeanSquareScorer()}, SETTINGS, lambda: 0.0)
         self.windows = 0
         self._sent = 0
 
@@ -86,7 +86,7 @@ class Watched:
             self._sent += 10
             now = Moment(self.system.clock(), self.system.monotonic)
             step = self.pipeline.step([Message("plant/a", payload, now.wall_seconds)], now)
-            self.windows += sum(len(done.windows) for _, done in step.concluded)
+            self.windows += sum(len(done.windows) for _, done in step.scored_batches)
             self.pipeline.housekeep(now)
 
 
@@ -96,8 +96,8 @@ def test_telemetry_with_timestamps_loses_no_window_to_a_leap_of_our_clock(leap: 
     watched.run(20)
     watched.run(20, leap=leap)
     assert watched.windows == (400 - 8) // 4 + 1
-    assert watched.fleet.samples_discarded == {}
-    assert list(watched.fleet.streams.number) == ["a"]
+    assert watched.model_group.samples_discarded == {}
+    assert list(watched.model_group.streams.number) == ["a"]
 
 
 @pytest.mark.parametrize("leap", [HOUR, -HOUR])
@@ -107,7 +107,7 @@ def test_no_stream_is_silent_or_forgotten_because_of_a_leap(leap: float) -> None
     watched.system.after(1.0, leap=leap)
     step = watched.pipeline.housekeep(Moment(watched.system.clock(), watched.system.monotonic))
     assert step.reports == ()
-    assert list(watched.fleet.streams.number) == ["a"]
+    assert list(watched.model_group.streams.number) == ["a"]
 
 
 def test_a_stream_that_ends_after_a_leap_is_silent_in_time() -> None:
@@ -126,6 +126,6 @@ def test_samples_that_are_really_from_the_future_are_still_refused() -> None:
     watched.run(5)
     watched._sent += round(HOUR / PERIOD)
     watched.run(1)
-    assert sum(watched.fleet.samples_discarded.values()) == 10
-    assert set(watched.fleet.samples_discarded) == {Reason.FUTURE}
-    assert watched.fleet.clocks.seconds(np.array([0]))[0] == pytest.approx(HOUR, abs=1)
+    assert sum(watched.model_group.samples_discarded.values()) == 10
+    assert set(watched.model_group.samples_discarded) == {Reason.FUTURE}
+    assert watched.model_group.clocks.seconds(np.array([0]))[0] == pytest.approx(HOUR, abs=1)

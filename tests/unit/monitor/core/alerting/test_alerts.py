@@ -15,8 +15,10 @@ def evidence(time: float, score: float = 1.5) -> Evidence:
 
 def live(book: AlertBook, *phases: Phase, stream: str = "s", start: float = 100.0) -> list[AlertStep]:
     """The steps that come of walking a stream through `phases`, one window per second."""
-    turns = enumerate(itertools.pairwise(phases))
-    return [step for at, (before, after) in turns for step in book.turn(stream, before, after, evidence(start + at))]
+    transitions = enumerate(itertools.pairwise(phases))
+    return [
+        step for at, (before, after) in transitions for step in book.turn(stream, before, after, evidence(start + at))
+    ]
 
 
 def test_an_alert_keeps_its_id_and_its_beginning_through_its_whole_life() -> None:

@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.alerting.decision_rule import Judge, JudgeSettings, Phase, Verdict, Verdicts
+from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase, Verdict, Verdicts
 
 HIGH, NEAR, LOW = 1.5, 0.95, 0.5  # anomalous; normal yet not below the release score; calm
 
 Turn = tuple[int, Phase, Phase]
 
 
-def judge_of(streams: int = 1, **settings: float) -> Judge:
-    judge = Judge(JudgeSettings.model_validate(settings))
+def judge_of(streams: int = 1, **settings: float) -> DecisionRule:
+    judge = DecisionRule(DecisionSettings.model_validate(settings))
     for stream in range(streams):
         judge.open_stream(stream)
     return judge
 
 
-def feed(judge: Judge, *scores: float, stream: int = 0) -> list[Phase]:
+def feed(judge: DecisionRule, *scores: float, stream: int = 0) -> list[Phase]:
     """The phase after each score, given one at a time."""
     phases = []
     for score in scores:
@@ -30,7 +30,7 @@ def feed(judge: Judge, *scores: float, stream: int = 0) -> list[Phase]:
     return phases
 
 
-def judge_batch(judge: Judge, windows: list[tuple[int, float, bool]]) -> Verdicts:
+def judge_batch(judge: DecisionRule, windows: list[tuple[int, float, bool]]) -> Verdicts:
     streams, scores, trusted = zip(*windows, strict=True) if windows else ((), (), ())
     return judge.judge(np.array(streams, np.int64), np.array(scores, np.float32), np.array(trusted, np.bool_))
 
@@ -38,7 +38,7 @@ def judge_batch(judge: Judge, windows: list[tuple[int, float, bool]]) -> Verdict
 class Reference:
     """One stream, judged by the rules as the documentation words them."""
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, settings: DecisionSettings) -> None:
         self.settings = settings
         self.phase = Phase.CALM
         self.last_n: deque[bool] = deque(maxlen=settings.n)
@@ -58,7 +58,7 @@ class Reference:
 
 
 SETTINGS = st.tuples(st.integers(1, 4), st.integers(0, 3), st.integers(1, 4)).map(
-    lambda drawn: JudgeSettings(k=drawn[0], n=drawn[0] + drawn[1], release_windows=drawn[2])
+    lambda drawn: DecisionSettings(k=drawn[0], n=drawn[0] + drawn[1], release_windows=drawn[2])
 )
 WINDOWS = st.lists(
     st.tuples(
@@ -70,7 +70,7 @@ WINDOWS = st.lists(
 
 @given(settings=SETTINGS, windows=WINDOWS, cuts=st.lists(st.integers(1, 20), max_size=8))
 def test_windows_in_batches_turn_streams_as_the_rules_say_one_window_at_a_time(
-    settings: JudgeSettings, windows: list[tuple[int, float, bool]], cuts: list[int]
+    settings: DecisionSettings, windows: list[tuple[int, float, bool]], cuts: list[int]
 ) -> None:
     references = [Reference(settings) for _ in range(4)]
     expected: list[Turn] = []
@@ -84,7 +84,7 @@ def test_windows_in_batches_turn_streams_as_the_rules_say_one_window_at_a_time(
     judge, found, start = judge_of(4, **settings.model_dump()), [], 0
     for size in [*cuts, len(windows)]:
         verdicts = judge_batch(judge, windows[start : start + size])
-        found += [(start + at, before, after) for at, before, after in verdicts.turns]
+        found += [(start + at, before, after) for at, before, after in verdicts.transitions]
         start += len(verdicts.verdict)
 
     assert found == expected
@@ -114,7 +114,7 @@ def test_a_pending_stream_lapses_when_none_of_the_last_n_windows_is_anomalous() 
 
 def test_with_k_of_one_a_stream_fires_at_once() -> None:
     judge = judge_of(k=1, n=1)
-    assert judge_batch(judge, [(0, HIGH, True)]).turns == ((0, Phase.CALM, Phase.FIRING),)
+    assert judge_batch(judge, [(0, HIGH, True)]).transitions == ((0, Phase.CALM, Phase.FIRING),)
 
 
 def test_a_score_around_the_threshold_neither_releases_nor_flaps() -> None:
@@ -141,7 +141,7 @@ def test_withheld_windows_change_nothing() -> None:
     withheld = [(0, HIGH, False), (0, LOW, False), (0, float("nan"), True), (0, float("inf"), True)]
     for score, phase in [(HIGH, Phase.PENDING), (HIGH, Phase.FIRING), (LOW, Phase.FIRING), (LOW, Phase.CALM)]:
         verdicts = judge_batch(judge, withheld)
-        assert not verdicts.turns
+        assert not verdicts.transitions
         assert set(verdicts.verdict.tolist()) == {Verdict.WITHHELD}
         assert feed(judge, score) == [phase]
 
@@ -162,9 +162,9 @@ def test_a_number_given_to_a_new_stream_starts_calm() -> None:
 def test_an_empty_batch_is_judged() -> None:
     verdicts = judge_batch(judge_of(), [])
     assert len(verdicts.verdict) == 0
-    assert verdicts.turns == ()
+    assert verdicts.transitions == ()
 
 
 def test_k_beyond_n_is_refused() -> None:
     with pytest.raises(ValueError, match=r"k \(4\) must not exceed n \(3\)"):
-        JudgeSettings(k=4, n=3)
+        DecisionSettings(k=4, n=3)

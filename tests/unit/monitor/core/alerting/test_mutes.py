@@ -14,7 +14,7 @@ from monitor.core.values.discards import Discard
 from monitor.core.values.messages import Message
 from monitor.core.values.snapshots import decode_state, encode_state
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
-from tests.manifests import PERIOD, MeanSquareScorer, fleet_of, manifest_fields, manifest_of
+from tests.manifests import PERIOD, MeanSquareScorer, manifest_fields, manifest_of, model_group_of
 
 START = 1_700_000_000.0
 CALM, WILD = 1.0, 3.0
@@ -31,12 +31,12 @@ class Operated:
         fields = manifest_fields(kind=normalization)
         if normalization == "stream":
             fields["normalization"]["warmup_windows"] = 3
-        self.fleet = fleet_of(manifest_of(normalization=fields["normalization"]), k=1, n=1)
+        self.model_group = model_group_of(manifest_of(normalization=fields["normalization"]), k=1, n=1)
         self.refused: list[Discard] = []
         self.wall, self.monotonic, self.sent = START, 0.0, 0
         self.pipeline = Pipeline(
             (SOURCE,),
-            {"m": self.fleet},
+            {"m": self.model_group},
             {"m": MeanSquareScorer()},
             PipelineSettings(commands_below="residuald", **limits),  # type: ignore[arg-type]
             lambda: self.monotonic,
@@ -68,7 +68,7 @@ class Operated:
         return self.pipeline.housekeep(self.now)
 
     def counts(self) -> dict[tuple[str, str], int]:
-        return dict(self.pipeline.tally.commands)
+        return dict(self.pipeline.counters.commands)
 
 
 def phases(*steps: Step) -> list[str]:
@@ -90,9 +90,9 @@ def operated() -> Operated:
 def test_a_muted_stream_is_scored_and_raises_no_alert(operated: Operated) -> None:
     (state,) = told(operated.step(operated.command("mute", b"2h")))
     assert state["muted_until"] == START + 2 * HOUR
-    scored = int(operated.fleet.streams.windows_scored[0])
+    scored = int(operated.model_group.streams.windows_scored[0])
     assert phases(operated.send(WILD), operated.send(WILD)) == []
-    streams = operated.fleet.streams
+    streams = operated.model_group.streams
     assert streams.windows_scored[0] > scored
     assert streams.windows_anomalous[0] > 0
     assert streams.score[0] > 1
@@ -105,7 +105,7 @@ def test_a_mute_ends_by_itself_and_says_so(operated: Operated) -> None:
     assert told(operated.pass_(19)) == []
     (state,) = told(operated.pass_(1.5))
     assert state["muted_until"] is None
-    assert len(operated.fleet.mutes) == 0
+    assert len(operated.model_group.mutes) == 0
     assert phases(operated.send(WILD)) == ["pending", "firing"]
 
 
@@ -117,11 +117,11 @@ def test_what_arrives_after_the_end_raises_an_alert_even_if_nobody_kept_house(op
 
 def test_what_waits_when_a_mute_ends_is_muted_still(operated: Operated) -> None:
     operated.step(operated.command("mute", b"10s"))
-    operated.fleet.batch.max_delay_seconds = 5.0
+    operated.model_group.batch.max_delay_seconds = 5.0
     operated.wall += 9.9
     operated.send(WILD)
     assert phases(operated.pass_(1.0)) == []
-    assert operated.fleet.streams.windows_anomalous[0] > 0
+    assert operated.model_group.streams.windows_anomalous[0] > 0
 
 
 @pytest.mark.parametrize("payload", [b"", b"0", b'{"seconds": 0}'])
@@ -141,7 +141,7 @@ def test_an_open_alert_is_resolved_by_a_mute_once(operated: Operated) -> None:
     assert told(step)[-1]["alert"] is None
     assert operated.pipeline.open_alerts == set()
     assert phases(operated.step(operated.command("mute", b"3h"))) == []
-    assert operated.pipeline.tally.alert_steps["resolved"] == 1
+    assert operated.pipeline.counters.alert_steps["resolved"] == 1
 
 
 def test_what_came_before_a_command_is_judged_without_it_and_what_comes_after_it_with_it(operated: Operated) -> None:
@@ -162,8 +162,8 @@ def test_a_stream_that_was_forgotten_is_muted_when_it_comes_back() -> None:
     operated.send(CALM)
     operated.step(operated.command("mute", b"5h"))
     operated.pass_(700)
-    assert len(operated.fleet.streams) == 0
-    assert len(operated.fleet.mutes) == 1
+    assert len(operated.model_group.streams) == 0
+    assert len(operated.model_group.mutes) == 1
     operated.sent += round(701 / PERIOD)
     (state, *_) = told(operated.send(WILD))
     assert state["muted_until"] == START + 5 * HOUR
@@ -176,7 +176,7 @@ def test_a_stream_that_was_forgotten_can_be_unmuted() -> None:
     operated.step(operated.command("mute", b"5h"))
     operated.pass_(700)
     operated.step(operated.command("mute"))
-    assert len(operated.fleet.mutes) == 0
+    assert len(operated.model_group.mutes) == 0
     assert operated.step(operated.command("relearn")).reports == ()
     assert operated.counts()["relearn", "unknown_stream"] == 1
 
@@ -186,11 +186,11 @@ def test_a_leap_of_the_clock_makes_a_mute_neither_longer_nor_shorter(operated: O
     operated.pass_(1.0)
     operated.step(operated.command("mute", b"1h"))
     operated.pass_(10.0, leap)
-    assert operated.fleet.mutes.until("one") == pytest.approx(START + 1 + HOUR + leap)
+    assert operated.model_group.mutes.until("one") == pytest.approx(START + 1 + HOUR + leap)
     operated.pass_(HOUR - 20)
-    assert len(operated.fleet.mutes) == 1
+    assert len(operated.model_group.mutes) == 1
     operated.pass_(15)
-    assert len(operated.fleet.mutes) == 0
+    assert len(operated.model_group.mutes) == 0
 
 
 def reborn(old: Operated, new: Operated) -> Operated:
@@ -206,7 +206,7 @@ def test_a_mute_outlives_the_process_and_ends_at_its_wall_time(operated: Operate
     other.pipeline.resume(other.wall)
     other.pass_(1.0)
     other.pass_(1.0)
-    assert other.fleet.mutes.until("one") == START + HOUR
+    assert other.model_group.mutes.until("one") == START + HOUR
     assert phases(other.send(WILD)) == []
     assert other.counts() == {("mute", "accepted"): 1}
     other.pass_(HOUR / 2)
@@ -221,7 +221,7 @@ def test_neither_a_replay_nor_the_time_between_two_processes_moves_the_end(opera
     operated.wall += 300  # nobody was there
     operated.pipeline.resume(operated.wall)
     operated.pass_(1.0)
-    assert operated.fleet.mutes.until("one") == START + HOUR
+    assert operated.model_group.mutes.until("one") == START + HOUR
 
 
 def test_a_clock_set_back_between_two_processes_leaves_no_stream_muted_for_ever(operated: Operated) -> None:
@@ -229,7 +229,7 @@ def test_a_clock_set_back_between_two_processes_leaves_no_stream_muted_for_ever(
     other = reborn(operated, Operated())
     other.wall -= 365 * 86400
     other.pipeline.resume(other.wall)
-    until = other.fleet.mutes.until("one")
+    until = other.model_group.mutes.until("one")
     assert until == other.wall + 30 * 86400
 
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_done_is_refused_with_its_reason(operated: Operated) -> N
         operated.command("relearn"),
     )
     assert step.reports == ()
-    assert not step.obeyed
+    assert not step.command_applied
     assert operated.counts() == {
         ("mute", "unknown_stream"): 1,
         ("mute", "retained"): 1,
@@ -265,17 +265,17 @@ def test_no_more_streams_can_be_muted_than_there_may_be() -> None:
     for number, device in enumerate(("one", "two")):
         operated.step(operated.samples(CALM, device=device))
         operated.step(operated.command("mute", b"20d", stream=device))
-        assert len(operated.fleet.mutes) == 1, number
+        assert len(operated.model_group.mutes) == 1, number
         operated.pass_(700)
         operated.sent += round(700 / PERIOD)
     assert operated.counts() == {("mute", "accepted"): 1, ("mute", "stream_limit"): 1}
 
 
 def test_without_commands_in_the_settings_nothing_is_one(operated: Operated) -> None:
-    deaf = Pipeline((SOURCE,), {"m": operated.fleet}, {"m": MeanSquareScorer()}, PipelineSettings(), lambda: 0.0)
+    deaf = Pipeline((SOURCE,), {"m": operated.model_group}, {"m": MeanSquareScorer()}, PipelineSettings(), lambda: 0.0)
     deaf.step([operated.command("mute", b"2h")], operated.now)
-    assert len(operated.fleet.mutes) == 0
-    assert not deaf.tally.commands
+    assert len(operated.model_group.mutes) == 0
+    assert not deaf.counters.commands
 
 
 def test_a_stream_learns_anew_what_is_usual_for_it() -> None:
@@ -293,10 +293,10 @@ def test_a_stream_learns_anew_what_is_usual_for_it() -> None:
     step = operated.step(operated.command("relearn"))
     assert phases(step) == ["resolved"]
     assert told(step)[-1]["state"] == "warming_up"
-    assert isinstance(operated.fleet.normalizer, Normalizer)
-    assert operated.fleet.normalizer.warmup_progress(np.array([0]))[0] == 0
+    assert isinstance(operated.model_group.normalizer, Normalizer)
+    assert operated.model_group.normalizer.warmup_progress(np.array([0]))[0] == 0
     assert run(50.0) == []
-    assert operated.fleet.streams.state[0] == StreamState.NORMAL
+    assert operated.model_group.streams.state[0] == StreamState.NORMAL
     assert run(1.0)[:2] == ["pending", "firing"]
     assert operated.counts() == {("relearn", "accepted"): 1}
 
@@ -311,7 +311,7 @@ def test_walked_again_the_same_alerts_come_of_the_same_messages_whenever_windows
     events: list[float | bytes], sizes: list[int], delay_seconds: float
 ) -> None:
     first, again = Operated(), Operated()
-    again.fleet.batch.max_delay_seconds = delay_seconds
+    again.model_group.batch.max_delay_seconds = delay_seconds
     messages = [first.samples(CALM)]
     for event in events:
         first.wall += 1.0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config.model import ModelConfig
-from monitor.core.alerting.decision_rule import JudgeSettings
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.calibration import Calibration, FalseAlarms
 from monitor.core.values.duration import in_words
 from monitor.setup.summary import model_lines
@@ -20,7 +20,7 @@ FALSE_ALARMS = FalseAlarms(
     method="tail",
     normal_seconds=86400.0,
     needed_seconds=26000.0,
-    judge=JudgeSettings(),
+    judge=DecisionSettings(),
 )
 
 
@@ -50,7 +50,7 @@ def test_a_calibration_names_its_rule_and_what_it_rests_on() -> None:
 def test_a_daemon_that_judges_otherwise_than_the_budget_assumes_says_so() -> None:
     manifest = manifest_of(calibration=budget_fields())
     same = "\n".join(model_lines(ModelConfig(name="m", path=Path("m")), manifest))
-    other = "\n".join(model_lines(ModelConfig(name="m", path=Path("m"), judge=JudgeSettings(k=3, n=4)), manifest))
+    other = "\n".join(model_lines(ModelConfig(name="m", path=Path("m"), judge=DecisionSettings(k=3, n=4)), manifest))
     assert "one false alarm per stream in 20 d expected" in same
     assert "note:" not in same
     assert "note: that holds for 2 of 3, released after 3 windows below 0.9" in other

@@ -15,7 +15,7 @@ from monitor.core.grid.sample_grid import GridRules
 from monitor.core.scoring.quality import QUALITIES, assess
 from monitor.core.values.discards import Reason
 from monitor.core.values.snapshots import decode_state, encode_state
-from monitor.core.windows.stream_windows import LaneBlocks, StreamWindows, WindowBatch
+from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
 
 RATE_HZ = 250.0
 BEFORE, AFTER = 50, 100  # samples
@@ -48,11 +48,11 @@ def made() -> StreamWindows:
     return StreamWindows(1, SPEC, GridRules(1 / RATE_HZ, SPEC.length, SPEC.max_gap_samples))
 
 
-def block(values: Samples, first: int, stream: int = 0) -> LaneBlocks:
+def block(values: Samples, first: int, stream: int = 0) -> StreamBlocks:
     start = np.array([first / RATE_HZ])
     length = np.array([len(values)])
     end = start + length / RATE_HZ
-    return LaneBlocks(np.array([stream]), np.zeros((1, 1), np.int64), start, length, end, True, values[:, None])
+    return StreamBlocks(np.array([stream]), np.zeros((1, 1), np.int64), start, length, end, True, values[:, None])
 
 
 def fed(windows: StreamWindows, signal: Samples, pieces: Sequence[int] = (), first: int = 0) -> list[WindowBatch]:
@@ -139,8 +139,8 @@ def test_streams_do_not_mix() -> None:
     batches = []
     for start in range(0, len(signals[0]), 100):
         parts = [signal[start : start + 100] for signal in signals]
-        blocks = LaneBlocks(
-            lane=np.arange(3),
+        blocks = StreamBlocks(
+            channel_group=np.arange(3),
             columns=np.zeros((3, 1), np.int64),
             first_time_seconds=np.full(3, start / RATE_HZ),
             length=np.array([len(part) for part in parts]),

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.grid.sample_grid import Floats, GridRules, Ints, Placement, SampleGrid
 from monitor.core.values.discards import Reason
-from monitor.core.windows.stream_windows import LaneBlocks, StreamWindows, WindowBatch
+from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
 
 PERIOD, START = 0.01, 1e9
 LENGTH, STRIDE, MAX_GAP, CHANNELS, STREAMS = 6, 4, 2, 2, 2
 SPEC = WindowSpec(length=LENGTH, stride=STRIDE, max_gap_samples=MAX_GAP)
-TOGETHER, APART = [[0, 1]], [[0], [1]]  # the lanes of a stream: both channels in one message, or each in its own
+# the channel groups of a stream: both channels in one message, or each in its own
+TOGETHER, APART = [[0, 1]], [[0], [1]]
 
 
 def rules_of(**changed: Any) -> GridRules:
@@ -29,7 +30,7 @@ def rules_of(**changed: Any) -> GridRules:
 
 @dataclass(frozen=True)
 class Block:
-    """Samples of one lane: when the first was taken and when they arrived, in sample periods from `START`."""
+    """Samples of one channel group: when the first was taken and when they arrived, in sample periods from `START`."""
 
     stream: int
     channels: list[int]
@@ -43,8 +44,8 @@ class LoggedGrid(SampleGrid):
 
     placed: Placement
 
-    def place(self, lane: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool) -> Placement:
-        self.placed = super().place(lane, first_time, length, arrival, timed)
+    def place(self, channel_group: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool) -> Placement:
+        self.placed = super().place(channel_group, first_time, length, arrival, timed)
         return self.placed
 
 
@@ -54,16 +55,16 @@ class LoggedWindows(StreamWindows):
     Every sample has a value of its own, its number.
     """
 
-    def __init__(self, rules: GridRules, lanes: list[list[int]]) -> None:
+    def __init__(self, rules: GridRules, channel_groups: list[list[int]]) -> None:
         super().__init__(CHANNELS, SPEC, rules)
-        self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid.reach)
+        self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid.max_advance)
         self.discards: Counter[Reason] = Counter()
         self.received = self.stored = 0
         self.book: dict[tuple[int, int, int], int] = {}  # stream, channel, slot -> value
         self.slot_of: dict[tuple[int, int, int], int] = {}  # stream, channel, value -> slot
         self.last_end = [0] * STREAMS
         for stream in range(STREAMS):
-            self.open_stream(stream, lanes)
+            self.open_stream(stream, channel_groups)
 
     def take(self, blocks: list[Block], *, timed: bool = True) -> list[WindowBatch]:
         """Feed blocks of one width in one call."""
@@ -71,8 +72,8 @@ class LoggedWindows(StreamWindows):
         length = np.array([block.length for block in blocks])
         numbers = np.arange(self.received, self.received + length.sum(), dtype=np.float32)
         self.received += len(numbers)
-        fed = LaneBlocks(
-            lane=np.array([block.stream * CHANNELS + block.channels[0] for block in blocks]),
+        fed = StreamBlocks(
+            channel_group=np.array([block.stream * CHANNELS + block.channels[0] for block in blocks]),
             columns=np.array([block.channels for block in blocks]),
             first_time_seconds=START + np.array([block.first for block in blocks]) * PERIOD,
             length=length,
@@ -82,18 +83,18 @@ class LoggedWindows(StreamWindows):
         )
         return list(self.feed(fed, self.discards))
 
-    def _feed_round(self, blocks: LaneBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
+    def _feed_round(self, blocks: StreamBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
         batch, deferred = super()._feed_round(blocks, discards)
         assert not deferred.all(), "every round goes on"
         placed, row = self.logged.placed, np.cumsum(blocks.length) - blocks.length
-        for at in range(len(blocks.lane)):
+        for at in range(len(blocks.channel_group)):
             assert not (placed.deferred[at] and placed.take[at])
             assert 0 <= placed.fill[at] <= MAX_GAP
             first = int(row[at] + placed.skip[at])
             values = blocks.values[first : first + placed.take[at], 0].astype(int).tolist()
             self.stored += len(values)
             for column in blocks.columns[at].tolist():
-                channel = int(blocks.lane[at]) // CHANNELS, column
+                channel = int(blocks.channel_group[at]) // CHANNELS, column
                 for slot, value in enumerate(values, int(placed.slot[at])):
                     assert (*channel, slot) not in self.book, "a slot is used once"
                     self.book[*channel, slot] = value
@@ -120,15 +121,15 @@ class LoggedWindows(StreamWindows):
         ]
 
     def _at_or_before(self, stream: int, channel: int, slot: int) -> int | None:
-        reach = (self.book.get((stream, channel, slot - back)) for back in range(MAX_GAP + 1))
-        return next((value for value in reach if value is not None), None)
+        max_advance = (self.book.get((stream, channel, slot - back)) for back in range(MAX_GAP + 1))
+        return next((value for value in max_advance if value is not None), None)
 
     def check_conservation(self) -> None:
         assert self.received == self.stored + self.discards.total()
 
 
 @st.composite
-def messages(draw: st.DrawFn, lanes: list[list[int]]) -> list[list[Block]]:
+def messages(draw: st.DrawFn, channel_groups: list[list[int]]) -> list[list[Block]]:
     """Calls of blocks: mostly one after another, yet with gaps, repetitions, jitter, delays and clocks that jump."""
     cursor: Counter[tuple[int, int]] = Counter()
     now = 0
@@ -136,26 +137,26 @@ def messages(draw: st.DrawFn, lanes: list[list[int]]) -> list[list[Block]]:
     for _ in range(draw(st.integers(1, 12))):
         call = []
         for _ in range(draw(st.integers(1, 6))):
-            stream, lane = draw(st.integers(0, STREAMS - 1)), draw(st.integers(0, len(lanes) - 1))
+            stream, channel_group = draw(st.integers(0, STREAMS - 1)), draw(st.integers(0, len(channel_groups) - 1))
             length = draw(st.sampled_from([1, 1, 2, 4, 10, 30, 300]))
             step = draw(st.sampled_from([0, 0, 0, 0, 0, 1, 2, 3, 8, -1, -2, -length, -length, -700, 900, 2000]))
             now += draw(st.sampled_from([0, 1, length, length, 40]))
-            if draw(st.booleans()) or not cursor[stream, lane]:
-                cursor[stream, lane] += step
-            first = cursor[stream, lane] + draw(st.sampled_from([-0.3, 0, 0, 0.3]))
-            call.append(Block(stream, lanes[lane], first, length, now))
-            cursor[stream, lane] += length
+            if draw(st.booleans()) or not cursor[stream, channel_group]:
+                cursor[stream, channel_group] += step
+            first = cursor[stream, channel_group] + draw(st.sampled_from([-0.3, 0, 0, 0.3]))
+            call.append(Block(stream, channel_groups[channel_group], first, length, now))
+            cursor[stream, channel_group] += length
         calls.append(call)
     return calls
 
 
-@given(data=st.data(), lanes=st.sampled_from([TOGETHER, APART]), timed=st.booleans())
+@given(data=st.data(), channel_groups=st.sampled_from([TOGETHER, APART]), timed=st.booleans())
 @settings(max_examples=100)
 def test_whatever_comes_every_sample_is_stored_or_refused_and_windows_hold_what_was_stored(
-    data: st.DataObject, lanes: list[list[int]], timed: bool
+    data: st.DataObject, channel_groups: list[list[int]], timed: bool
 ) -> None:
-    windows = LoggedWindows(rules_of(), lanes)
-    for call in data.draw(messages(lanes)):
+    windows = LoggedWindows(rules_of(), channel_groups)
+    for call in data.draw(messages(channel_groups)):
         windows.take(call, timed=timed)
         windows.check_conservation()
 
@@ -183,16 +184,18 @@ def by_stream(batches: list[WindowBatch]) -> list[list[tuple[float, list[list[fl
     return found
 
 
-def steady(lane: int, start: int, count: int, *, clock: float = 0.0, length: int = 1) -> list[Block]:
-    """Blocks of one lane of stream 0 that follow one another; `clock` is how far its clock is off."""
+def steady(channel_group: int, start: int, count: int, *, clock: float = 0.0, length: int = 1) -> list[Block]:
+    """Blocks of one channel group of stream 0 that follow one another; `clock` is how far its clock is off."""
     return [
-        Block(0, APART[lane], at + clock, length, at + length - 1)
+        Block(0, APART[channel_group], at + clock, length, at + length - 1)
         for at in range(start, start + count * length, length)
     ]
 
 
-def interleaved(*lanes: list[Block]) -> list[Block]:
-    return sorted((block for lane in lanes for block in lane), key=lambda block: block.arrival)
+def interleaved(*channel_groups: list[Block]) -> list[Block]:
+    return sorted(
+        (block for channel_group in channel_groups for block in channel_group), key=lambda block: block.arrival
+    )
 
 
 def ends(batches: list[WindowBatch]) -> list[float]:
@@ -217,9 +220,11 @@ def test_channels_that_arrive_apart_line_up_while_none_lags_too_far(
 ) -> None:
     windows, heads, blocks, now = LoggedWindows(rules_of(), APART), [0, 0], [], 0
     for wish, length in cuts:
-        lane = wish if heads[wish] <= heads[1 - wish] else 1 - wish
-        blocks.append(Block(0, APART[lane], heads[lane] + lane * offset, length, now := now + 1))
-        heads[lane] += length
+        channel_group = wish if heads[wish] <= heads[1 - wish] else 1 - wish
+        blocks.append(
+            Block(0, APART[channel_group], heads[channel_group] + channel_group * offset, length, now := now + 1)
+        )
+        heads[channel_group] += length
     found = feed(windows, blocks, per_call)
     assert not windows.discards
     assert len(ends(found)) == max((min(heads) - LENGTH) // STRIDE + 1, 0)
@@ -287,15 +292,15 @@ def test_a_device_whose_clock_runs_wrong_loses_no_sample_without_timestamps(rate
     assert ends(found)[-1] == pytest.approx(blocks[-1].arrival, abs=20)
 
 
-@pytest.mark.parametrize("lanes", [TOGETHER, APART])
-def test_without_timestamps_every_lost_sample_is_noticed_by_the_lag_it_leaves(lanes: list[list[int]]) -> None:
-    windows = LoggedWindows(rules_of(), lanes)
-    late = np.random.default_rng(7).exponential(0.3, (len(lanes), 5000))
+@pytest.mark.parametrize("channel_groups", [TOGETHER, APART])
+def test_without_timestamps_every_lost_sample_is_noticed_by_the_lag_it_leaves(channel_groups: list[list[int]]) -> None:
+    windows = LoggedWindows(rules_of(), channel_groups)
+    late = np.random.default_rng(7).exponential(0.3, (len(channel_groups), 5000))
     blocks = [
-        Block(0, channels, 0, 1, at + late[lane, at])
+        Block(0, channels, 0, 1, at + late[channel_group, at])
         for at in range(5000)
-        for lane, channels in enumerate(lanes)
-        if at % 500 != 250 + lane
+        for channel_group, channels in enumerate(channel_groups)
+        if at % 500 != 250 + channel_group
     ]
     feed(windows, sorted(blocks, key=lambda block: block.arrival), timed=False)
     for channel in range(CHANNELS):

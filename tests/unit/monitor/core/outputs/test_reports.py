@@ -15,18 +15,18 @@ from monitor.core.outputs.reports import (
     state_report,
 )
 from monitor.core.scoring.quality import CODES, Quality
-from monitor.core.streams.model_group import Fleet
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
-from tests.manifests import fleet_of, manifest_of
+from tests.manifests import manifest_of, model_group_of
 
 TIME = 1_700_000_000.25
 ALERT_ID = "00000000-0000-5000-8000-000000000000"
 
 
-def motor() -> Fleet:
-    fleet = fleet_of(manifest_of(("x", "y"), model="motor", version="20260131.1"))
-    fleet.open_stream("plant1.motor-17", {"site": "plant1"}, [[0, 1]])
-    return fleet
+def motor() -> ModelGroup:
+    model_group = model_group_of(manifest_of(("x", "y"), model="motor", version="20260131.1"))
+    model_group.open_stream("plant1.motor-17", {"site": "plant1"}, [[0, 1]])
+    return model_group
 
 
 def step(phase: str, *, fired: bool, channel_error: dict[str, float] | None = None) -> AlertStep:
@@ -52,16 +52,16 @@ def test_an_alert_that_never_fired_says_so() -> None:
 
 
 def test_a_scored_stream_reads_as_pinned() -> None:
-    fleet = motor()
-    streams = fleet.streams
+    model_group = motor()
+    streams = model_group.streams
     streams.state[0], streams.quality[0] = StreamState.FIRING, CODES[Quality.CLOCK_SKEW]
     streams.score[0], streams.error[0], streams.end_seconds[0] = 2.25, 4.5, TIME
     streams.channel_error[0] = [1.5, 7.5]
-    fleet.mutes.put("plant1.motor-17", 0, 1_700_003_600.0)
-    fleet.alerts.turn("plant1.motor-17", Phase.CALM, Phase.FIRING, step("firing", fired=True).evidence)
-    opened = fleet.alerts.open_alert("plant1.motor-17")
+    model_group.mutes.put("plant1.motor-17", 0, 1_700_003_600.0)
+    model_group.alerts.turn("plant1.motor-17", Phase.CALM, Phase.FIRING, step("firing", fired=True).evidence)
+    opened = model_group.alerts.open_alert("plant1.motor-17")
     assert opened is not None
-    assert state_report("plant1.motor-17", fleet) == Report(
+    assert state_report("plant1.motor-17", model_group) == Report(
         "plant1.motor-17/state",
         b'{"schema":1,"stream":"plant1.motor-17","model":"motor","version":"20260131.1",'
         b'"state":"firing","quality":"clock_skew","score":2.25,"error":4.5,"channel":"y",'
@@ -85,11 +85,11 @@ def test_a_forgotten_stream_clears_its_retained_state() -> None:
 
 
 def test_no_payload_holds_what_json_lacks() -> None:
-    fleet = motor()
-    fleet.streams.score[0] = np.inf
-    fleet.streams.error[0] = np.nan
+    model_group = motor()
+    model_group.streams.score[0] = np.inf
+    model_group.streams.error[0] = np.nan
     strange = step("firing", fired=True, channel_error={"x": float("nan"), "y": float("inf")})
-    for report in (state_report("plant1.motor-17", fleet), alert_report(strange, fleet)):
+    for report in (state_report("plant1.motor-17", model_group), alert_report(strange, model_group)):
         text = report.payload.decode()
         assert "NaN" not in text
         assert "Infinity" not in text

@@ -1,4 +1,4 @@
-"""A fleet: what streams are in, what is remembered of them, and when they are silent or gone."""
+"""A model group: what streams are in, what is remembered of them, and when they are silent or gone."""
 
 from collections import Counter
 from typing import Any
@@ -10,65 +10,65 @@ from monitor.core.alerting.alerts import AlertStep
 from monitor.core.alerting.decision_rule import Phase, Verdict
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.scoring.quality import QUALITIES, Quality
-from monitor.core.streams.model_group import Concluded, Fleet
+from monitor.core.streams.model_group import ModelGroup, ScoredBatch
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.discards import Reason
 from monitor.core.values.scorer import Floats32, ScoreBatch
-from monitor.core.windows.stream_windows import LaneBlocks
-from tests.manifests import PERIOD, MeanSquareScorer, fleet_of, manifest_fields, manifest_of
+from monitor.core.windows.stream_windows import StreamBlocks
+from tests.manifests import PERIOD, MeanSquareScorer, manifest_fields, manifest_of, model_group_of
 
 START = 1e9
 CALM, WILD = 1.0, 3.0  # sample values of windows with scores 0.5 and 4.5 at the threshold of 2
 
 
 class Walk:
-    """One fleet with streams that send a whole number of strides at a time."""
+    """One model group with streams that send a whole number of strides at a time."""
 
-    def __init__(self, fleet: Fleet, *names: str) -> None:
-        self.fleet = fleet
+    def __init__(self, model_group: ModelGroup, *names: str) -> None:
+        self.model_group = model_group
         self.scorer = MeanSquareScorer()
-        self.lanes = [list(range(len(fleet.channels)))]
+        self.channel_groups = [list(range(len(model_group.channels)))]
         self.slot: Counter[str] = Counter()
         for name in names:
-            fleet.open_stream(name, {}, self.lanes)
+            model_group.open_stream(name, {}, self.channel_groups)
 
-    def send(self, name: str, values: list[float] | Floats32, arrival: float | None = None) -> Concluded | None:
+    def send(self, name: str, values: list[float] | Floats32, arrival: float | None = None) -> ScoredBatch | None:
         """Send samples (the same on all channels) and score what is ready; the last batch that was concluded."""
-        rows = np.repeat(np.asarray(values, np.float32)[:, None], len(self.fleet.channels), axis=1)
+        rows = np.repeat(np.asarray(values, np.float32)[:, None], len(self.model_group.channels), axis=1)
         time = START + self.slot[name] * PERIOD
         self.slot[name] += len(rows)
-        number = self.fleet.streams.number[name]
-        blocks = LaneBlocks(
-            lane=np.array([number * len(self.fleet.channels)]),
-            columns=np.array(self.lanes),
+        number = self.model_group.streams.number[name]
+        blocks = StreamBlocks(
+            channel_group=np.array([number * len(self.model_group.channels)]),
+            columns=np.array(self.channel_groups),
             first_time_seconds=np.array([time]),
             length=np.array([len(rows)]),
             arrival_seconds=np.array([time + (len(rows) - 1) * PERIOD if arrival is None else arrival]),
             timed=True,
             values=rows,
         )
-        self.fleet.ingest(blocks, 0.0)
+        self.model_group.ingest(blocks, 0.0)
         return self.score()
 
-    def score(self) -> Concluded | None:
-        windows = self.fleet.ready(0.0, everything=True)
+    def score(self) -> ScoredBatch | None:
+        windows = self.model_group.ready(0.0, everything=True)
         if windows is None:
             return None
-        prepared = self.fleet.prepare(windows)
+        prepared = self.model_group.prepare(windows)
         judged = prepared.judged
         scores = self.scorer.score(windows.values[judged], prepared.centre[judged], prepared.scale[judged])
-        return self.fleet.conclude(prepared, scores)
+        return self.model_group.conclude(prepared, scores)
 
     def state(self, name: str) -> StreamState:
-        return StreamState(int(self.fleet.streams.state[self.fleet.streams.number[name]]))
+        return StreamState(int(self.model_group.streams.state[self.model_group.streams.number[name]]))
 
     def quality(self, name: str) -> Quality:
-        return Quality(QUALITIES[self.fleet.streams.quality[self.fleet.streams.number[name]]])
+        return Quality(QUALITIES[self.model_group.streams.quality[self.model_group.streams.number[name]]])
 
     def news(self) -> set[str]:
         """The streams that changed since the last look."""
-        changed = set(self.fleet.changed)
-        self.fleet.changed.clear()
+        changed = set(self.model_group.changed)
+        self.model_group.changed.clear()
         return changed
 
 
@@ -77,7 +77,7 @@ def phases(steps: tuple[tuple[int, AlertStep], ...]) -> list[str]:
 
 
 def test_a_stream_walks_from_warming_up_to_firing_and_back() -> None:
-    walk = Walk(fleet_of(k=2, n=3, release_windows=2), "a")
+    walk = Walk(model_group_of(k=2, n=3, release_windows=2), "a")
     states = [walk.state("a")]
     for value in [CALM] * 2 + [WILD] * 3 + [CALM] * 6:
         walk.send("a", [value] * 4)
@@ -87,7 +87,7 @@ def test_a_stream_walks_from_warming_up_to_firing_and_back() -> None:
 
 
 def test_a_change_is_told_once() -> None:
-    walk = Walk(fleet_of(), "a", "b")
+    walk = Walk(model_group_of(), "a", "b")
     assert walk.news() == {"a", "b"}  # they appeared
     walk.send("a", [CALM] * 8)
     assert walk.news() == {"a"}  # normal
@@ -98,9 +98,9 @@ def test_a_change_is_told_once() -> None:
 
 
 def test_the_last_scored_window_is_remembered_and_windows_are_counted() -> None:
-    walk = Walk(fleet_of(manifest_of(("x", "y"))), "a")
+    walk = Walk(model_group_of(manifest_of(("x", "y"))), "a")
     walk.send("a", [CALM] * 8 + [WILD] * 8)
-    table = walk.fleet.streams
+    table = walk.model_group.streams
     assert table.windows_scored[0] == 3
     assert table.windows_anomalous[0] == 2
     assert table.error[0] == pytest.approx(9)
@@ -110,7 +110,7 @@ def test_the_last_scored_window_is_remembered_and_windows_are_counted() -> None:
 
 
 def test_a_window_with_a_missing_value_is_withheld_and_neither_remembered_nor_shown_as_zero() -> None:
-    walk = Walk(fleet_of(), "a")
+    walk = Walk(model_group_of(), "a")
     walk.send("a", [CALM] * 8)
     done = walk.send("a", [CALM, float("nan"), CALM, CALM])
     assert done is not None
@@ -118,9 +118,9 @@ def test_a_window_with_a_missing_value_is_withheld_and_neither_remembered_nor_sh
     assert np.isnan([done.error[0], done.score[0], done.channel_error[0, 0]]).all()
     assert walk.state("a") is StreamState.WITHHELD
     assert walk.quality("a") is Quality.NON_FINITE
-    assert walk.fleet.windows_withheld == {"non_finite": 1}
-    assert walk.fleet.streams.score[0] == 0.5
-    assert walk.fleet.streams.windows_scored[0] == 1
+    assert walk.model_group.windows_withheld == {"non_finite": 1}
+    assert walk.model_group.streams.score[0] == 0.5
+    assert walk.model_group.streams.windows_scored[0] == 1
 
 
 class BrokenScorer(MeanSquareScorer):
@@ -132,7 +132,7 @@ class BrokenScorer(MeanSquareScorer):
 
 
 def test_a_window_whose_error_is_no_number_is_withheld_and_counted_as_such() -> None:
-    walk = Walk(fleet_of(), "a")
+    walk = Walk(model_group_of(), "a")
     walk.scorer = BrokenScorer()
     done = walk.send("a", [CALM] * 8)
     assert done is not None
@@ -140,20 +140,20 @@ def test_a_window_whose_error_is_no_number_is_withheld_and_counted_as_such() -> 
     assert QUALITIES[done.quality[0]] is Quality.NON_FINITE
     assert np.isnan(done.channel_error).all()
     assert walk.quality("a") is Quality.NON_FINITE
-    assert walk.fleet.windows_withheld == {"non_finite": 1}
+    assert walk.model_group.windows_withheld == {"non_finite": 1}
 
 
 def test_values_that_overflow_the_error_are_withheld() -> None:
-    walk = Walk(fleet_of(), "a")
+    walk = Walk(model_group_of(), "a")
     done = walk.send("a", [3e38, -3e38] * 4)
     assert done is not None
     assert done.verdict.tolist() == [Verdict.WITHHELD]
-    assert walk.fleet.windows_withheld == {"non_finite": 1}
+    assert walk.model_group.windows_withheld == {"non_finite": 1}
 
 
 def test_an_alert_tells_which_channel_contributed_most() -> None:
-    fleet = fleet_of(manifest_of(("x", "y")), k=1, n=1)
-    walk = Walk(fleet, "a")
+    model_group = model_group_of(manifest_of(("x", "y")), k=1, n=1)
+    walk = Walk(model_group, "a")
     windows_scored = walk.send("a", [WILD] * 8)
     assert windows_scored is not None
     assert phases(windows_scored.steps) == ["pending", "firing"]
@@ -161,8 +161,8 @@ def test_an_alert_tells_which_channel_contributed_most() -> None:
 
 
 def test_a_stream_that_learns_is_warming_up_until_its_first_verdict() -> None:
-    fleet = fleet_of(manifest_of(kind="stream", normalization=stream_normalization(4)))
-    walk = Walk(fleet, "a")
+    model_group = model_group_of(manifest_of(kind="stream", normalization=stream_normalization(4)))
+    walk = Walk(model_group, "a")
     rng = np.random.default_rng(0)
     states = []
     for _ in range(8):
@@ -171,7 +171,7 @@ def test_a_stream_that_learns_is_warming_up_until_its_first_verdict() -> None:
     assert (
         states == ["warming_up"] * 5 + ["normal"] * 3
     )  # one stride before the first window, then four are learnt from
-    assert fleet.windows_withheld == {"warming_up": 4}
+    assert model_group.windows_withheld == {"warming_up": 4}
 
 
 def stream_normalization(windows: int) -> dict[str, Any]:
@@ -179,120 +179,127 @@ def stream_normalization(windows: int) -> dict[str, Any]:
 
 
 def test_a_silent_stream_is_withheld_until_windows_come_again() -> None:
-    walk = Walk(fleet_of(), "a")
+    walk = Walk(model_group_of(), "a")
     walk.send("a", [CALM] * 8)
     walk.news()
-    walk.fleet.mark_silent(START + 20, 30)
+    walk.model_group.mark_silent(START + 20, 30)
     assert walk.news() == set()
-    walk.fleet.mark_silent(START + 31, 30)
+    walk.model_group.mark_silent(START + 31, 30)
     assert (walk.state("a"), walk.quality("a")) == (StreamState.WITHHELD, Quality.SILENT)
     assert walk.news() == {"a"}
-    walk.fleet.mark_silent(START + 32, 30)
+    walk.model_group.mark_silent(START + 32, 30)
     assert walk.news() == set()
     walk.send("a", [CALM] * 4)
     assert (walk.state("a"), walk.quality("a")) == (StreamState.NORMAL, Quality.GOOD)
 
 
 def test_a_firing_stream_that_falls_silent_goes_on_firing() -> None:
-    walk = Walk(fleet_of(k=1, n=1), "a")
+    walk = Walk(model_group_of(k=1, n=1), "a")
     walk.send("a", [WILD] * 8)
-    walk.fleet.mark_silent(START + 31, 30)
+    walk.model_group.mark_silent(START + 31, 30)
     assert (walk.state("a"), walk.quality("a")) == (StreamState.FIRING, Quality.SILENT)
 
 
 def test_a_stream_of_which_one_channel_is_silent_is_silent_and_yet_not_gone() -> None:
-    fleet = fleet_of(manifest_of(("x", "y")), lateness_samples=10)
-    fleet.open_stream("a", {}, [[0], [1]])
+    model_group = model_group_of(manifest_of(("x", "y")), lateness_samples=10)
+    model_group.open_stream("a", {}, [[0], [1]])
     for at in range(100):
-        for lane in (0, 1) if at < 50 else (0,):
+        for channel_group in (0, 1) if at < 50 else (0,):
             time = np.array([START + at])
             value = np.ones((1, 1), np.float32)
-            fleet.ingest(LaneBlocks(np.array([lane]), np.array([[lane]]), time, np.array([1]), time, True, value), 0.0)
-    fleet.mark_silent(START + 70, 30)
-    assert StreamState(int(fleet.streams.state[0])) is not StreamState.WITHHELD
-    fleet.mark_silent(START + 99, 30)
-    assert QUALITIES[fleet.streams.quality[0]] is Quality.SILENT
-    assert fleet.gone(START + 99, 30) == []
-    assert fleet.gone(START + 130, 30) == ["a"]
+            model_group.ingest(
+                StreamBlocks(
+                    np.array([channel_group]), np.array([[channel_group]]), time, np.array([1]), time, True, value
+                ),
+                0.0,
+            )
+    model_group.mark_silent(START + 70, 30)
+    assert StreamState(int(model_group.streams.state[0])) is not StreamState.WITHHELD
+    model_group.mark_silent(START + 99, 30)
+    assert QUALITIES[model_group.streams.quality[0]] is Quality.SILENT
+    assert model_group.gone(START + 99, 30) == []
+    assert model_group.gone(START + 130, 30) == ["a"]
 
 
 def test_a_stream_that_never_sent_a_sample_is_silent_and_gone_by_when_it_was_first_looked_at() -> None:
-    walk = Walk(fleet_of(), "a")
-    walk.fleet.mark_silent(START, 30)
+    walk = Walk(model_group_of(), "a")
+    walk.model_group.mark_silent(START, 30)
     assert walk.quality("a") is Quality.GOOD
-    walk.fleet.mark_silent(START + 31, 30)
+    walk.model_group.mark_silent(START + 31, 30)
     assert walk.quality("a") is Quality.SILENT
-    assert walk.fleet.gone(START + 99, 100) == []
-    assert walk.fleet.gone(START + 101, 100) == ["a"]
+    assert walk.model_group.gone(START + 99, 100) == []
+    assert walk.model_group.gone(START + 101, 100) == ["a"]
 
 
 def test_a_slow_sensor_is_not_silent_between_two_samples() -> None:
-    walk = Walk(fleet_of(manifest_of(sample_period_seconds=60.0)), "a")
+    walk = Walk(model_group_of(manifest_of(sample_period_seconds=60.0)), "a")
     now = START + 7 * 60
     walk.send("a", [CALM] * 8, arrival=now)
-    walk.fleet.mark_silent(now + 179, 30)
+    walk.model_group.mark_silent(now + 179, 30)
     assert walk.quality("a") is Quality.GOOD
-    assert walk.fleet.gone(now + 179, 100) == []
-    walk.fleet.mark_silent(now + 181, 30)
+    assert walk.model_group.gone(now + 179, 100) == []
+    walk.model_group.mark_silent(now + 181, 30)
     assert walk.quality("a") is Quality.SILENT
-    assert walk.fleet.gone(now + 181, 100) == ["a"]
+    assert walk.model_group.gone(now + 181, 100) == ["a"]
 
 
 def test_a_backlog_is_shown_as_clock_skew_and_judged_all_the_same() -> None:
-    walk = Walk(fleet_of(k=1, n=1), "a")
+    walk = Walk(model_group_of(k=1, n=1), "a")
     done = walk.send("a", [WILD] * 8, arrival=START + 3600)
     assert done is not None
     assert done.verdict.tolist() == [Verdict.ANOMALOUS]
     assert (walk.state("a"), walk.quality("a")) == (StreamState.FIRING, Quality.CLOCK_SKEW)
-    assert not walk.fleet.windows_withheld
+    assert not walk.model_group.windows_withheld
 
 
 def test_forgetting_a_stream_resolves_its_alert_and_frees_its_number() -> None:
-    walk = Walk(fleet_of(k=1, n=1), "a", "b")
+    walk = Walk(model_group_of(k=1, n=1), "a", "b")
     walk.send("a", [WILD] * 8)
-    step = walk.fleet.close_stream("a")
+    step = walk.model_group.close_stream("a")
     assert step is not None
     assert (step.stream, step.phase, step.fired) == ("a", "resolved", True)
     assert "a" not in walk.news()
-    assert (walk.fleet.judge.phase == Phase.CALM).all()
-    assert walk.fleet.open_stream("c", {}, walk.lanes) == 0
+    assert (walk.model_group.decision.phase == Phase.CALM).all()
+    assert walk.model_group.open_stream("c", {}, walk.channel_groups) == 0
     assert walk.state("c") is StreamState.WARMING_UP
 
 
 def test_a_number_given_to_a_new_stream_brings_nothing_of_the_old_one() -> None:
-    walk = Walk(fleet_of(k=2, n=2), "a")
+    walk = Walk(model_group_of(k=2, n=2), "a")
     walk.send("a", [WILD] * 11)  # pending, and three quarters of the next stride
-    walk.fleet.close_stream("a")
-    walk.fleet.open_stream("b", {}, walk.lanes)
+    walk.model_group.close_stream("a")
+    walk.model_group.open_stream("b", {}, walk.channel_groups)
     done = walk.send("b", [WILD] * 8)
     assert done is not None
     assert len(done.windows) == 1
     assert phases(done.steps) == ["pending"]
-    assert walk.fleet.streams.windows_scored[0] == 1
+    assert walk.model_group.streams.windows_scored[0] == 1
 
 
 def test_a_stream_is_found_by_its_name_only_once_everything_about_it_is_there() -> None:
     """Metrics are read by another thread, by the numbers of the names it finds."""
-    fleet = fleet_of()
+    model_group = model_group_of()
     sizes = []
 
     class Watched(dict[str, int]):
         def __setitem__(self, name: str, number: int) -> None:
-            sizes.append((len(fleet.streams.score), len(fleet.windows.grid.clock), len(fleet.judge.phase)))
+            sizes.append(
+                (len(model_group.streams.score), len(model_group.windows.grid.clock), len(model_group.decision.phase))
+            )
             super().__setitem__(name, number)
 
-    fleet.streams.number = Watched()
+    model_group.streams.number = Watched()
     for at in range(40):
-        fleet.open_stream(f"s{at}", {}, [[0]])
+        model_group.open_stream(f"s{at}", {}, [[0]])
     assert all(min(size) > at for at, size in enumerate(sizes))
 
 
 def test_another_artifact_of_the_same_shape_is_adopted_with_rings_and_phases() -> None:
-    walk = Walk(fleet_of(k=1, n=1), "a")
+    walk = Walk(model_group_of(k=1, n=1), "a")
     walk.send("a", [WILD] * 11)
     other = manifest_of(version="2", threshold=100.0)
-    assert walk.fleet.fits(other)
-    walk.fleet.adopt(other, 16)
+    assert walk.model_group.fits(other)
+    walk.model_group.adopt(other, 16)
     assert walk.state("a") is StreamState.FIRING
     done = walk.send("a", [WILD])  # completes a window that began before
     assert done is not None
@@ -312,22 +319,22 @@ def test_another_artifact_of_the_same_shape_is_adopted_with_rings_and_phases() -
     ids=["length", "stride", "channels", "period", "warm-up"],
 )
 def test_an_artifact_of_another_shape_does_not_fit(other: Manifest) -> None:
-    assert not fleet_of().fits(other)
+    assert not model_group_of().fits(other)
 
 
 def test_what_streams_learnt_survives_an_artifact_that_learns_alike() -> None:
-    walk = Walk(fleet_of(manifest_of(normalization=stream_normalization(2))), "a")
+    walk = Walk(model_group_of(manifest_of(normalization=stream_normalization(2))), "a")
     rng = np.random.default_rng(0)
     walk.send("a", rng.normal(size=12).astype(np.float32))
-    walk.fleet.adopt(manifest_of(version="2", normalization=stream_normalization(2)), 256)
+    walk.model_group.adopt(manifest_of(version="2", normalization=stream_normalization(2)), 256)
     walk.send("a", rng.normal(size=4).astype(np.float32))
     assert walk.state("a") is not StreamState.WARMING_UP
 
 
 def test_samples_are_received_or_discarded_and_never_both_stored_and_discarded() -> None:
-    walk = Walk(fleet_of(), "a")
+    walk = Walk(model_group_of(), "a")
     walk.send("a", [CALM] * 8)
     walk.slot["a"] -= 4  # comes again
     walk.send("a", [CALM] * 4)
-    assert walk.fleet.samples_received == 12
-    assert walk.fleet.samples_discarded == Counter({Reason.DUPLICATE: 4})
+    assert walk.model_group.samples_received == 12
+    assert walk.model_group.samples_discarded == Counter({Reason.DUPLICATE: 4})

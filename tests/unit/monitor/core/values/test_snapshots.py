@@ -13,7 +13,7 @@ from monitor.core.sources.source import SourceSpec
 from monitor.core.values.messages import Message
 from monitor.core.values.snapshots import StateError, decode_state, encode_state
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
-from tests.manifests import PERIOD, MeanSquareScorer, fleet_of, manifest_fields, manifest_of
+from tests.manifests import PERIOD, MeanSquareScorer, manifest_fields, manifest_of, model_group_of
 
 START = 1e9
 CHANNELS = ("x", "y")
@@ -26,9 +26,9 @@ APART = SourceSpec(name="numbers", topic="b/{device}/{channel}", model="m", qos=
 def pipeline_of(kind: str = "fixed", max_streams: int = 100, lateness_samples: int = 6, **changed: Any) -> Pipeline:
     if kind == "stream":
         changed["normalization"] = {**manifest_fields(CHANNELS, kind=kind)["normalization"], "warmup_windows": 3}
-    fleet = fleet_of(manifest_of(CHANNELS, kind=kind, **changed), lateness_samples=lateness_samples)
+    model_group = model_group_of(manifest_of(CHANNELS, kind=kind, **changed), lateness_samples=lateness_samples)
     settings = PipelineSettings(max_streams=max_streams, silent_after_seconds=5, expire_after_seconds=20)
-    return Pipeline((TOGETHER, APART), {"m": fleet}, {"m": MeanSquareScorer()}, settings, lambda: 0.0)
+    return Pipeline((TOGETHER, APART), {"m": model_group}, {"m": MeanSquareScorer()}, settings, lambda: 0.0)
 
 
 class Told:
@@ -39,10 +39,10 @@ class Told:
         self.alerts: list[tuple[str, str] | None] = []
 
     def hear(self, pipeline: Pipeline, step: Step) -> None:
-        for name, done in step.concluded:
+        for name, done in step.scored_batches:
             rows = zip(done.windows.stream, done.windows.end_seconds, done.score, done.verdict, strict=True)
             for stream, end, score, verdict in rows:
-                key = pipeline.fleets[name].streams.name(int(stream))
+                key = pipeline.model_groups[name].streams.name(int(stream))
                 self.windows.setdefault(key, []).append((float(end), float(np.nan_to_num(score)), int(verdict)))
         self.alerts += [report.alert for report in step.reports if report.alert]
 
@@ -92,10 +92,10 @@ def test_a_walk_interrupted_anywhere_comes_to_the_same_windows_alerts_and_counts
     assert parted.windows == whole.windows
     assert parted.alerts == whole.alerts
     assert other.open_alerts == one.open_alerts
-    assert (other.tally.received, other.tally.discarded) == (one.tally.received, one.tally.discarded)
-    assert other.tally.alert_steps == one.tally.alert_steps
-    assert other.tally.end_to_end_seconds.cumulative() == one.tally.end_to_end_seconds.cumulative()
-    ours, theirs = other.fleets["m"], one.fleets["m"]
+    assert (other.counters.received, other.counters.discarded) == (one.counters.received, one.counters.discarded)
+    assert other.counters.alert_steps == one.counters.alert_steps
+    assert other.counters.end_to_end_seconds.cumulative() == one.counters.end_to_end_seconds.cumulative()
+    ours, theirs = other.model_groups["m"], one.model_groups["m"]
     assert (ours.samples_received, ours.samples_discarded) == (theirs.samples_received, theirs.samples_discarded)
     assert ours.streams.number == theirs.streams.number
     assert ours.windows_withheld == theirs.windows_withheld
@@ -122,7 +122,7 @@ def test_who_was_away_does_not_take_a_stream_for_silent_or_gone() -> None:
     after.step([], Moment(START, 0.0))
     assert after.housekeep(Moment(back + 4, 4.0)).reports == ()
     assert [r.topic for r in after.housekeep(Moment(back + 6, 6.0)).reports] == ["one/state"]
-    assert len(after.fleets["m"].streams) == 1
+    assert len(after.model_groups["m"].streams) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_state_of_other_windows_is_refused_and_changes_nothing(other: dict[str
     after = pipeline_of(**other)
     with pytest.raises(StateError, match="model m"):
         after.restore(before.snapshot())
-    assert len(after.fleets["m"].streams) == 0
+    assert len(after.model_groups["m"].streams) == 0
 
 
 def test_another_artifact_of_the_same_windows_takes_the_state_over() -> None:

@@ -14,7 +14,7 @@ from monitor.core.dataset.cutting import window_labels, windows_of
 from monitor.core.dataset.recording import Recording
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.values.discards import Reason
-from monitor.core.windows.stream_windows import LaneBlocks, StreamWindows, WindowBatch
+from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
 
 PERIOD = 0.01
 
@@ -24,10 +24,10 @@ def spec(length: int = 8, stride: int = 4, max_gap_samples: int = 2) -> WindowSp
 
 
 def stream_windows(
-    window: WindowSpec, channels: int = 1, lanes: list[list[int]] | None = None, **rules: Any
+    window: WindowSpec, channels: int = 1, channel_groups: list[list[int]] | None = None, **rules: Any
 ) -> StreamWindows:
     made = StreamWindows(channels, window, GridRules(PERIOD, window.length, window.max_gap_samples, **rules))
-    made.open_stream(0, lanes or [list(range(channels))])
+    made.open_stream(0, channel_groups or [list(range(channels))])
     return made
 
 
@@ -36,14 +36,14 @@ def blocks(
     columns: list[list[int]] | None = None,
     delay: float = 0.0,
     timed: bool = True,
-) -> LaneBlocks:
-    """Blocks from (lane, first time, rows)."""
+) -> StreamBlocks:
+    """Blocks from (channel group, first time, rows)."""
     rows = [np.asarray(values, np.float32) for _, _, values in given]
     width = rows[0].shape[1]
     length = np.array([len(r) for r in rows])
     times = np.array([time for _, time, _ in given])
-    return LaneBlocks(
-        lane=np.array([lane for lane, _, _ in given]),
+    return StreamBlocks(
+        channel_group=np.array([channel_group for channel_group, _, _ in given]),
         columns=np.array(columns or [list(range(width))] * len(given)),
         first_time_seconds=times,
         length=length,
@@ -53,7 +53,7 @@ def blocks(
     )
 
 
-def run(windows: StreamWindows, *steps: LaneBlocks) -> tuple[WindowBatch | None, Counter[Reason]]:
+def run(windows: StreamWindows, *steps: StreamBlocks) -> tuple[WindowBatch | None, Counter[Reason]]:
     discards: Counter[Reason] = Counter()
     batches = [batch for step in steps for batch in windows.feed(step, discards)]
     return (WindowBatch.join(batches) if batches else None), discards
@@ -135,17 +135,17 @@ def test_many_gaps_in_one_call_overwrite_nothing_that_is_still_to_be_cut() -> No
 
 
 def test_filled_gaps_are_forgotten_even_while_a_dead_channel_keeps_windows_from_being_cut() -> None:
-    windows = stream_windows(spec(8, 8), 2, lanes=[[0], [1]], lateness_samples=20)
+    windows = stream_windows(spec(8, 8), 2, channel_groups=[[0], [1]], lateness_samples=20)
     for at in range(500):
         run(windows, blocks((0, at * 2 * PERIOD, [[1.0]]), columns=[[0]]))
-    assert windows.grid.filled.count(0, 0, 2000) <= 20
+    assert windows.grid.gap_fills.count(0, 0, 2000) <= 20
 
 
 def test_filled_gaps_are_forgotten_even_while_long_ones_keep_windows_from_being_cut() -> None:
     windows = stream_windows(spec(8, 8))
     for at in range(0, 5000, 10):  # two samples with a short gap between them, then a long one
         run(windows, blocks((0, at * PERIOD, ramp(0, 1)), (0, (at + 2) * PERIOD, ramp(0, 1))))
-    assert windows.grid.filled.count(0, 0, 10_000) <= 1
+    assert windows.grid.gap_fills.count(0, 0, 10_000) <= 1
 
 
 def test_a_long_gap_clears_the_window() -> None:
@@ -212,7 +212,7 @@ def test_messages_that_are_delivered_again_are_duplicates_however_many_samples_t
 
 def test_one_topic_per_channel_lines_up_by_time() -> None:
     window = spec(4, 4)
-    windows = stream_windows(window, 2, lanes=[[0], [1]], lateness_samples=10)
+    windows = stream_windows(window, 2, channel_groups=[[0], [1]], lateness_samples=10)
     steps = []
     for at in range(8):
         steps.append(blocks((0, at * PERIOD, [[at]]), columns=[[0]]))
@@ -225,12 +225,12 @@ def test_one_topic_per_channel_lines_up_by_time() -> None:
 
 
 def test_a_dead_channel_stops_windows_and_its_return_starts_them_again() -> None:
-    windows = stream_windows(spec(4, 4), 2, lanes=[[0], [1]], lateness_samples=3)
+    windows = stream_windows(spec(4, 4), 2, channel_groups=[[0], [1]], lateness_samples=3)
 
-    def both(at: int) -> LaneBlocks:
+    def both(at: int) -> StreamBlocks:
         return blocks((0, at * PERIOD, [[at]]), (1, at * PERIOD, [[at + 100]]), columns=[[0], [1]])
 
-    def one(at: int) -> LaneBlocks:
+    def one(at: int) -> StreamBlocks:
         return blocks((0, at * PERIOD, [[at]]), columns=[[0]])
 
     batch, _ = run(
@@ -283,7 +283,7 @@ def test_rings_widen_for_long_messages_and_keep_what_they_hold(cuts: list[int]) 
     calls = [
         blocks((stream, start * PERIOD, piece.tolist()))
         for start, piece in zip(starts, pieces, strict=True)
-        for stream in (0, 2)  # numbers of lanes: of two streams
+        for stream in (0, 2)  # numbers of channel groups: of two streams
     ]
     windows = stream_windows(spec(40, 16), 2)
     windows.open_stream(1, [[0, 1]])
