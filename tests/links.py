@@ -29,7 +29,7 @@ class Tap:
             messages = self.inbox.take(0.05)
             self.taken.extend(messages)
             if acknowledge:
-                self.link.acknowledge([message.receipt for message in messages if message.receipt is not None])
+                self.link.acknowledge([message.token for message in messages if message.token is not None])
             return len(self.taken) >= count
 
         wait_until(enough, f"{count} messages")

@@ -119,7 +119,7 @@ class _Recorder:
         from monitor.core.dataset.capture import encode_message  # noqa: PLC0415 as above
 
         for number, message in enumerate(messages):
-            record = encode_message(message, 0 if message.receipt is None else message.receipt[1])
+            record = encode_message(message, 0 if message.token is None else message.token[1])
             if self._max_bytes is not None and self.bytes + len(record) > self._max_bytes:
                 self.full = True
                 return number
@@ -158,7 +158,7 @@ def _record(
 def _move(recorder: _Recorder, link: "MqttLink", inbox: "Inbox", timeout_seconds: float) -> None:
     messages = inbox.take(timeout_seconds)
     written = recorder.write(messages)
-    link.acknowledge([message.receipt for message in messages[:written] if message.receipt is not None])
+    link.acknowledge([message.token for message in messages[:written] if message.token is not None])
 
 
 def _await_broker(link: "MqttLink", stop: threading.Event) -> None:

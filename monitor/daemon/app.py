@@ -132,11 +132,11 @@ class App:
     def _walk(self, messages: list[Message], now: Moment, *, everything: bool = False) -> None:
         """One step, in this order: score, keep, publish, acknowledge. What dies in between is done again."""
         step = self.pipeline.step(messages, now, everything=everything)
-        pending = [message for message in messages if message.receipt is not None]
+        pending = [message for message in messages if message.token is not None]
         self._tell(step, self._keep(pending, step, now))
         if step.command_applied and self.checkpointer is not None:
             self.checkpointer.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources
-        self.link.acknowledge(message.receipt for message in pending if message.receipt is not None)
+        self.link.acknowledge(message.token for message in pending if message.token is not None)
 
     def _keep(self, messages: list[Message], step: Step, now: Moment) -> list[PendingDelivery]:
         """Make a step safe, and that the broker has received what was delivered; the alert steps to deliver now."""

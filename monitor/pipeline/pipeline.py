@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from monitor.core.alerting.alerts import AlertStep
 from monitor.core.alerting.command import Command
 from monitor.core.artifact.manifest import Manifest
+from monitor.core.decode.decoded import Decoder
 from monitor.core.decode.decoder import decoder_for
 from monitor.core.decode.formats import CsvFormat, JsonFormat
 from monitor.core.outputs.counters import Counters
@@ -24,7 +25,7 @@ from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.model_group import ModelGroup, PreparedBatch, ScoredBatch
 from monitor.core.streams.router import Route, Router
 from monitor.core.values.discards import Discard, Reason
-from monitor.core.values.messages import Decoder, Message
+from monitor.core.values.messages import Message
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
 from monitor.core.values.snapshots import State, StateError
 from monitor.core.windows.stream_windows import StreamBlocks, WindowBatch

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from monitor.core.decode.decoded import Decoded
 from monitor.core.decode.decoder import decoder_for
 from monitor.core.decode.formats import Format
-from monitor.core.values.messages import Decoded
 
 _SEPARATOR = b"\x00\xff\x00"  # between the payloads of one run
 _MAX_PAYLOAD_BYTES = 1000

@@ -23,7 +23,7 @@ def test_messages_arrive_once_and_in_order(broker: Broker, peer: Peer, links: Li
     messages = tap.take(100)
     assert tap.payloads() == payloads
     assert {message.topic for message in messages} == {"plant/motor-1/vib"}
-    assert all((message.receipt is None) == (qos == 0) for message in messages)
+    assert all((message.token is None) == (qos == 0) for message in messages)
 
 
 @BOTH_PROTOCOLS
@@ -135,7 +135,7 @@ def test_qos_1_is_not_held_back_by_the_acknowledgements_that_are_still_due(
     for number in range(500):
         peer.publish("plant/a", b"%d" % number, qos=1)
     assert len(tap.take(500, acknowledge=False)) == 500
-    tap.link.acknowledge([message.receipt for message in tap.taken if message.receipt])
+    tap.link.acknowledge([message.token for message in tap.taken if message.token])
 
 
 def test_after_stop_receiving_the_inbox_stays_empty_and_the_broker_keeps_what_comes(

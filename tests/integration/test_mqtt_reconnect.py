@@ -66,7 +66,7 @@ def test_what_was_not_acknowledged_is_delivered_to_the_next_process(
     for number in range(6):
         peer.publish("plant/a", b"%d" % number, qos)
     messages = first.take(6, acknowledge=False)
-    first.link.acknowledge([message.receipt for message in messages[:2] if message.receipt])
+    first.link.acknowledge([message.token for message in messages[:2] if message.token])
     first.link.stop(5.0)
     second = links.start(broker, ("plant/#", qos), protocol=protocol).connected()
     second.take(4)
@@ -89,7 +89,7 @@ def test_what_is_still_in_hand_is_not_taken_twice_after_a_reconnect_and_can_stil
     wait_until(lambda: not tap.link.connected, "disconnected")
     persistent_broker.start()
     tap.connected()
-    tap.link.acknowledge([message.receipt for message in held if message.receipt])
+    tap.link.acknowledge([message.token for message in held if message.token])
     peer = Peer(persistent_broker)
     peer.publish("plant/a", b"new", qos)
     peer.close()

@@ -121,12 +121,8 @@ class FrameReader:
                 receipt = self._receipts.arrived(packet_id, qos >> 1, bool(kind & 8), content)
                 if receipt is None:
                     continue  # taken in before
-            messages.append(
-                new(
-                    Message,
-                    (known(raw_topic) or self._learn(raw_topic), payload, arrival_seconds, receipt, kind & 1 == 1),
-                )
-            )
+            topic = known(raw_topic) or self._learn(raw_topic)
+            messages.append(new(Message, (topic, payload, arrival_seconds, receipt, kind & 1 == 1, qos >> 1)))
         self._partial += data[position:]
         return messages
 

@@ -20,8 +20,8 @@ Receipt = tuple[int, int, int]  # (session number * 65536 + packet identifier, Q
 def contents_of(messages: Iterable[Message]) -> Iterator[tuple[int, int]]:
     """Packet identifier and checksum of the content of each message that has a receipt: what `remember` wants."""
     for message in messages:
-        if message.receipt is not None:
-            number, _, content = message.receipt
+        if message.token is not None:
+            number, _, content = message.token
             yield number & 0xFFFF, content
 
 

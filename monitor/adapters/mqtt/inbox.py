@@ -65,7 +65,7 @@ class Inbox:
         with self._lock:
             self._waiting.append(message)
             self._bytes += len(message.payload)
-            self._droppable += message.receipt is None
+            self._droppable += message.token is None
             self._settle()
 
     def extend(self, messages: Sequence[Message]) -> None:
@@ -73,7 +73,7 @@ class Inbox:
         size, droppable = 0, 0
         for message in messages:
             size += len(message.payload)
-            droppable += message.receipt is None
+            droppable += message.token is None
         with self._lock:
             self._waiting.extend(messages)
             self._bytes += size
@@ -126,7 +126,7 @@ class Inbox:
             message = waiting.popleft()
             taken.append(message)
             size += len(message.payload)
-            self._droppable -= message.receipt is None
+            self._droppable -= message.token is None
         self._bytes -= size
         return taken
 
@@ -148,7 +148,7 @@ class Inbox:
         """Make room and wake the taker; the lock is held."""
         waiting = self._waiting
         while self._droppable and (len(waiting) > self._max_messages or self._bytes > self._max_bytes):
-            if waiting[0].receipt is not None:
+            if waiting[0].token is not None:
                 self._drop_between()
                 break
             self._count_drop(waiting.popleft())
@@ -160,7 +160,7 @@ class Inbox:
         kept: deque[Message] = deque()
         excess = len(self._waiting) - self._max_messages
         for message in self._waiting:
-            if message.receipt is None and (excess > 0 or self._bytes > self._max_bytes):
+            if message.token is None and (excess > 0 or self._bytes > self._max_bytes):
                 self._count_drop(message)
                 excess -= 1
             else:

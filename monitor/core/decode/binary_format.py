@@ -6,12 +6,12 @@ A payload is any whole number of samples, each with all channels; what is no who
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.decode.decoded import Decoded
 from monitor.core.decode.formats import BinaryFormat
 from monitor.core.decode.ragged import lengths
 from monitor.core.decode.refusals import Refusals
 from monitor.core.values.discards import Reason
 from monitor.core.values.float32 import to_float32
-from monitor.core.values.messages import Decoded
 
 _NUMPY_CODES = {"f32": "f4", "f64": "f8", "i16": "i2"}
 

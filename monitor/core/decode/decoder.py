@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import assert_never
 
 from monitor.core.decode.binary_format import BinaryDecoder
+from monitor.core.decode.decoded import Decoded, Decoder
 from monitor.core.decode.formats import BinaryFormat, CsvFormat, Format, JsonFormat, NumberFormat
 from monitor.core.decode.json_format import JsonDecoder
 from monitor.core.decode.refusals import Refusals
 from monitor.core.decode.text_formats import CsvDecoder, NumberDecoder
 from monitor.core.values.discards import Reason
-from monitor.core.values.messages import Decoded, Decoder
 
 
 def decoder_for(format: Format, channels: int, max_payload_bytes: int) -> Decoder:  # noqa: A002 - the setting's name

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.decode import ragged
+from monitor.core.decode.decoded import Decoded
 from monitor.core.decode.formats import CsvFormat
 from monitor.core.decode.refusals import Refusals
 from monitor.core.decode.timestamps import epoch_seconds, iso_seconds
 from monitor.core.values.discards import Reason
 from monitor.core.values.float32 import to_float32
-from monitor.core.values.messages import Decoded
 
 _NUMERAL_BYTES = b"0123456789+-.eE"
 _BLANKS = b" \t\r\n"

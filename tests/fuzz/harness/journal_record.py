@@ -18,4 +18,4 @@ def one(data: bytes) -> None:
         assert isinstance(message.topic, str)
         assert isinstance(message.payload, bytes)
         assert isinstance(message.arrival_seconds, float)
-        assert message.receipt is None or [type(number) for number in message.receipt] == [int] * 3
+        assert message.token is None or [type(number) for number in message.token] == [int] * 3

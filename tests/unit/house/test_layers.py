@@ -40,7 +40,8 @@ LAYERS = {
         "alerting",
         "sources beats",
         "decode grid",
-        "values ports __init__",
+        "ports",
+        "values __init__",
     ),
     "monitor/adapters": ("engines mqtt process storage web __init__",),
     "trainer": (

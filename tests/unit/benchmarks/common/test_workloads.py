@@ -96,7 +96,7 @@ def test_packets_are_read_by_the_daemon_as_the_messages_they_were(key: str, qos:
     read = FrameReader(mqtt5, 1_000_000, InboundSession(), OutboundSession(mqtt5=True)).feed(packets.data, 0.0)
     assert [message.topic.encode() for message in read] == messages.topics
     assert [message.payload for message in read] == messages.payloads
-    assert {message.receipt is None for message in read} == {qos == 0}
+    assert {message.token is None for message in read} == {qos == 0}
     assert packets.ends[-1] == len(packets.data)
 
 

@@ -133,7 +133,7 @@ def test_endless_properties_count_as_a_huge_message() -> None:
     messages = [m for start in range(0, len(sent), 1000) for m in frames.feed(sent[start : start + 1000], 7.0)]
     messages += frames.feed(Publish(b"plant/b", b"next").encode(mqtt5=True), 7.0)
     assert [(m.topic, len(m.payload)) for m in messages] == [("plant/a", MAX_PAYLOAD_BYTES + 1), ("plant/b", 4)]
-    assert (messages[0].receipt or ())[:2] == (1, 1)
+    assert (messages[0].token or ())[:2] == (1, 1)
 
 
 def test_a_topic_that_is_no_utf8_comes_through_with_replacement_characters() -> None:

@@ -166,8 +166,8 @@ def test_nothing_is_lost_uncounted_whatever_arrives(
         inbox.put(message)
     taken = inbox.take(0.0)
     assert len(taken) + inbox.dropped == len(sent)
-    oldest = [number for number, message in enumerate(sent) if message.receipt is None][: inbox.dropped]
+    oldest = [number for number, message in enumerate(sent) if message.token is None][: inbox.dropped]
     assert taken == [message for number, message in enumerate(sent) if number not in oldest]
-    if any(message.receipt is None for message in taken):
+    if any(message.token is None for message in taken):
         assert len(taken) <= max_messages
         assert sum(len(m.payload) for m in taken) <= max_bytes

@@ -25,7 +25,7 @@ MESSAGES = st.builds(
     topic=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
     payload=st.binary(max_size=60),
     arrival_seconds=st.floats(0, 2e9),
-    receipt=st.none(),
+    token=st.none(),
     retained=st.booleans(),
 )
 CAPTURED = st.lists(st.tuples(MESSAGES, st.integers(0, 2)), max_size=8)
@@ -45,9 +45,9 @@ def test_messages_come_back_in_order_with_the_source_settings(captured: list[tup
 
 
 def test_what_was_acknowledged_is_not_acknowledged_again() -> None:
-    message = Message("a/b", b"1", 1.0, receipt=(17, 1, 1))
+    message = Message("a/b", b"1", 1.0, token=(17, 1, 1))
     (captured,) = read_capture(encode([(message, 1)]))
-    assert captured.message == message._replace(receipt=None)
+    assert captured.message == message._replace(token=None)
 
 
 @given(CAPTURED, st.data())

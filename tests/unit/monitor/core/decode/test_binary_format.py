@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.decode.binary_format import BinaryDecoder
+from monitor.core.decode.decoded import Decoded
 from monitor.core.decode.formats import BinaryFormat
 from monitor.core.values.discards import Reason
-from monitor.core.values.messages import Decoded
 
 LETTERS = {"f32": "f", "f64": "d", "i16": "h"}
 ORDERS = {"little": "<", "big": ">"}

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from monitor.core.decode.decoded import Decoded, Decoder
 from monitor.core.decode.decoder import decoder_for
 from monitor.core.decode.formats import Format
 from monitor.core.values.discards import Discard, Reason
-from monitor.core.values.messages import Decoded, Decoder
 
 MAX_PAYLOAD_BYTES = 400
 

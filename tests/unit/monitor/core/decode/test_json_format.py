@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.decode.decoded import Decoded
 from monitor.core.decode.formats import JsonFormat
 from monitor.core.decode.json_format import JsonDecoder
 from monitor.core.values.discards import Reason
-from monitor.core.values.messages import Decoded
 
 
 def decode(payloads: list[bytes], channels: int, **settings: Any) -> Decoded:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.decode.decoded import Decoded
 from monitor.core.decode.formats import CsvFormat
 from monitor.core.decode.text_formats import CsvDecoder, NumberDecoder
 from monitor.core.values.discards import Reason
-from monitor.core.values.messages import Decoded
 
 NUMBERS = ["21.5", "-12", "+3", "3e-4", "3E4", ".5", "5.", " 7\n", "007", "1e999"]
 NOT_NUMBERS = [
