@@ -5,13 +5,21 @@ committed, and tells states. A store keeps what must outlive the process. None o
 tokens, resume and progress are opaque to everybody but the door they come from.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from monitor.core.values.messages import MessageBatch, Token
+from monitor.core.values.snapshots import State
 
-Wake = Callable[[], None]  # lets the engine look at its sources and sinks at once; any thread may call it
+
+class Wake(Protocol):
+    """Lets the engine look at its sources and sinks; any thread may call it.
+
+    urgent: at once. Otherwise the engine may wait for some milliseconds, so that many small messages share one walk.
+    """
+
+    def __call__(self, *, urgent: bool = False) -> None: ...  # noqa: D102 - the class says it
 
 
 class TakeLimits(NamedTuple):
@@ -53,8 +61,8 @@ class Source(Protocol):
         """
         ...
 
-    def merge(self, older: bytes, newer: bytes) -> bytes:
-        """Two of what `resume_of` gave, in order, as one."""
+    def merge(self, resumes: Sequence[bytes]) -> bytes:
+        """Several of what `resume_of` or `merge` gave (at least one), in order, as one."""
         ...
 
     def stop_receiving(self) -> None:
@@ -76,7 +84,7 @@ class Source(Protocol):
         ...
 
 
-class DeliveryKey(NamedTuple):
+class StepKey(NamedTuple):
     """One step of one alert. step: 0 for the first step of an alert, then counted up; the same in every process."""
 
     alert: str
@@ -91,7 +99,7 @@ class Delivery:
     begun: a former connection or process may have begun to deliver it.
     """
 
-    key: DeliveryKey
+    key: StepKey
     topic: str
     payload: bytes
     progress: bytes = b""
@@ -103,9 +111,9 @@ class Delivery:
 
 
 class Progress(NamedTuple):
-    """How far a sink is with a delivery; `done`: it needs nothing more."""
+    """How far a sink is with a delivery, opaque to others; `done`: it needs nothing more."""
 
-    key: DeliveryKey
+    key: StepKey
     progress: bytes
     done: bool
 
@@ -143,7 +151,7 @@ class Sink(Protocol):
         """What got further since the last call, to be committed."""
         ...
 
-    def committed(self, keys: Iterable[DeliveryKey]) -> None:
+    def committed(self, keys: Iterable[StepKey]) -> None:
         """The progress of these is committed: now what depends on it may go on."""
         ...
 
@@ -163,4 +171,107 @@ class Sink(Protocol):
 
     def leave(self, timeout_seconds: float) -> None:
         """Begin to deliver what waits and end; `alive` is false when that is done, or given up. Idempotent."""
+        ...
+
+
+class OutboxRow(NamedTuple):
+    """A delivery that is to be committed. sink: by name. ends: whether the step ends its alert."""
+
+    sink: str
+    delivery: Delivery
+    ends: bool
+
+
+class StoreError(Exception):
+    """The store cannot be read or written now; nothing was changed. The text says why."""
+
+
+class DamagedError(StoreError):
+    """What lies in the store is damaged: it has to be replaced."""
+
+
+class Store(Protocol):
+    """What durability needs of a disk: a journal of steps, an outbox of deliveries, and one checkpoint.
+
+    id: names the journal, so that a checkpoint knows which steps it is followed by. last: number of the last step.
+    nbytes: what the records of steps take. moved_aside: journals that were found damaged and replaced.
+
+    Raises (all methods but `close`):
+        StoreError: it cannot be read or written; nothing was changed.
+
+    """
+
+    id: str
+    last: int
+    nbytes: int
+    moved_aside: int
+
+    def open(self) -> None:
+        """Open the journal; make it if there is none, migrate it from older versions, replace it if it is damaged."""
+        ...
+
+    def replace(self, why: str) -> None:
+        """Put the journal aside, because it is damaged, and start a fresh one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        ...
+
+    def append(
+        self, record: bytes | None, rows: Sequence[OutboxRow], progress: Sequence[tuple[str, Progress]], now: float
+    ) -> None:
+        """Commit a step at once: its record, what is to be delivered, and how far deliveries are, by sink.
+
+        now: epoch seconds. Rows whose sink and step are there already stay as they are.
+        """
+        ...
+
+    def known(self, sink: str, keys: Iterable[StepKey]) -> set[StepKey]:
+        """Those of the steps that were given to this sink before."""
+        ...
+
+    def steps(self, after: int) -> Iterator[bytes]:
+        """The records of the steps after that number, in order."""
+        ...
+
+    def undelivered(self, sink: str) -> list[Delivery]:
+        """What is not done yet of a sink, in the order in which it was committed."""
+        ...
+
+    def unended(self, but: set[str]) -> list[Delivery]:
+        """The last step of each alert that is not over, except the alerts of these ids."""
+        ...
+
+    def forget(self, through: int, open_alerts: set[str]) -> None:
+        """A checkpoint holds all up to that step: forget it, and alerts that are over and delivered everywhere."""
+        ...
+
+    def trim(self, sinks: Sequence[str], max_rows: int, before: float) -> dict[str, int]:
+        """Give up deliveries that no sink takes any more; returns how many of each sink.
+
+        sinks: those there are; what waits for any other is given up. max_rows: most to wait for one sink. before: what
+        was committed earlier (epoch seconds) is given up.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Make what was committed survive a power cut. For any thread."""
+        ...
+
+    def write_checkpoint(self, content: bytes) -> None:
+        """Replace the checkpoint; it survives a power cut. For any thread."""
+        ...
+
+    def read_checkpoint(self) -> State | None:
+        """What the checkpoint holds; None where there is none.
+
+        Raises:
+            StateError: it is damaged, or of a version that cannot be read.
+
+        """
+        ...
+
+    def remove_checkpoint(self) -> None:
+        """Remove the checkpoint, if there is one."""
         ...

@@ -25,11 +25,15 @@ _CONNECT_SECONDS = 20.0  # what the network thread may take longer: names are re
 class Daemon(Protocol):
     """What is looked at. moved_monotonic: when the pipeline last went round, or scored a batch."""
 
-    pipeline: Pipeline
-    link: MqttLink
-    checkpointer: Checkpointer | None
     reload_succeeded: bool
     moved_monotonic: float
+
+    @property
+    def pipeline(self) -> Pipeline: ...  # noqa: D102 - the class says it
+    @property
+    def link(self) -> MqttLink | None: ...  # noqa: D102
+    @property
+    def checkpointer(self) -> Checkpointer | None: ...  # noqa: D102
 
 
 class Health:
@@ -51,7 +55,9 @@ class Health:
         """What keeps us from doing the job, by part; empty when nothing does."""
         link, checkpointer = self._daemon.link, self._daemon.checkpointer
         reasons = {}
-        if not link.connected:
+        if link is None:
+            pass  # the configuration names no broker
+        elif not link.connected:
             reasons["mqtt"] = link.last_error or "not connected yet"
         elif link.denied_topics:
             reasons["mqtt"] = f"the broker denies subscriptions: {', '.join(link.denied_topics)}"
@@ -65,17 +71,20 @@ class Health:
         return reasons
 
     def network_moves(self) -> bool:
-        """Whether the network thread goes round."""
+        """Whether the network thread goes round, where there is one."""
         link = self._daemon.link
-        return link.alive() and time.monotonic() - link.last_progress_monotonic < _STALLED_SECONDS
+        return link is None or (link.alive and time.monotonic() - link.last_progress_monotonic < _STALLED_SECONDS)
 
     def status(self) -> str:
         """How things stand, in one line."""
         link, model_groups = self._daemon.link, self._daemon.pipeline.model_groups.values()
         streams = sum(len(model_group.streams) for model_group in model_groups)
         firing = sum(int((model_group.decision.phase == Phase.FIRING).sum()) for model_group in model_groups)
+        counted = f"{streams} streams, {firing} firing"
+        if link is None:
+            return counted
         broker = "connected" if link.connected else f"no broker: {link.last_error or 'connecting'}"
-        return f"{broker}; {streams} streams, {firing} firing"
+        return f"{broker}; {counted}"
 
     def watchdog(self, http: HttpServer, notifier: Notifier) -> Watchdog:
         """Make the watchdog that ends the process when a part of it hangs, sooner than systemd would."""
@@ -88,9 +97,13 @@ class Health:
 
         daemon, armed = self._daemon, notifier.watchdog_seconds
         limit = _STALLED_SECONDS if armed is None else _OF_WATCHDOG * armed
+
+        def network_moved() -> float:
+            return time.monotonic() if daemon.link is None else daemon.link.last_progress_monotonic
+
         parts = (
             Part("pipeline", "MainThread", lambda: daemon.moved_monotonic, limit),
-            Part("network thread", "mqtt", lambda: daemon.link.last_progress_monotonic, limit + _CONNECT_SECONDS),
+            Part("network thread", "mqtt", network_moved, limit + _CONNECT_SECONDS),
             Part("HTTP server", "http", lambda: http.last_progress_monotonic, limit),
         )
         return Watchdog(parts, end)

@@ -1,36 +1,31 @@
-"""The checkpointer: what outlives the process. It keeps what came and was said, for `recovery.py` to go on from.
+"""The checkpointer: what outlives the process, kept for `recovery.py` to go on from.
 
 A checkpoint holds the whole state of the pipeline; the journal holds what came after it. The pipeline comes to the same
 windows and alerts whenever it gets the same messages, so both together are the state at the last commit. Messages are
-acknowledged after that commit: what is not in the journal, the broker has.
+acknowledged after that commit: what is not in the journal, their source still has.
 
 While the journal cannot be used, the daemon goes on without it and says so (`trouble`). A journal that has missed a
 step is of use again once there is a checkpoint that holds it, so that is what is tried every few seconds.
 """
 
-import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import structlog
 
-from monitor.adapters.mqtt.inbound_session import contents_of
-from monitor.adapters.mqtt.outbound_session import EXACTLY_ONCE_IDS, Delivery, PacketIds
-from monitor.adapters.storage.checkpoint import write_checkpoint
-from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
-from monitor.config.model import STATE_DIRECTORY, Config, JournalConfig
+from monitor.config.model import JournalConfig
 from monitor.core.outputs.journal_record import StepRecord, encode_step
-from monitor.core.outputs.reports import AlertKey, Report
+from monitor.core.outputs.reports import Report
+from monitor.core.ports import DamagedError, OutboxRow, Progress, Source, StepKey, Store, StoreError
 from monitor.core.values.histogram import Histogram
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import MessageBatch
 from monitor.core.values.snapshots import State, encode_state
+from monitor.durability.outbox import Outbox
 from monitor.durability.recovery import Recovered, Recovery
-from monitor.pipeline.pipeline import Moment, Pipeline, Step
-from monitor.setup.build import fingerprint_of
+from monitor.pipeline.pipeline import Moment, Pipeline
 
 log = structlog.get_logger()
 
@@ -38,31 +33,31 @@ _RETRY_SECONDS = 5.0
 _SLOW_COMMIT_SECONDS = 0.2  # the pipeline stands still for so long: more than its batches may wait
 _SLOW_SHOWN_SECONDS = 30.0
 _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
+_MAX_RESUMES = 256  # of one source, then they are merged
+_MAX_ROWS = 10_000  # deliveries that may wait for one sink; beyond, the oldest are given up
 
 
 class Checkpointer:
     """The journal and the checkpoints of one daemon.
 
-    folder: where they lie. settings_digest: stands for the settings that the state depends on. dropped: messages that
-    the journal did not keep or use, by reason; discarded: checkpoints that were not used, by reason.
+    store: where they lie. fingerprint: stands for the settings that the state depends on. dropped: messages that the
+    journal did not keep or use, by reason; discarded: checkpoints that were not used, by reason; given_up: deliveries
+    that waited too long or in too great number, by sink.
     """
 
-    def __init__(self, settings: JournalConfig, folder: Path, settings_digest: str) -> None:
+    def __init__(self, store: Store, settings: JournalConfig, fingerprint: str) -> None:
         self.dropped: Counter[str] = Counter()
         self.discarded: Counter[str] = Counter()
+        self.given_up: Counter[str] = Counter()
         self.messages_kept = 0
         self.messages_replayed = 0
         self.checkpoint_seconds: float | None = None  # epoch
         self.commit_seconds = Histogram(_COMMIT_SECONDS)
+        self._store = store
         self._settings = settings
-        self._digest = settings_digest
-        self._journal = Journal(folder / "journal.sqlite")
-        self._file = folder / "checkpoint"
-        self._safe: dict[int, int] = {}
-        self._received: list[AlertKey] = []  # and not committed yet; as `_delivered`
-        self._delivered: list[AlertKey] = []
-        self._ids = PacketIds(EXACTLY_ONCE_IDS)
-        self._ids_in_use: set[int] = set()
+        self._fingerprint = fingerprint
+        self._resumes: dict[str, list[bytes]] = {}  # by source, what later processes have to know
+        self._progress: dict[tuple[str, StepKey], Progress] = {}  # by sink, and not committed yet
         self._active = False  # whether anything came that has to be kept
         self._broken: str | None = None  # why the journal lacks a step
         self._mending = False  # a checkpoint is on its way that makes up for it
@@ -86,90 +81,108 @@ class Checkpointer:
     @property
     def nbytes(self) -> int:
         """Bytes of records in the journal."""
-        return self._journal.nbytes
+        return self._store.nbytes
 
     @property
     def moved_aside(self) -> int:
         """Databases found damaged."""
-        return self._journal.moved_aside
-
-    @property
-    def safe(self) -> dict[int, int]:
-        """What was made safe last under each packet identifier: the checksum of its content."""
-        return self._safe
+        return self._store.moved_aside
 
     # --- at start
 
-    def recover(self, pipeline: Pipeline, now: Moment) -> Recovered:
-        """Bring a fresh pipeline to where the last process committed. Whatever is wrong is logged, never raised."""
-        recovery = Recovery(self._journal, self._file, self._settings, self._digest, self._ids)
-        found = recovery.run(pipeline, now)
+    def recover(self, pipeline: Pipeline, now: Moment, sources: Mapping[str, Source], outbox: Outbox) -> Recovered:
+        """Bring a fresh pipeline to where the last process committed. Whatever is wrong is logged, never raised.
+
+        Sources are told what is committed of them, and sinks get what is still to be delivered.
+        """
+        found = Recovery(self._store, self._settings, self._fingerprint, sources, outbox).run(pipeline, now)
         self.dropped, self.discarded = found.dropped, found.discarded
         self.messages_kept, self.messages_replayed = found.messages_kept, found.messages_replayed
         self.checkpoint_seconds = found.checkpoint_seconds
-        self._safe = found.safe
-        self._ids_in_use = {pending.packet_id for pending in found.pending}
+        self._resumes = {name: [resume] for name, resume in found.resume.items()}
         if found.trouble is not None:
             self._break("disk", found.trouble, 0)
-        self._active = found.checkpoint_seconds is not None or self._journal.nbytes > 0
+        self._active = found.checkpoint_seconds is not None or self._store.nbytes > 0
         return found
 
-    # --- in every turn
+    # --- in every step
 
-    def keep(self, messages: list[Message], step: Step, now: Moment) -> list[PendingDelivery]:
-        """Commit a step: the messages that wait for an acknowledgement, what it says of alerts, and what was noted.
+    def known(self, reports: Iterable[Report], sinks: Iterable[str]) -> dict[str, set[StepKey]]:
+        """By sink, those of the steps in `reports` that were given to it before, by whichever process."""
+        keys = [report.step for report in reports if report.step is not None]
+        if not keys:
+            return {}
+        try:
+            return {name: self._store.known(name, keys) for name in sinks}
+        except StoreError:
+            return {}  # the journal is in trouble: rather twice than never
 
-        Returns the alert steps to deliver: those of them that no former process has said.
-        """
-        said = _said(step)
-        if not (messages or said or self._received or self._delivered):
-            return []
-        record = encode_step(StepRecord(now.wall_seconds, messages)) if messages else None
-        return self._append(record, messages, said)
+    def keep(
+        self,
+        now: Moment,
+        rows: Sequence[OutboxRow] = (),
+        progress: Sequence[tuple[str, Progress]] = (),
+        *,
+        source: Source | None = None,
+        messages: MessageBatch | None = None,
+    ) -> None:
+        """Commit a step: the messages that wait for an acknowledgement of `source`, deliveries, and progress."""
+        self._progress.update({(sink, each.key): each for sink, each in progress})
+        if source is None or messages is None:
+            if rows or self._progress:
+                self._append(None, rows, now)
+            return
+        resume = source.resume_of(messages.tokens)
+        record = encode_step(StepRecord(now.wall_seconds, messages, {source.name: resume} if resume else {}))
+        if self._append(record, rows, now, len(messages)) and resume:
+            self._note_resume(source, resume)
 
-    def keep_housekeeping(self, step: Step, now: Moment) -> list[PendingDelivery]:
-        """Commit that housekeeping was done and changed something."""
-        if not (step.reports and self._active):
-            return self.keep([], step, now)
-        return self._append(encode_step(StepRecord(now.wall_seconds, None)), [], _said(step))
+    def keep_housekeeping(
+        self, now: Moment, rows: Sequence[OutboxRow], progress: Sequence[tuple[str, Progress]], *, changed: bool
+    ) -> None:
+        """Commit that housekeeping was done. changed: whether it changed anything that a replay has to repeat."""
+        if not (changed and self._active):
+            self.keep(now, rows, progress)
+            return
+        self._progress.update({(sink, each.key): each for sink, each in progress})
+        self._append(encode_step(StepRecord(now.wall_seconds, None, {})), rows, now)
 
-    def note(self, received: Iterable[Delivery], delivered: Iterable[Delivery]) -> None:
-        """The broker has received or delivered these alert steps. Committed with the next `keep`."""
-        self._received += [alert for _, alert in received]
-        for packet_id, alert in delivered:
-            self._delivered.append(alert)
-            self._ids_in_use.discard(packet_id)
-
-    def _append(self, record: bytes | None, messages: list[Message], said: list[Report]) -> list[PendingDelivery]:
-        pending = [self._new_delivery(report) for report in said]
+    def _append(self, record: bytes | None, rows: Sequence[OutboxRow], now: Moment, messages: int = 0) -> bool:
+        """Commit; whether it is done."""
         if self._broken is not None and not self._mending:
-            self.dropped["disk"] += len(messages)
-            return pending
-        if record is not None and self._journal.nbytes + len(record) > self._settings.max_bytes:
-            self._break("max_bytes", f"the journal is full (max_bytes = {self._settings.max_bytes})", len(messages))
-            return pending
+            self.dropped["disk"] += messages
+            return False
+        if record is not None and self._store.nbytes + len(record) > self._settings.max_bytes:
+            self._break("max_bytes", f"the journal is full (max_bytes = {self._settings.max_bytes})", messages)
+            return False
         began = time.monotonic()
         try:
-            known = self._journal.append(record, pending, self._received, self._delivered)
-        except JournalError as error:
-            self._break("disk", str(error), len(messages), damaged=isinstance(error, DamagedError))
-            return pending
+            self._store.append(record, rows, self._uncommitted(), now.wall_seconds)
+        except StoreError as error:
+            self._break("disk", str(error), messages, damaged=isinstance(error, DamagedError))
+            return False
         took = time.monotonic() - began
         self.commit_seconds.observe(np.array([took]))
         if took > _SLOW_COMMIT_SECONDS:
             self._slow = (began, took)
-        self._received.clear()
-        self._delivered.clear()
-        self._safe.update(contents_of(messages))
-        self.messages_kept += len(messages)
-        self._active |= bool(messages)
-        self._ids_in_use -= {each.packet_id for each in pending if each.report.alert in known}
-        return [each for each in pending if each.report.alert not in known]
+        self._progress.clear()
+        self.messages_kept += messages
+        self._active |= messages > 0
+        return True
 
-    def _new_delivery(self, report: Report) -> PendingDelivery:
-        packet_id = self._ids.take(self._ids_in_use)
-        self._ids_in_use.add(packet_id)
-        return PendingDelivery(report, packet_id)
+    def _uncommitted(self) -> list[tuple[str, Progress]]:
+        return [(sink, progress) for (sink, _), progress in self._progress.items()]
+
+    def _note_resume(self, source: Source, resume: bytes) -> None:
+        resumes = self._resumes.setdefault(source.name, [])
+        resumes.append(resume)
+        if len(resumes) >= _MAX_RESUMES:
+            self._resumes[source.name] = [source.merge(resumes)]
+
+    def resume_of(self, source: Source) -> bytes | None:
+        """What is committed of a source: for one that takes the place of another of its name."""
+        resumes = self._resumes.get(source.name)
+        return source.merge(resumes) if resumes else None
 
     def _break(self, reason: str, why: str, messages: int, *, damaged: bool = False) -> None:
         """The journal has missed a step."""
@@ -187,104 +200,95 @@ class Checkpointer:
             return False
         if self._broken is not None:
             return monotonic_seconds >= self._next_try
-        full = self._journal.nbytes > self._settings.max_bytes / 2
-        return self._journal.nbytes > 0 and (full or monotonic_seconds >= self._next_checkpoint)
+        full = self._store.nbytes > self._settings.max_bytes / 2
+        return self._store.nbytes > 0 and (full or monotonic_seconds >= self._next_checkpoint)
 
-    def checkpoint(self, pipeline: Pipeline, now: Moment) -> None:
+    def checkpoint(self, pipeline: Pipeline, now: Moment, sources: Mapping[str, Source]) -> None:
         """Begin to write a checkpoint, in a thread of its own. No window may be waiting for the scorer."""
         self._next_checkpoint = now.monotonic_seconds + self._settings.checkpoint_seconds
         if self._broken is not None and not self._reopen(now):
             return
+        for name, resumes in self._resumes.items():
+            if len(resumes) > 1 and name in sources:
+                self._resumes[name] = [sources[name].merge(resumes)]
         state = {
-            "journal": self._journal.id,
-            "through": self._journal.last,
-            "settings": self._digest,
+            "journal": self._store.id,
+            "through": self._store.last,
+            "settings": self._fingerprint,
             "wall_seconds": now.wall_seconds,
-            "safe": dict(self._safe),
+            "resume": {name: resumes[-1] for name, resumes in self._resumes.items() if name in sources},
             "kept": self.messages_kept,
             "dropped": dict(self.dropped),
             "pipeline": pipeline.snapshot(),
         }
-        self._writing = self._writer.submit(self._write, state), self._journal.last
+        self._writing = self._writer.submit(self._write, state), self._store.last
 
     def _reopen(self, now: Moment) -> bool:
         self._next_try = now.monotonic_seconds + _RETRY_SECONDS
         try:
-            self._journal.close()
-            self._journal.open()
-            self._journal.append(None, (), self._received, self._delivered)
-        except JournalError as error:
+            self._store.close()
+            self._store.open()
+            self._store.append(None, (), self._uncommitted(), now.wall_seconds)
+        except StoreError as error:
             self._broken = str(error)
             return False
-        self._received.clear()
-        self._delivered.clear()
+        self._progress.clear()
         self._mending = True
         return True
 
     def _write(self, state: State) -> None:
-        write_checkpoint(self._file, encode_state(state))
-        self._journal.settle()
+        self._store.write_checkpoint(encode_state(state))
+        self._store.settle()
 
-    def settle_writing(self, pipeline: Pipeline, *, wait: bool = False) -> None:
+    def settle_writing(self, pipeline: Pipeline, sinks: Sequence[str], now: Moment, *, wait: bool = False) -> None:
         """See what became of a checkpoint that was begun: what it holds is forgotten by the journal."""
         if self._writing is None or not (wait or self._writing[0].done()):
             return
         (future, through), self._writing = self._writing, None
         try:
             future.result()
-            self._journal.forget(through, pipeline.open_alerts)
-        except (OSError, JournalError) as error:
-            why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            self._break("disk", why, 0, damaged=isinstance(error, DamagedError))
+            self._store.forget(through, pipeline.open_alerts)
+            given_up = self._store.trim(sinks, _MAX_ROWS, now.wall_seconds - self._settings.max_age_seconds)
+        except StoreError as error:
+            self._break("disk", str(error), 0, damaged=isinstance(error, DamagedError))
             return
+        for sink, deliveries in given_up.items():
+            self.given_up[sink] += deliveries
+            log.warning("deliveries were given up", sink=sink, deliveries=deliveries)
         self.checkpoint_seconds = time.time()
         if self._mending:
             self._broken, self._mending = None, False
             log.info("the journal is whole again")
 
-    def start_over(self, settings_digest: str) -> None:
+    def start_over(self, fingerprint: str) -> None:
         """The pipeline was replaced by an empty one of other settings: nothing that was kept is of use."""
-        self._digest = settings_digest
+        self._fingerprint = fingerprint
         if self._writing is not None:
             self._writing[0].exception()
             self._writing = None
         try:
-            self._file.unlink(missing_ok=True)
-            self._journal.forget(self._journal.last, set())
-        except (OSError, JournalError) as error:
+            self._store.remove_checkpoint()
+            self._store.forget(self._store.last, set())
+        except StoreError as error:
             self._break("disk", str(error), 0)
 
     def checkpoint_soon(self) -> None:
         """Something changed that the journal does not know of (the artifacts)."""
         self._next_checkpoint = 0.0
 
-    def undelivered(self) -> list[PendingDelivery]:
-        """The alert steps that have to be delivered through another connection."""
+    def deliver_again(self, outbox: Outbox, sink: str) -> None:
+        """Hand what is not delivered yet to a sink that takes the place of another of its name."""
         try:
-            pending = self._journal.undelivered()
-        except JournalError:
-            pending = []  # the journal is in trouble, and known to be
-        self._ids_in_use = {each.packet_id for each in pending}
-        return pending
+            undelivered = self._store.undelivered(sink)
+        except StoreError:
+            return  # the journal is in trouble, and known to be
+        outbox.deliver_again(sink, undelivered)
 
-    def close(self, pipeline: Pipeline, now: Moment) -> None:
+    def close(self, pipeline: Pipeline, now: Moment, sources: Mapping[str, Source], sinks: Sequence[str]) -> None:
         """Leave everything so that the next process need not replay anything."""
-        self.settle_writing(pipeline, wait=True)
+        self.settle_writing(pipeline, sinks, now, wait=True)
         if self._active:
-            self.checkpoint(pipeline, now)
-            self.settle_writing(pipeline, wait=True)
+            self.checkpoint(pipeline, now, sources)
+            self.settle_writing(pipeline, sinks, now, wait=True)
         self._writer.shutdown()
-        self._journal.close()
-
-
-def _said(step: Step) -> list[Report]:
-    return [report for report in step.reports if report.alert]
-
-
-def checkpointer_of(config: Config) -> Checkpointer | None:
-    """Make the checkpointer of a configuration; None where there is no place for journal and checkpoint."""
-    folder = config.journal.path
-    if folder is None:
-        given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
-        folder = Path(given.split(":")[0], "journal") if given else None
-    return None if folder is None else Checkpointer(config.journal, folder, fingerprint_of(config))
+        self._store.close()

@@ -1,25 +1,22 @@
 """Recovery: a new process goes on where the last one committed.
 
-It loads the checkpoint, walks through the steps that the journal holds after it, and finds out which alert steps are
-still owed to the broker. Whatever is wrong with what the last process left is logged and counted, never raised.
+It restores the checkpoint, walks through the steps that the journal holds after it, and hands over what is still to be
+delivered. Whatever is wrong with what the last process left is logged and counted, never raised.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
-from monitor.adapters.mqtt.inbound_session import contents_of
-from monitor.adapters.mqtt.outbound_session import PacketIds
-from monitor.adapters.storage.checkpoint import read_checkpoint
-from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
 from monitor.config.model import JournalConfig
 from monitor.core.outputs.journal_record import RecordError, decode_step
 from monitor.core.outputs.reports import Report, resolved_report
+from monitor.core.ports import DamagedError, Source, Store, StoreError
 from monitor.core.values.snapshots import State, StateError
+from monitor.durability.outbox import Outbox
 from monitor.pipeline.pipeline import Moment, Pipeline
 
 log = structlog.get_logger()
@@ -27,16 +24,15 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Recovered:
-    """What a new process has to go on with.
+    """What a new process goes on with.
 
-    owed: alert steps to deliver. safe: what the former process had journaled, the checksum of the content by packet
-    identifier; the broker may deliver it again. messages_kept: ever; messages_replayed: now. dropped: messages that the
-    journal did not keep or that were not used, by reason; discarded: checkpoints that were not used, by reason.
-    checkpoint_seconds: when the checkpoint was written, epoch. trouble: why the journal cannot be used.
+    resume: of each source by name, what it has to know of messages that are committed. messages_kept: ever;
+    messages_replayed: now. dropped: messages that the journal did not keep or that were not used, by reason; discarded:
+    checkpoints, or parts of them, that were not used, by reason. checkpoint_seconds: when the checkpoint was written,
+    epoch. trouble: why the journal cannot be used.
     """
 
-    pending: tuple[PendingDelivery, ...] = ()
-    safe: dict[int, int] = field(default_factory=dict)
+    resume: dict[str, bytes] = field(default_factory=dict)
     messages_kept: int = 0
     messages_replayed: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -48,39 +44,49 @@ class Recovered:
 class Recovery:
     """Brings one fresh pipeline to where the last process committed.
 
-    file: the checkpoint. settings_digest: stands for the settings that the state depends on. ids: hands out the packet
-    identifiers of alert steps that were not said before.
+    fingerprint: stands for the settings that the state depends on. sources: by name.
     """
 
     def __init__(
-        self, journal: Journal, file: Path, settings: JournalConfig, settings_digest: str, ids: PacketIds
+        self,
+        store: Store,
+        settings: JournalConfig,
+        fingerprint: str,
+        sources: Mapping[str, Source],
+        outbox: Outbox,
     ) -> None:
-        self._journal = journal
-        self._file = file
+        self._store = store
         self._settings = settings
-        self._digest = settings_digest
-        self._ids = ids
-        self._complete_windows = Recovered()
+        self._fingerprint = fingerprint
+        self._sources = sources
+        self._outbox = outbox
+        self._found = Recovered()
+        self._resumes: dict[str, list[bytes]] = {}
 
     def run(self, pipeline: Pipeline, now: Moment) -> Recovered:
-        """Do it, once."""
+        """Recover, once."""
         began = time.monotonic()
-        found = self._complete_windows
+        found = self._found
         state = self._read_checkpoint(pipeline, now)
+        delivered = 0
         try:
-            self._journal.open()
-            through = state["through"] if state and state["journal"] == self._journal.id else 0
-            self._replay(pipeline, through, now)
-            found.pending = tuple(self._journal.undelivered())
-        except JournalError as error:
+            self._store.open()
+            through = state["through"] if state and state["journal"] == self._store.id else 0
+            for name in self._outbox.sinks:
+                undelivered = self._store.undelivered(name)
+                self._outbox.deliver_again(name, undelivered)
+                delivered += len(undelivered)
+            delivered += self._replay(pipeline, through, now)
+        except StoreError as error:
             found.trouble = str(error)
+        self._remember()
         pipeline.resume(now.wall_seconds)
         if state or found.messages_replayed:
             log.info(
                 "recovered",
                 streams=sum(len(model_group.streams) for model_group in pipeline.model_groups.values()),
                 messages=found.messages_replayed,
-                alert_steps=len(found.pending),
+                deliveries=delivered,
                 seconds=round(time.monotonic() - began, 3),
             )
         return found
@@ -88,19 +94,20 @@ class Recovery:
     def _read_checkpoint(  # noqa: PLR0911 - one return for each way of being of no use
         self, pipeline: Pipeline, now: Moment
     ) -> State | None:
-        found = self._complete_windows
+        found = self._found
         try:
-            state = read_checkpoint(self._file)
-        except OSError as error:
-            return self._discard("disk", error.strerror or str(error))
+            state = self._store.read_checkpoint()
+        except StoreError as error:
+            return self._discard("disk", str(error))
         except StateError as error:
             return self._discard("damaged", str(error))
         if state is None:
             return None
-        found.safe = state["safe"]  # the broker does not care about settings or age
+        # the sources do not care about settings or age
+        self._resumes = {name: [resume] for name, resume in state["resume"].items()}
         if now.wall_seconds - state["wall_seconds"] > self._settings.max_age_seconds:
             return self._discard("too_old", f"older than max_age_seconds ({self._settings.max_age_seconds:g})")
-        if state["settings"] != self._digest:
+        if state["settings"] != self._fingerprint:
             return self._discard("settings", "the configuration has changed")
         try:
             pipeline.restore(state["pipeline"])
@@ -112,41 +119,54 @@ class Recovery:
         return state
 
     def _discard(self, reason: str, why: str) -> State | None:
-        self._complete_windows.discarded[reason] += 1
+        self._found.discarded[reason] += 1
         log.warning("the checkpoint is not used; streams start over", reason=reason, detail=why)
         return None
 
-    def _replay(self, pipeline: Pipeline, through: int, now: Moment) -> None:
-        """Walk again through what the journal holds, and note what that says of alerts."""
+    def _replay(self, pipeline: Pipeline, through: int, now: Moment) -> int:
+        """Walk again through what the journal holds; how many deliveries came of it that no process had begun."""
         said: list[Report] = []
         try:
-            for data in self._journal.steps(through):
+            for data in self._store.steps(through):
                 said += self._replay_step(pipeline, data, now)
         except (DamagedError, RecordError) as error:
-            self._journal.replace(str(error))
-        step = pipeline.step([], Moment(now.wall_seconds, time.monotonic()), everything=True)
-        said += [report for report in step.reports if report.alert]
-        self._journal.append(None, self._pending(said))
-        lost = [resolved_report(report) for report in self._journal.unresolved(pipeline.open_alerts)]
-        self._journal.append(None, self._pending(lost))
+            self._store.replace(str(error))
+        step = pipeline.step(None, Moment(now.wall_seconds, time.monotonic()), everything=True)
+        begun = self._begin([*said, *step.reports], now)
+        lost = [resolved_report(delivery) for delivery in self._store.unended(pipeline.open_alerts)]
+        return begun + self._begin(lost, now)
 
-    def _replay_step(self, pipeline: Pipeline, data: bytes, now: Moment) -> Iterator[Report]:
-        found, record = self._complete_windows, decode_step(data)
-        messages = record.messages or []
+    def _replay_step(self, pipeline: Pipeline, data: bytes, now: Moment) -> Iterable[Report]:
+        found, record = self._found, decode_step(data)
+        count = 0 if record.messages is None else len(record.messages)
         if now.wall_seconds - record.wall_seconds > self._settings.max_age_seconds:
-            found.dropped["too_old"] += len(messages)
-            return
+            found.dropped["too_old"] += count
+            return ()
         moment = Moment(record.wall_seconds, time.monotonic())
-        step = pipeline.housekeep(moment, again=True) if record.messages is None else pipeline.step(messages, moment)
-        found.safe.update(contents_of(messages))
-        found.messages_replayed += len(messages)
-        found.messages_kept += len(messages)
-        yield from (report for report in step.reports if report.alert)
+        if record.messages is None:
+            step = pipeline.housekeep(moment, again=True)
+        else:
+            step = pipeline.step(record.messages, moment)
+        for name, resume in record.resume.items():
+            self._resumes.setdefault(name, []).append(resume)
+        found.messages_replayed += count
+        found.messages_kept += count
+        return step.reports
 
-    def _pending(self, said: list[Report]) -> list[PendingDelivery]:
-        in_use = {pending.packet_id for pending in self._journal.undelivered()}
-        pending = []
-        for report in said:
-            pending.append(PendingDelivery(report, self._ids.take(in_use)))
-            in_use.add(pending[-1].packet_id)
-        return pending
+    def _begin(self, reports: list[Report], now: Moment) -> int:
+        """Commit deliveries that are new, and hand them over."""
+        keys = [report.step for report in reports if report.step is not None]
+        known = {name: self._store.known(name, keys) for name in self._outbox.sinks}
+        rows = self._outbox.rows_of(reports, known)
+        if rows:
+            self._store.append(None, rows, (), now.wall_seconds)
+            self._outbox.deliver(rows)
+        return len(rows)
+
+    def _remember(self) -> None:
+        """Tell the sources what is committed of them. What a source left that is not configured any more is dropped."""
+        for name, source in self._sources.items():
+            resumes = self._resumes.get(name)
+            if resumes:
+                self._found.resume[name] = source.merge(resumes)
+                source.remember(self._found.resume[name])

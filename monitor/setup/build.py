@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -108,19 +108,17 @@ def build_pipeline(
 
 
 def succeed(
-    pipeline: Pipeline, before: Config, after: Setup, on_discard: Callable[[str, str, Discard], None]
+    pipeline: Pipeline, models: Collection[str], after: Setup, on_discard: Callable[[str, str, Discard], None]
 ) -> tuple[Pipeline, Step]:
-    """Make the pipeline that takes over from another, and the other's final step.
+    """Build the pipeline for a new configuration. Returns (new pipeline, final step of the old one).
 
-    Model groups whose settings did not change go on as they are, with their rings, phases and alerts; streams of the
-    others start over. Call it with no window waiting: first step with `everything=True`.
+    The groups of `models`, whose settings are unchanged, keep their state where their artifact fits; for the others the
+    final step resolves open alerts and clears retained states. Precondition: no window is waiting to be scored.
     """
     kept = {
-        model.name: pipeline.model_groups[model.name]
-        for model in after.config.model
-        if model.name in pipeline.model_groups
-        and _of_model_group(before, model.name) == _of_model_group(after.config, model.name)
-        and pipeline.model_groups[model.name].fits(after.artifacts[model.name].manifest)
+        name: model_group
+        for name, model_group in pipeline.model_groups.items()
+        if name in models and model_group.fits(after.artifacts[name].manifest)
     }
     final_step = pipeline.retire(pipeline.model_groups.keys() - kept.keys())
     for name, model_group in kept.items():
@@ -128,14 +126,6 @@ def succeed(
     successor = build_pipeline(after, on_discard, pipeline.counters, kept)
     successor.router.inherit(pipeline.router, kept)
     return successor, final_step
-
-
-def _of_model_group(config: Config, name: str) -> object:
-    """The settings that the model group of a model is made of; where its artifact lies is not one of them."""
-    (judge,) = [model.judge for model in config.model if model.name == name]
-    sources = [source for source in config.source if source.model == name]
-    timing = config.timing.model_dump(exclude={"silent_after_seconds", "expire_after_seconds"})
-    return judge, sources, timing, config.scoring.max_delay_seconds
 
 
 def build_model_group(config: Config, model: ModelConfig, artifact: Artifact) -> ModelGroup:

@@ -19,7 +19,6 @@ from prometheus_client.registry import Collector
 
 from monitor import __version__
 from monitor.adapters.engines.loader import Artifact
-from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.web.exposition import Series, StreamMetric
 from monitor.core.alerting.decision_rule import Phase
@@ -36,13 +35,21 @@ from monitor.telemetry.stream_columns import StreamColumns
 class Observed(Protocol):
     """What is shown: the parts of the running daemon. Pipeline and artifacts change at a reload."""
 
-    pipeline: Pipeline
-    inbox: Inbox
-    link: MqttLink
-    checkpointer: Checkpointer | None
     started_seconds: float
     reload_succeeded: bool
     reload_success_seconds: float
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline in use."""
+
+    @property
+    def link(self) -> MqttLink | None:
+        """The link to the broker; None where the configuration names none."""
+
+    @property
+    def checkpointer(self) -> Checkpointer | None:
+        """What keeps journal and checkpoints; None where nothing is kept."""
 
     @property
     def artifacts(self) -> Mapping[str, Artifact]:
@@ -78,6 +85,8 @@ class DaemonCollector(Collector):
         observed = self._observed
         pipeline = observed.pipeline
         yield from _daemon(observed)
+        if observed.link is not None:
+            yield from _link(observed.link)
         if observed.checkpointer is not None:
             yield from _checkpointer(observed.checkpointer)
         yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
@@ -91,14 +100,6 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
     build.add_metric([], {"version": __version__})
     yield build
     yield _gauge("residuald_start_time_seconds", "When the daemon started.", observed.started_seconds)
-    yield _gauge("residuald_inbox_messages", "Messages waiting to be processed.", observed.inbox.messages)
-    yield _gauge("residuald_inbox_bytes", "Payload bytes waiting to be processed.", observed.inbox.bytes)
-    yield _counter("residuald_inbox_dropped", "QoS 0 messages dropped, the inbox being full.", observed.inbox.dropped)
-    yield _gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", observed.link.connected)
-    yield _counter("residuald_mqtt_reconnects", "Connections made after the first.", observed.link.reconnects)
-    yield _counter(
-        "residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", observed.link.publish_dropped
-    )
     yield _gauge("residuald_config_last_reload_successful", "1 if the last (re)load worked.", observed.reload_succeeded)
     yield _gauge(
         "residuald_config_last_reload_success_timestamp_seconds",
@@ -124,6 +125,16 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
     yield info
     yield threshold
     yield false_alarms
+
+
+def _link(link: MqttLink) -> Iterator[Metric]:
+    inbox = link.inbox
+    yield _gauge("residuald_inbox_messages", "Messages waiting to be processed.", inbox.messages)
+    yield _gauge("residuald_inbox_bytes", "Payload bytes waiting to be processed.", inbox.bytes)
+    yield _counter("residuald_inbox_dropped", "QoS 0 messages dropped, the inbox being full.", inbox.dropped)
+    yield _gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", link.connected)
+    yield _counter("residuald_mqtt_reconnects", "Connections made after the first.", link.reconnects)
+    yield _counter("residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", link.publish_dropped)
 
 
 def _checkpointer(checkpointer: Checkpointer) -> Iterator[Metric]:

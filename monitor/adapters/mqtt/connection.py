@@ -23,9 +23,10 @@ from monitor.adapters.mqtt.inbound_session import InboundSession, Receipt
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link_socket import FrameSocket
 from monitor.adapters.mqtt.outbound_session import UNTOLD_IN_FLIGHT, OutboundSession
-from monitor.adapters.mqtt.send_queue import Outbox, Outgoing
+from monitor.adapters.mqtt.send_queue import Outgoing, SendQueue
 from monitor.adapters.mqtt.waker import Waker
 from monitor.config.model import MqttConfig
+from monitor.core.ports import Wake
 
 log = structlog.get_logger()
 
@@ -40,6 +41,10 @@ _DEAD_TIMES = 2.0  # the keep-alive, without a byte from the broker although it 
 _READS_PER_TURN = 4  # then acknowledgements and what we publish get their turn
 
 
+def do_nothing(*, urgent: bool = False) -> None:
+    """Wake nobody: what a link does that was not started."""
+
+
 class ConnectionOverError(Exception):
     """The connection must end; the text says why."""
 
@@ -48,22 +53,23 @@ class ConnectionOverError(Exception):
 class Traffic:
     """What the network thread shares with the others, for as long as the link lives.
 
-    deliveries, receipts: the network thread's own, but for the deques of the former, which any thread may empty.
+    outbound, inbound: the network thread's own, but for the deques of the former, which any thread may empty.
     released: packet identifiers for `Deliveries.release`. receiving: whether messages go to the inbox. leave_before:
-    once set, say goodbye and be gone by then (monotonic).
+    once set, say goodbye and be gone by then (monotonic). wake: lets the engine look at what came and was answered.
     """
 
     inbox: Inbox
     max_payload_bytes: int
     clock: Callable[[], float]
-    deliveries: OutboundSession
-    outbox: Outbox = field(default_factory=lambda: Outbox(_MAX_OUTGOING_MESSAGES))
+    outbound: OutboundSession
+    send_queue: SendQueue = field(default_factory=lambda: SendQueue(_MAX_OUTGOING_MESSAGES))
     acknowledged: deque[Receipt] = field(default_factory=deque)
     released: deque[int] = field(default_factory=deque)
-    receipts: InboundSession = field(default_factory=InboundSession)
+    inbound: InboundSession = field(default_factory=InboundSession)
     waker: Waker = field(default_factory=Waker)
     receiving: bool = True
     leave_before: float | None = None
+    wake: Wake = do_nothing
     connections: int = 0  # how many came online
 
 
@@ -103,7 +109,7 @@ class Connection:
         persistent = not self._listen_only and any(qos > 0 for _, qos in self._subscriptions)
         mqtt5 = self._config.protocol == "5"
         traffic = self._traffic
-        reader = FrameReader(mqtt5, traffic.max_payload_bytes, traffic.receipts, traffic.deliveries)
+        reader = FrameReader(mqtt5, traffic.max_payload_bytes, traffic.inbound, traffic.outbound)
         client = FramingClient(self._config, reader, persistent=persistent)
         if not self._listen_only:
             client.will_set(self._status_topic, b"offline", qos=1, retain=True)
@@ -155,9 +161,9 @@ class Connection:
             raise ConnectionOverError(self._over_because or f"the broker closed the connection ({perhaps})")
 
     def close(self) -> None:
-        """Close the socket; what the broker has not confirmed goes back to the outbox."""
+        """Close the socket; what the broker has not confirmed goes back to the send queue."""
         self.online_since = None
-        self._traffic.outbox.put_back(self._traffic.deliveries.end())
+        self._traffic.send_queue.put_back(self._traffic.outbound.end())
         self._client = None  # it refers to us: without this, only the garbage collector would end both
         if self._wire is not None:
             self._wire.abort()
@@ -187,26 +193,26 @@ class Connection:
         traffic = self._traffic
         if self.online_since is not None:
             while traffic.acknowledged:
-                traffic.receipts.acknowledge(traffic.acknowledged.popleft())
+                traffic.inbound.acknowledge(traffic.acknowledged.popleft())
             while traffic.released:
-                traffic.deliveries.release([traffic.released.popleft()])
-            while traffic.deliveries.has_room and not wire.congested:
-                message = traffic.outbox.take()
+                traffic.outbound.release([traffic.released.popleft()])
+            while traffic.outbound.has_room and not wire.congested:
+                message = traffic.send_queue.take()
                 if message is None:
                     break
-                traffic.deliveries.send(message)
-        wire.add(traffic.receipts.take_replies())
-        wire.add(traffic.deliveries.take_packets())
+                traffic.outbound.send(message)
+        wire.add(traffic.inbound.take_replies())
+        wire.add(traffic.outbound.take_packets())
         client.loop_write()
         wire.flush()
 
     def _note_answers(self) -> None:
         """See what the broker answered to what we publish."""
-        deliveries = self._traffic.deliveries
-        if deliveries.received or deliveries.confirmed:
-            self._traffic.inbox.wake()  # an alert waits for whoever keeps notes of it
-        while deliveries.refused:
-            message, code = deliveries.refused.popleft()
+        outbound = self._traffic.outbound
+        if outbound.received or outbound.confirmed:
+            self._traffic.wake(urgent=True)  # what the broker has is passed on once that is committed
+        while outbound.refused:
+            message, code = outbound.refused.popleft()
             known = code in ReasonCode.names
             reason = str(ReasonCode(PacketTypes.PUBACK, identifier=code)) if known else f"reason code {code}"
             log.error("broker refuses what we publish", topic=message.topic, reason=reason)
@@ -241,11 +247,11 @@ class Connection:
         """Go on saying goodbye: everything out, `offline`, DISCONNECT. True when there is nothing left to wait for."""
         if self.online_since is None or now > leave_before:
             return True
-        if not len(self._traffic.outbox) and not self._traffic.deliveries.in_flight:
+        if not len(self._traffic.send_queue) and not self._traffic.outbound.in_flight:
             if self._listen_only or self._said_goodbye:
                 client.disconnect()
             else:
-                self._traffic.deliveries.send(Outgoing(self._status_topic, b"offline", 1, retain=True))
+                self._traffic.outbound.send(Outgoing(self._status_topic, b"offline", 1, retain=True))
                 self._said_goodbye = True
         return False
 
@@ -257,10 +263,11 @@ class Connection:
         if reason.is_failure:
             raise ConnectionOverError(explain_refusal(reason, self._config))
         log.debug("broker accepted the connection", session_present=flags.session_present)
-        # left out where there is no limit (MQTT 5.0, section 3.2.2.3)
+        # left out where there is no limit (MQTT 5.0, section 3.2.2.3); of MQTT 3.1.1 there are no properties at all
+        mqtt5 = self._config.protocol == "5"
         max_qos = getattr(properties, "MaximumQoS", 2)
-        receive_maximum = UNTOLD_IN_FLIGHT if properties is None else getattr(properties, "ReceiveMaximum", 65_535)
-        self._traffic.deliveries.begin(
+        receive_maximum = getattr(properties, "ReceiveMaximum", 65_535) if mqtt5 else UNTOLD_IN_FLIGHT
+        self._traffic.outbound.begin(
             session_present=flags.session_present, max_qos=max_qos, receive_maximum=receive_maximum
         )
         if self._subscriptions:
@@ -281,7 +288,7 @@ class Connection:
 
     def _go_online(self) -> None:
         if not self._listen_only:
-            self._traffic.deliveries.send(Outgoing(self._status_topic, b"online", 1, retain=True))
+            self._traffic.outbound.send(Outgoing(self._status_topic, b"online", 1, retain=True))
         self.last_received = time.monotonic()
         self.online_since = time.time()
         self._traffic.connections += 1

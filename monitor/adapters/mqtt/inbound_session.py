@@ -8,21 +8,37 @@ connection or with a process, is known by its identifier and content and answere
 or thread.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence
 
-from monitor.core.values.messages import Message
+import numpy as np
+from numpy.typing import NDArray
 
 PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # packet types with their flags; MQTT 5.0, section 2.1.2
 
 Receipt = tuple[int, int, int]  # (session number * 65536 + packet identifier, QoS, checksum of the content)
 
+# What a later process has to know: of each message that is safe, packet identifier and checksum of the content.
+_RESUME = np.dtype([("packet_id", "<u2"), ("content", "<u4")])
 
-def contents_of(messages: Iterable[Message]) -> Iterator[tuple[int, int]]:
-    """Packet identifier and checksum of the content of each message that has a receipt: what `remember` wants."""
-    for message in messages:
-        if message.token is not None:
-            number, _, content = message.token
-            yield number & 0xFFFF, content
+
+def resume_of(receipts: Sequence[Receipt]) -> bytes:
+    """What a later process has to know, once the messages with these receipts are safe."""
+    rows = [(number & 0xFFFF, content) for number, _, content in receipts]
+    return np.array(rows, _RESUME).tobytes()
+
+
+def merge_resumes(resumes: Sequence[bytes]) -> bytes:
+    """Several of what `resume_of` gave, in order, as one: of each packet identifier, what it carried last."""
+    rows = _rows_of(b"".join(resumes))
+    last = np.full(1 << 16, -1)
+    last[rows["packet_id"]] = np.arange(len(rows))  # of several assignments to one place numpy keeps the last
+    merged: bytes = rows[last[last >= 0]].tobytes()
+    return merged
+
+
+def _rows_of(resume: bytes) -> NDArray[np.void]:
+    whole = len(resume) - len(resume) % _RESUME.itemsize  # a part of a row can only be damage
+    return np.frombuffer(resume[:whole], _RESUME)
 
 
 class InboundSession:
@@ -40,11 +56,6 @@ class InboundSession:
         self._safe: dict[int, int] = {}  # what each identifier carried last that is safe: its checksum
         self._replies = bytearray()
 
-    @property
-    def in_hand(self) -> int:
-        """How many messages came and wait to be acknowledged."""
-        return len(self._in_hand)
-
     def resume(self, session_present: bool) -> None:
         """Begin a connection: the broker accepted us and says whether it still has our session."""
         self._replies.clear()
@@ -54,9 +65,10 @@ class InboundSession:
             self._recorded.clear()
             self._safe.clear()
 
-    def remember(self, safe: Mapping[int, int]) -> None:
-        """Know what a former process had made safe: the checksum of the content, by packet identifier."""
-        self._safe.update(safe)
+    def remember(self, resume: bytes) -> None:
+        """Know what a former process had made safe."""
+        rows = _rows_of(resume)
+        self._safe.update(zip(rows["packet_id"].tolist(), rows["content"].tolist(), strict=True))
 
     def arrived(self, packet_id: int, qos: int, duplicate: bool, content: int = 0) -> Receipt | None:
         """Note a message of QoS 1 or 2; None where it was taken in before and must not be again."""

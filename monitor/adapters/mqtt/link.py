@@ -1,9 +1,9 @@
-"""The MQTT link: a broker connection that is kept up for ever.
+"""The MQTT link: a broker connection that is kept up for ever, as a source of telemetry and as a sink for alerts.
 
 One thread of ours owns the connection and is the only one that touches the MQTT library (paho). The library does the
-protocol's conversation: CONNECT, SUBSCRIBE, keep-alive. Telemetry is cut out of the stream before it (`mqtt_socket`,
-`mqtt_frames`) and confirmed only when it is safe (`mqtt_receipts`). What we publish goes past it, too, because our
-deliveries outlive a process (`mqtt_deliveries`).
+protocol's conversation: CONNECT, SUBSCRIBE, keep-alive. Telemetry is cut out of the stream before it (`link_socket`,
+`frames`) and confirmed only when it is safe (`inbound_session`). What is published goes past it, too, because
+deliveries outlive a process (`outbound_session`).
 
 Whatever ends a connection (refused, lost, silent, an error of our own) is logged with its reason and followed by the
 next attempt, after a jittered delay.
@@ -13,20 +13,23 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import structlog
 
 from monitor.adapters.mqtt.client import SettingsFileError, explain
-from monitor.adapters.mqtt.connection import Connection, ConnectionOverError, Traffic
+from monitor.adapters.mqtt.connection import Connection, ConnectionOverError, Traffic, do_nothing
+from monitor.adapters.mqtt.delivery_progress import DeliveryProgress
 from monitor.adapters.mqtt.frames import FrameError
-from monitor.adapters.mqtt.inbound_session import Receipt
+from monitor.adapters.mqtt.inbound_session import merge_resumes, resume_of
 from monitor.adapters.mqtt.inbox import Inbox
-from monitor.adapters.mqtt.outbound_session import Delivery, OutboundSession
+from monitor.adapters.mqtt.outbound_session import Answer, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.config.model import MqttConfig
+from monitor.core.ports import Delivery, Progress, StepKey, TakeLimits, Told, Wake
 from monitor.core.values.backoff import Backoff
+from monitor.core.values.messages import MessageBatch, Token
 
 log = structlog.get_logger()
 
@@ -36,13 +39,16 @@ _JOIN_SECONDS = 0.5  # beyond the timeout, for the thread to notice it
 
 
 class MqttLink:
-    """The link to the broker.
+    """The link to the broker: a source of what is subscribed to, and a sink for alerts and states.
 
-    `subscriptions` are pairs of topic filter and QoS. Messages go to `inbox`; those with a receipt (QoS 1 and 2) must
-    be handed to `acknowledge` once they are safe. While the inbox has no room, nothing is read. A payload longer than
-    `max_payload_bytes` arrives cut to one byte more than that. A guest only listens in: it has no status, no last
-    will, and no session that the broker keeps. `clock` tells when messages arrive, in epoch seconds.
+    subscriptions: pairs of topic filter and QoS. Messages wait in `inbox`; those of QoS 1 and 2 have a token and must be
+    acknowledged once they are safe. While the inbox has no room, nothing is read. A payload longer than
+    `max_payload_bytes` arrives cut to one byte more than that. durable: whether somebody commits the progress of
+    deliveries; without that, alerts go out at QoS 1, because QoS 2 would promise nothing. listen_only: no status, no
+    last will, and no session that the broker keeps. clock: arrival times, epoch seconds.
     """
+
+    name = "mqtt"
 
     def __init__(
         self,
@@ -51,50 +57,102 @@ class MqttLink:
         inbox: Inbox,
         *,
         max_payload_bytes: int,
+        durable: bool = False,
         listen_only: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.inbox = inbox
         self._config = config
         self._subscriptions = tuple(subscriptions)
+        self._durable = durable
+        self._alert_qos = config.alert_qos if durable else 1
         self._listen_only = listen_only
         self._traffic = Traffic(inbox, max_payload_bytes, clock, OutboundSession(mqtt5=config.protocol == "5"))
+        self._deliveries = DeliveryProgress()
         self._connection: Connection | None = None
         self._failure: str | None = None
         self._last_progress = time.monotonic()
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread; it connects, and goes on trying until `stop`."""
+    def start(self, wake: Wake = do_nothing) -> None:
+        """Start the thread; it connects, and goes on trying until `leave`. A second call does nothing."""
+        if self._thread.ident is not None:
+            return
+        self._traffic.wake = wake
+        self._traffic.inbox.call_on_arrival(wake)
         self._traffic.inbox.call_on_room(self._traffic.waker.wake)
         self._traffic.waker.open()
         self._thread.start()
+
+    # --- a source
+
+    def remember(self, resume: bytes) -> None:
+        """Know what a former process made safe and perhaps could not acknowledge any more; before `start`."""
+        self._traffic.inbound.remember(resume)
+
+    def take(self, limits: TakeLimits) -> MessageBatch | None:
+        """The messages that wait, oldest first; None if none does."""
+        return self.inbox.take_now(limits.messages, limits.nbytes)
+
+    def acknowledge(self, tokens: Sequence[Token]) -> None:
+        """Confirm messages, in this order: what they carry is safe."""
+        self._traffic.acknowledged.extend(tokens)
+        self._traffic.waker.wake()
+
+    def resume_of(self, tokens: Sequence[Token]) -> bytes:
+        """What a later process has to know of messages that are safe: what the broker may deliver again."""
+        return resume_of(tokens)
+
+    def merge(self, resumes: Sequence[bytes]) -> bytes:
+        """Several of what `resume_of` gave, in order, as one."""
+        return merge_resumes(resumes)
 
     def stop_receiving(self) -> None:
         """Put nothing more into the inbox. The broker keeps what it still has to deliver at QoS 1 and 2."""
         self._traffic.receiving = False
         self._traffic.waker.wake()
 
-    def leave(self, timeout_seconds: float) -> None:
-        """Begin to publish what waits, say `offline` and disconnect; no longer `alive` when that is done or given up.
+    @property
+    def finished(self) -> bool:
+        """Never: there may always come more."""
+        return False
 
-        What the broker receives meanwhile still has to be released.
-        """
-        if self._traffic.leave_before is None:
-            self._traffic.leave_before = time.monotonic() + timeout_seconds
-        self._leaving.set()
-        self._traffic.waker.wake()
+    # --- a sink
 
-    def stop(self, timeout_seconds: float) -> None:
-        """Leave and join the thread; give up after the timeout."""
-        self.leave(timeout_seconds)
-        self._thread.join(timeout_seconds + _JOIN_SECONDS)
-        if self._thread.is_alive():
-            log.warning("the broker connection did not end in time", timeout_seconds=timeout_seconds)
-            return
-        self._traffic.waker.close()
-        if len(self._traffic.outbox):
-            log.warning("messages were left unpublished", messages=len(self._traffic.outbox))
+    def begin(self, delivery: Delivery) -> bytes:
+        """Choose the packet identifier that a delivery of QoS 2 has for its whole life."""
+        return self._deliveries.begin(delivery.key)
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Publish a step of an alert; with QoS 2 the broker gets it exactly once."""
+        packet_id, released = self._deliveries.take_up(delivery)
+        topic = f"{self._config.base_topic}/{delivery.topic}"
+        outgoing = Outgoing(topic, delivery.payload, self._alert_qos, False, delivery.key, packet_id, delivery.begun)
+        if not self._put(outgoing._replace(released=released)) and not self._durable:
+            self._deliveries.forget(delivery.key)  # nobody will hand it over again
+
+    def progress(self) -> list[Progress]:
+        """What the broker has received, and what is delivered for good, since the last call."""
+        outbound = self._traffic.outbound
+        received, confirmed = _emptied(outbound.received), _emptied(outbound.confirmed)
+        return self._deliveries.progress(received, confirmed) if received or confirmed else []
+
+    def committed(self, keys: Iterable[StepKey]) -> None:
+        """Let the broker pass on what it has received: that it did is committed."""
+        packet_ids = self._deliveries.released(keys)
+        if packet_ids:
+            self._traffic.released.extend(packet_ids)
+            self._traffic.waker.wake()
+
+    def tell(self, state: Told) -> None:
+        """Publish a state, retained."""
+        self.publish(f"{self._config.base_topic}/{state.topic}", state.payload, 1, retain=True)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be published or answered."""
+        return not len(self._traffic.send_queue) and not self._traffic.outbound.in_flight
 
     def publish(self, topic: str, payload: bytes, qos: Literal[0, 1] = 1, retain: bool = False) -> bool:
         """Hand a message over for publishing; False (and counted) where too many wait already.
@@ -105,47 +163,39 @@ class MqttLink:
         """
         return self._put(Outgoing(topic, payload, qos, retain))
 
-    def deliver(self, message: Outgoing) -> bool:
-        """Hand over a step of an alert, as `publish`; with QoS 2, and a packet identifier, it comes exactly once.
-
-        `take_received` says when the broker has it, and it is passed on once it was handed to `release`; then
-        `take_confirmed` says that it is done. With QoS 1 only the latter.
-        """
-        return self._put(message)
-
     def _put(self, message: Outgoing) -> bool:
         if not message.topic or any(mark in message.topic for mark in "+#\0"):
             raise ValueError(f"{message.topic!r} is no topic to publish to")
-        accepted = self._traffic.outbox.put(message)
+        accepted = self._traffic.send_queue.put(message)
         self._traffic.waker.wake()
         return accepted
 
-    def acknowledge(self, receipts: Iterable[Receipt]) -> None:
-        """Confirm messages, in this order: what they carry is safe."""
-        self._traffic.acknowledged.extend(receipts)
+    # --- the end
+
+    def leave(self, timeout_seconds: float) -> None:
+        """Begin to publish what waits, say `offline` and disconnect; no longer `alive` when that is done or given up.
+
+        What the broker receives meanwhile still has to be committed.
+        """
+        if self._traffic.leave_before is None:
+            self._traffic.leave_before = time.monotonic() + timeout_seconds
+        self._leaving.set()
         self._traffic.waker.wake()
 
-    def remember(self, safe: Mapping[int, int]) -> None:
-        """Before `start`: know what a former process made safe and perhaps could not acknowledge any more.
+    def stop(self, timeout_seconds: float) -> None:
+        """Leave and join the thread; give up after the timeout."""
+        self.leave(timeout_seconds)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds + _JOIN_SECONDS)
+        if self._thread.is_alive():
+            log.warning("the broker connection did not end in time", timeout_seconds=timeout_seconds)
 
-        safe: the checksum of topic and payload, by packet identifier (both are in receipts).
-        """
-        self._traffic.receipts.remember(safe)
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
-    def take_received(self) -> list[Delivery]:
-        """The steps of alerts that the broker has received since the last call, to be noted and then released."""
-        return _emptied(self._traffic.deliveries.received)
-
-    def release(self, received: Iterable[Delivery]) -> None:
-        """Let the broker pass on what it has received: that it did is committed."""
-        packet_ids = [packet_id for packet_id, _ in received]
-        if packet_ids:
-            self._traffic.released.extend(packet_ids)
-            self._traffic.waker.wake()
-
-    def take_confirmed(self) -> list[Delivery]:
-        """The steps of alerts that are delivered for good since the last call."""
-        return _emptied(self._traffic.deliveries.confirmed)
+    # --- what others ask
 
     @property
     def connected(self) -> bool:
@@ -180,14 +230,8 @@ class MqttLink:
 
     @property
     def publish_dropped(self) -> int:
-        """How many messages `publish` refused."""
-        return self._traffic.outbox.dropped
-
-    @property
-    def last_received_monotonic(self) -> float | None:
-        """When a message came last (or the connection began), on the monotonic clock."""
-        connection = self._connection
-        return None if connection is None else connection.last_received
+        """How many messages were not taken for publishing, too many waiting."""
+        return self._traffic.send_queue.dropped
 
     @property
     def last_progress_monotonic(self) -> float:
@@ -195,11 +239,17 @@ class MqttLink:
         connection = self._connection
         return self._last_progress if connection is None else max(self._last_progress, connection.last_progress)
 
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
     def _run(self) -> None:
+        try:
+            self._keep_connected()
+        finally:
+            self._traffic.waker.close()
+            left = len(self._traffic.send_queue)
+            if left and self._traffic.leave_before is not None:
+                log.warning("messages were left unpublished", messages=left)
+            self._traffic.wake(urgent=True)  # the engine waits for the end, or makes another link
+
+    def _keep_connected(self) -> None:
         backoff = Backoff(_FIRST_DELAY_SECONDS, self._config.reconnect_ceiling_seconds, random.Random())
         while not self._leaving.is_set():
             began = self._last_progress = time.monotonic()
@@ -244,5 +294,5 @@ class MqttLink:
             connection.close()
 
 
-def _emptied(deliveries: deque[Delivery]) -> list[Delivery]:
-    return [deliveries.popleft() for _ in range(len(deliveries))]
+def _emptied(answers: deque[Answer]) -> list[Answer]:
+    return [answers.popleft() for _ in range(len(answers))]

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from monitor.adapters.mqtt.send_queue import Outgoing
+from monitor.core.ports import StepKey
 
 PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # packet types; MQTT 5.0, section 2.1.2
 _PUBLISH, _DUP, _RETAIN, _PUBREL = 0x30, 0x08, 0x01, 0x62
@@ -27,7 +28,7 @@ EXACTLY_ONCE_IDS = range(0x8000, 0x10000)
 UNTOLD_IN_FLIGHT = 20
 _MAX_IN_FLIGHT = 1000
 
-Delivery = tuple[int, tuple[str, str]]  # packet identifier; id and phase of the alert step
+Answer = tuple[int, StepKey]  # packet identifier, and the step of an alert that went under it
 
 
 class PacketIds:
@@ -64,8 +65,8 @@ class OutboundSession:
     """
 
     def __init__(self, *, mqtt5: bool) -> None:
-        self.received: deque[Delivery] = deque()
-        self.confirmed: deque[Delivery] = deque()
+        self.received: deque[Answer] = deque()
+        self.confirmed: deque[Answer] = deque()
         self.refused: deque[tuple[Outgoing, int]] = deque()
         self._mqtt5 = mqtt5
         self._session_present = False
@@ -120,15 +121,15 @@ class OutboundSession:
         sent = self._sent.get(packet_id)
         if sent is None or (kind == PUBACK) != (sent.message.qos == 1):
             return
-        alert = sent.message.alert
+        step = sent.message.step
         if kind == PUBREC and reason < _FAILURE:
             sent.received = True
-            if alert is not None:
-                self.received.append((packet_id, alert))
+            if step is not None:
+                self.received.append((packet_id, step))
             return
         del self._sent[packet_id]
-        if alert is not None:
-            self.confirmed.append((packet_id, alert))
+        if step is not None:
+            self.confirmed.append((packet_id, step))
         if kind != PUBCOMP and reason >= _FAILURE:
             self.refused.append((sent.message, reason))
 

@@ -1,6 +1,6 @@
-"""The outbox: what we publish, until the broker has it.
+"""The send queue: what is to be published, until the broker has it.
 
-This file owns what happens while the broker is away. The outbox is bounded; what does not fit is refused and counted.
+This file owns what happens while the broker is away. The send queue is bounded; what does not fit is refused and counted.
 A retained message replaces the one that waits for the same topic, because only the last one would be kept anyway:
 so states cannot crowd out alerts however long the broker is away.
 """
@@ -10,26 +10,28 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from monitor.core.ports import StepKey
+
 
 class Outgoing(NamedTuple):
     """One message to publish.
 
-    alert: the id and phase that it tells of, for who waits for the broker to have it. packet_id: the identifier that a
-    message of QoS 2 has for its whole life. begun: it may have been sent before. released: the
-    broker had it, and this is committed: all it still needs is a PUBREL.
+    step: the step of an alert that it delivers; None where it tells a state. packet_id: the identifier that a message of
+    QoS 2 has for its whole life. begun: it may have been sent before. released: the broker had it, and this is
+    committed: all it still needs is a PUBREL.
     """
 
     topic: str
     payload: bytes
     qos: Literal[0, 1, 2]
     retain: bool
-    alert: tuple[str, str] | None = None
+    step: StepKey | None = None
     packet_id: int = 0
     begun: bool = False
     released: bool = False
 
 
-class Outbox:
+class SendQueue:
     """A bounded queue of messages to publish; any thread may put, the network thread takes."""
 
     def __init__(self, max_messages: int) -> None:
@@ -44,7 +46,7 @@ class Outbox:
 
     @property
     def dropped(self) -> int:
-        """How many messages were refused because the outbox was full."""
+        """How many messages were refused because the queue was full."""
         return self._dropped
 
     def put(self, message: Outgoing) -> bool:

@@ -30,9 +30,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class AlertStep:
-    """One step in an alert's life. phase: `pending`, `firing` or `resolved`."""
+    """One step in an alert's life. phase: `pending`, `firing` or `resolved`.
+
+    number: 0 for the first step of an alert, then counted up; the same whenever the same windows are judged again.
+    """
 
     id: str
+    number: int
     phase: str
     stream: str
     since_seconds: float
@@ -57,7 +61,7 @@ class AlertBook:
             since = evidence.time_seconds
             # to the millisecond: the last bits of event time depend on how samples were grouped into messages
             name = str(uuid.uuid5(_NAMESPACE, f"{stream} {since:.3f}"))
-            steps.append(AlertStep(name, "pending", stream, since, fired=False, evidence=evidence))
+            steps.append(AlertStep(name, 0, "pending", stream, since, fired=False, evidence=evidence))
         if after is Phase.FIRING:
             steps.append(self._next(steps, stream, "firing", evidence, fired=True))
         if after is Phase.CALM:
@@ -70,7 +74,7 @@ class AlertBook:
     def close(self, stream: str) -> AlertStep | None:
         """Resolve whatever is open for a stream that is given up; the evidence is the last there was."""
         last = self._open.pop(stream, None)
-        return None if last is None else replace(last, phase="resolved")
+        return None if last is None else replace(last, number=last.number + 1, phase="resolved")
 
     @property
     def open_ids(self) -> set[str]:
@@ -88,4 +92,4 @@ class AlertBook:
 
     def _next(self, steps: list[AlertStep], stream: str, phase: str, evidence: Evidence, *, fired: bool) -> AlertStep:
         last = steps[-1] if steps else self._open[stream]
-        return replace(last, phase=phase, fired=fired, evidence=evidence)
+        return replace(last, number=last.number + 1, phase=phase, fired=fired, evidence=evidence)

@@ -12,26 +12,26 @@ import msgspec
 import numpy as np
 
 from monitor.core.alerting.alerts import AlertStep
+from monitor.core.ports import Delivery, StepKey
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 
 SCHEMA = 1
 
-AlertKey = tuple[str, str]  # id of the alert, and phase
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """A message to publish: topic below the base topic, payload, and whether the broker should retain it.
 
-    alert: id and phase of the step that it tells of; None where it tells of no step.
+    step: which step of which alert it tells of; None where it tells a state. ends: whether that step ends the alert.
     """
 
     topic: str
     payload: bytes
     retain: bool
-    alert: AlertKey | None = None
+    step: StepKey | None = None
+    ends: bool = False
 
 
 def alert_fields(step: AlertStep, model_group: ModelGroup) -> dict[str, Any]:
@@ -58,7 +58,8 @@ def alert_fields(step: AlertStep, model_group: ModelGroup) -> dict[str, Any]:
 def alert_report(step: AlertStep, model_group: ModelGroup) -> Report:
     """The report of one step in an alert's life, on `<stream>/alert`."""
     payload = msgspec.json.encode(alert_fields(step, model_group))
-    return Report(f"{step.stream}/alert", payload, retain=False, alert=(step.id, step.phase))
+    key = StepKey(step.id, step.number)
+    return Report(f"{step.stream}/alert", payload, retain=False, step=key, ends=step.phase == "resolved")
 
 
 def state_report(name: str, model_group: ModelGroup) -> Report:
@@ -90,14 +91,15 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
     )
 
 
-def resolved_report(report: Report) -> Report:
-    """The end of an alert of which only an earlier report is left: its stream did not outlive a restart."""
-    fields = msgspec.json.decode(report.payload)
+def resolved_report(last: Delivery) -> Report:
+    """The end of an alert whose stream did not outlive a restart. last: the last step of it that was delivered."""
+    fields = msgspec.json.decode(last.payload)
     return Report(
-        report.topic,
+        last.topic,
         msgspec.json.encode(fields | {"phase": "resolved"}),
         retain=False,
-        alert=(fields["id"], "resolved"),
+        step=StepKey(last.key.alert, last.key.step + 1),
+        ends=True,
     )
 
 

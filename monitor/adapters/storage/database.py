@@ -1,0 +1,125 @@
+"""The SQLite database of the journal: how it is opened, recognised, migrated, and put aside when it is damaged.
+
+SQLite in WAL mode with synchronous=NORMAL keeps a commit whatever happens to the process, and may lose the last ones
+only when the power fails. `PRAGMA user_version` is the version of the layout; version 0 is what commit ada64b2 wrote.
+"""
+
+import json
+import sqlite3
+import struct
+import time
+import uuid
+from pathlib import Path
+
+from monitor.core.ports import DamagedError, StoreError
+
+VERSION = 1
+
+# How long a commit waits where somebody else, e.g. a backup, holds the database. The pipeline stands still meanwhile.
+_BUSY_SECONDS = 0.25
+_PAGE_BYTES = 16384  # records are long: fewer pages to walk when they are deleted
+_KEPT_ASIDE = 2  # damaged databases that are kept, for whoever wants to look into them
+_TABLES = """
+CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS delivery (
+  sink TEXT, alert TEXT, step INTEGER, topic TEXT NOT NULL, payload BLOB NOT NULL, progress BLOB NOT NULL,
+  ends INTEGER NOT NULL, done INTEGER NOT NULL, at INTEGER NOT NULL, nth INTEGER NOT NULL, seconds REAL NOT NULL,
+  PRIMARY KEY (sink, alert, step)
+) WITHOUT ROWID;
+"""
+
+
+def open_database(file: Path) -> sqlite3.Connection:
+    """Open the database, make it if there is none, and migrate it if it is of an older version.
+
+    Raises:
+        StoreError: it cannot be opened, or a newer version wrote it.
+        DamagedError: it is damaged.
+
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        database = connect(file)
+    except (OSError, sqlite3.Error) as error:
+        raise explained(error) from error
+    try:
+        _prepare(database)
+    except sqlite3.Error as error:
+        database.close()
+        raise explained(error) from error
+    except (StoreError, ValueError, KeyError, TypeError) as error:
+        database.close()
+        raise error if isinstance(error, StoreError) else DamagedError(f"it cannot be migrated: {error}") from error
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute("PRAGMA wal_autocheckpoint=0")
+    if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise DamagedError("it fails its integrity check")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise StoreError(f"it is of version {version}, which a newer residuald wrote; this one reads version {VERSION}")
+    database.executescript(_TABLES)
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("INSERT INTO journal SELECT ? WHERE NOT EXISTS (SELECT 1 FROM journal)", (uuid.uuid4().hex,))
+    if version == 0:
+        _migrate_alerts(database)
+    database.execute(f"PRAGMA user_version={VERSION}")
+    database.execute("COMMIT")
+
+
+def _migrate_alerts(database: sqlite3.Connection) -> None:
+    """Take over the steps of alerts that commit ada64b2 kept: one row for each phase, all of them for the broker."""
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alert'").fetchone() is None:
+        return
+    columns = "id, phase, topic, payload, step, nth, packet_id, received, delivered"
+    for alert, phase, topic, payload, at, nth, packet_id, received, delivered in database.execute(
+        f"SELECT {columns} FROM alert"  # noqa: S608 - our own text
+    ).fetchall():
+        number = {"pending": 0, "firing": 1, "resolved": 2 if json.loads(payload)["fired"] else 1}[phase]
+        progress = struct.pack(">HB", packet_id, received)
+        row = ("mqtt", alert, number, topic, payload, progress, phase == "resolved", delivered, at, nth, time.time())
+        database.execute("INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    database.execute("DROP TABLE alert")
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """Connect to the database, whatever lies there.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+
+    """
+    return sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def move_aside(file: Path) -> Path:
+    """Give a damaged database another name, which is returned; of older ones only a few stay.
+
+    Raises:
+        StoreError: it cannot be moved.
+
+    """
+    aside = file.with_name(f"{file.name}.damaged-{time.time_ns() // 1_000_000}")
+    try:
+        for suffix in ("-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        file.replace(aside)
+        for older in sorted(file.parent.glob(f"{file.name}.damaged-*"))[:-_KEPT_ASIDE]:
+            older.unlink()
+    except OSError as error:
+        raise explained(error) from error
+    return aside
+
+
+def explained(error: OSError | sqlite3.Error) -> StoreError:
+    """The error of a store that stands for one of the system or of SQLite; DamagedError where the database is damaged."""
+    if isinstance(error, OSError):
+        return StoreError(f"{error.filename}: {error.strerror}")
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return DamagedError(str(error)) if damaged else StoreError(str(error))

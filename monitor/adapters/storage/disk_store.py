@@ -1,0 +1,222 @@
+"""The store on a disk: journal and outbox in one SQLite database, and the checkpoint in a file beside it.
+
+This file owns what a crash may cost. Every step is one row and one commit, made before its messages are acknowledged
+and before its alerts are delivered. No commit waits for the disk: what makes the database durable, `settle`, has a
+connection of its own and may run in another thread.
+
+A step of an alert is kept under its sink, alert and number until the alert is over and delivered, so that none is
+delivered twice because windows are judged again, and none is forgotten because the process died in between.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import structlog
+
+from monitor.adapters.storage.checkpoint import read_checkpoint, write_checkpoint
+from monitor.adapters.storage.database import connect, explained, move_aside, open_database
+from monitor.core.ports import DamagedError, Delivery, OutboxRow, Progress, StepKey, StoreError
+from monitor.core.values.snapshots import State
+
+log = structlog.get_logger()
+
+
+class DiskStore:
+    """The store of one daemon in one folder; see `monitor.core.ports.Store`.
+
+    Used by one thread, but for `settle` and `write_checkpoint`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.id = ""
+        self.last = 0
+        self.nbytes = 0
+        self.moved_aside = 0
+        self._file = folder / "journal.sqlite"
+        self._checkpoint = folder / "checkpoint"
+        self._database: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """As `Store` says."""
+        try:
+            self._open()
+        except DamagedError as error:
+            self.replace(str(error))
+
+    def replace(self, why: str) -> None:
+        """As `Store` says."""
+        self.close()
+        aside = move_aside(self._file)
+        self.moved_aside += 1
+        log.error("the journal is damaged; a fresh one was started", reason=why, moved_to=str(aside))
+        self._open()
+
+    def _open(self) -> None:
+        self._database = open_database(self._file)
+        try:
+            (self.id,) = self._database.execute("SELECT id FROM journal").fetchone()
+            (self.nbytes,) = self._database.execute("SELECT ifnull(sum(length(record)), 0) FROM step").fetchone()
+            (self.last,) = self._database.execute("SELECT ifnull(max(seq), 0) FROM sqlite_sequence").fetchone()
+        except sqlite3.Error as error:
+            self.close()
+            raise explained(error) from error
+
+    def close(self) -> None:
+        """As `Store` says."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    def append(
+        self, record: bytes | None, rows: Sequence[OutboxRow], progress: Sequence[tuple[str, Progress]], now: float
+    ) -> None:
+        """As `Store` says."""
+        insert = "INSERT INTO step (record) VALUES (?)"
+        try:
+            database = self._open_database()
+            if not rows and not progress:
+                if record is not None:
+                    self.last = database.execute(insert, (record,)).lastrowid or 0
+            else:
+                database.execute("BEGIN IMMEDIATE")
+                last = self.last
+                if record is not None:
+                    last = database.execute(insert, (record,)).lastrowid or 0
+                database.executemany(
+                    "INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+                    [
+                        (sink, *given.key, given.topic, given.payload, given.progress, ends, last, nth, now)
+                        for nth, (sink, given, ends) in enumerate(rows)
+                    ],
+                )
+                database.executemany(
+                    "UPDATE delivery SET progress = ?, done = ? WHERE sink = ? AND alert = ? AND step = ?",
+                    [(each.progress, each.done, sink, *each.key) for sink, each in progress],
+                )
+                database.execute("COMMIT")
+                self.last = last
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise explained(error) from error
+        self.nbytes += len(record or b"")
+
+    def known(self, sink: str, keys: Iterable[StepKey]) -> set[StepKey]:
+        """As `Store` says."""
+        question = "SELECT 1 FROM delivery WHERE sink = ? AND alert = ? AND step = ?"
+        try:
+            database = self._open_database()
+            return {key for key in keys if database.execute(question, (sink, *key)).fetchone() is not None}
+        except sqlite3.Error as error:
+            raise explained(error) from error
+
+    def steps(self, after: int) -> Iterator[bytes]:
+        """As `Store` says."""
+        try:
+            for (record,) in self._open_database().execute("SELECT record FROM step WHERE number > ?", (after,)):
+                yield record
+        except sqlite3.Error as error:
+            raise explained(error) from error
+
+    def undelivered(self, sink: str) -> list[Delivery]:
+        """As `Store` says."""
+        return self._deliveries("WHERE sink = ? AND NOT done", (sink,))
+
+    def unended(self, but: set[str]) -> list[Delivery]:
+        """As `Store` says."""
+        over = "alert IN (SELECT alert FROM delivery WHERE ends)"
+        last = {each.key.alert: each for each in self._deliveries(f"WHERE NOT {over}", ())}
+        return [each for alert, each in last.items() if alert not in but]
+
+    def forget(self, through: int, open_alerts: set[str]) -> None:
+        """As `Store` says.
+
+        Alerts that are neither open nor known to be over are forgotten, too: their end was said while the journal could
+        not be written.
+        """
+        closed = {each.key.alert for each in self.unended(open_alerts)}
+        waiting = "SELECT alert FROM delivery WHERE NOT done"
+        over = f"SELECT alert FROM delivery WHERE ends AND at <= ? AND alert NOT IN ({waiting})"  # noqa: S608 - our own
+        try:
+            database = self._open_database()
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("DELETE FROM step WHERE number <= ?", (through,))
+            database.execute(f"DELETE FROM delivery WHERE alert IN ({over})", (through,))  # noqa: S608 - our own text
+            database.executemany("DELETE FROM delivery WHERE alert = ?", [(alert,) for alert in closed])
+            database.execute("COMMIT")
+            (self.nbytes,) = database.execute("SELECT ifnull(sum(length(record)), 0) FROM step").fetchone()
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise explained(error) from error
+
+    def trim(self, sinks: Sequence[str], max_rows: int, before: float) -> dict[str, int]:
+        """As `Store` says."""
+        given_up: dict[str, int] = {}
+        try:
+            database = self._open_database()
+            for (sink,) in database.execute("SELECT DISTINCT sink FROM delivery WHERE NOT done").fetchall():
+                newest = (
+                    "SELECT alert, step FROM delivery WHERE sink = ? AND NOT done ORDER BY at DESC, nth DESC LIMIT ?"
+                )
+                done = database.execute(
+                    "UPDATE delivery SET done = 1 WHERE sink = ? AND NOT done"
+                    f" AND (seconds < ? OR (alert, step) NOT IN ({newest}))",  # noqa: S608 - our own text
+                    (sink, before, sink, max_rows if sink in sinks else 0),
+                )
+                if done.rowcount:
+                    given_up[sink] = done.rowcount
+        except sqlite3.Error as error:
+            raise explained(error) from error
+        return given_up
+
+    def settle(self) -> None:
+        """As `Store` says: carry what was committed from the WAL into the database, and wait for the disk."""
+        try:
+            with closing(connect(self._file)) as database:
+                database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            raise explained(error) from error
+
+    def write_checkpoint(self, content: bytes) -> None:
+        """As `Store` says."""
+        try:
+            write_checkpoint(self._checkpoint, content)
+        except OSError as error:
+            raise explained(error) from error
+
+    def read_checkpoint(self) -> State | None:
+        """As `Store` says."""
+        try:
+            return read_checkpoint(self._checkpoint)
+        except OSError as error:
+            raise StoreError(error.strerror or str(error)) from error
+
+    def remove_checkpoint(self) -> None:
+        """As `Store` says."""
+        try:
+            self._checkpoint.unlink(missing_ok=True)
+        except OSError as error:
+            raise explained(error) from error
+
+    def _deliveries(self, where: str, values: tuple[str, ...]) -> list[Delivery]:
+        try:
+            rows = self._open_database().execute(
+                f"SELECT alert, step, topic, payload, progress FROM delivery {where} ORDER BY at, nth, step",  # noqa: S608
+                values,
+            )
+            return [
+                Delivery(StepKey(alert, step), topic, payload, progress)
+                for alert, step, topic, payload, progress in rows
+            ]
+        except sqlite3.Error as error:
+            raise explained(error) from error
+
+    def _open_database(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise StoreError("it is not open")
+        return self._database
+
+    def _roll_back(self) -> None:
+        if self._database is not None and self._database.in_transaction:
+            self._database.rollback()

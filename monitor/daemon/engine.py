@@ -1,0 +1,242 @@
+"""The engine: the loop that takes from the sources, walks through the pipeline, commits, and gives to the sinks.
+
+    sources -> take -> Pipeline.step -> commit -> deliver, tell -> acknowledge -> sources
+
+The order within a step is the promise: what dies in between is done again by the next process, and nothing twice.
+The engine runs in one thread. Sources and sinks have threads of their own and ring its bell.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from monitor.core.outputs.reports import Report, journal_report
+from monitor.core.ports import OutboxRow, Progress, Sink, Source, TakeLimits
+from monitor.core.values.messages import MessageBatch
+from monitor.daemon.bell import Bell
+from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.outbox import Outbox
+from monitor.pipeline.pipeline import Moment, Pipeline, Step
+
+# What is taken in one go is walked through in one go. Arrays of about this much stay in the processor's caches: with
+# ten times as much, a message costs twice as much, or three times if it is large.
+LIMITS = TakeLimits(messages=1000, nbytes=1024 * 1024)
+HOUSEKEEPING_SECONDS = 1.0
+_IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing waits
+_NOTE_SECONDS = 0.05  # while sinks leave: how often the engine looks for progress
+NOTHING = Step((), ())
+
+
+class Engine:
+    """Moves messages from sources through a pipeline to sinks. All methods but `wake` belong to one thread.
+
+    checkpointer: None where nothing is kept on a disk. clock: wall time, epoch seconds. linger_seconds: how long
+    messages that nobody waits for may gather. on_moved: called when the engine moved, also within a long step.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sources: Iterable[Source],
+        sinks: Iterable[Sink],
+        checkpointer: Checkpointer | None,
+        clock: Callable[[], float],
+        *,
+        linger_seconds: float = 0.0,
+        on_moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.sources: dict[str, Source] = {source.name: source for source in sources}
+        self.outbox = Outbox(sinks)
+        self.checkpointer = checkpointer
+        self._bell = Bell(linger_seconds)
+        self._clock = clock
+        self._on_moved = on_moved
+        self._next_housekeeping = 0.0
+        self._journal_told: bytes | None = None
+        self._use(pipeline)
+
+    def _use(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        pipeline.on_batch = self._on_moved
+
+    def wake(self, *, urgent: bool = False) -> None:
+        """Let the loop look at sources and sinks; for any thread, see `monitor.core.ports.Wake`."""
+        self._bell.ring(urgent=urgent)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every source has come to its end, and all of it was taken."""
+        return bool(self.sources) and all(source.finished for source in self.sources.values())
+
+    def now(self) -> Moment:
+        """Now, by both clocks."""
+        return Moment(self._clock(), time.monotonic())
+
+    # --- the beginning
+
+    def recover(self) -> None:
+        """Go on where the last process committed; before `start`."""
+        if self.checkpointer is not None:
+            self.checkpointer.recover(self.pipeline, self.now(), self.sources, self.outbox)
+
+    def start(self) -> None:
+        """Start what is not started: sinks first, sources last, so that nothing enters that cannot leave."""
+        for door in self._doors():
+            door.start(self.wake)
+
+    # --- the loop
+
+    def turn(self) -> bool:
+        """One round: wait for something to do, and do it. Returns whether housekeeping was due and done."""
+        self._bell.wait(min(max(self.pipeline.deadline_seconds - time.monotonic(), 0.0), _IDLE_SECONDS))
+        now = self.now()
+        if not self._take_all(now):
+            self._walk(now)
+        self._on_moved()
+        if now.monotonic_seconds < self._next_housekeeping:
+            return False
+        self._next_housekeeping = now.monotonic_seconds + HOUSEKEEPING_SECONDS
+        self._keep_house(now)
+        return True
+
+    def _take_all(self, now: Moment) -> bool:
+        """Walk through what each source has, a batch of each; whether there was any."""
+        any_taken = False
+        for source in self.sources.values():
+            batch = source.take(LIMITS)
+            if batch is not None:
+                any_taken = True
+                self._walk(now, source, batch)
+                if len(batch) >= LIMITS.messages or batch.nbytes >= LIMITS.nbytes:
+                    self._bell.ring(urgent=True)  # more may wait
+        return any_taken
+
+    def _walk(
+        self,
+        now: Moment,
+        source: Source | None = None,
+        batch: MessageBatch | None = None,
+        *,
+        everything: bool = False,
+    ) -> None:
+        """One step: score, commit, deliver, acknowledge."""
+        step = self.pipeline.step(batch, now, everything=everything)
+        self._finish(now, step, source, batch)
+        if step.command_applied and self.checkpointer is not None:
+            self.checkpointer.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources
+
+    def _finish(self, now: Moment, step: Step, source: Source | None = None, batch: MessageBatch | None = None) -> None:
+        waiting = batch.waiting() if batch is not None and batch.tokens else None
+        outbox, checkpointer = self.outbox, self.checkpointer
+        progress = outbox.progress()
+        if checkpointer is None:
+            rows = outbox.rows_of(step.reports, {})
+        else:
+            rows = outbox.rows_of(step.reports, checkpointer.known(step.reports, outbox.sinks))
+            checkpointer.keep(now, rows, progress, source=source, messages=waiting)
+        self._give(rows, progress, step.reports)
+        if waiting is not None and source is not None:
+            source.acknowledge(waiting.tokens)
+
+    def _give(self, rows: list[OutboxRow], progress: list[tuple[str, Progress]], reports: Iterable[Report]) -> None:
+        """Let the sinks have what is committed now, and all that is told of states."""
+        self.outbox.committed(progress)
+        self.outbox.deliver(rows)
+        self.outbox.tell(reports)
+
+    def _keep_house(self, now: Moment) -> None:
+        step, outbox, checkpointer = self.pipeline.housekeep(now), self.outbox, self.checkpointer
+        if checkpointer is None:
+            self._finish(now, step)
+            return
+        rows, progress = outbox.rows_of(step.reports, checkpointer.known(step.reports, outbox.sinks)), outbox.progress()
+        checkpointer.keep_housekeeping(now, rows, progress, changed=bool(step.reports))
+        self._give(rows, progress, step.reports)
+        checkpointer.settle_writing(self.pipeline, list(outbox.sinks), now)
+        if checkpointer.is_due(now.monotonic_seconds):
+            self.flush()
+            checkpointer.checkpoint(self.pipeline, now, self.sources)
+        told = journal_report(checkpointer.trouble, checkpointer.moved_aside)
+        if told.payload != self._journal_told:
+            self._journal_told = told.payload
+            outbox.tell([told])
+
+    # --- changes
+
+    def flush(self) -> None:
+        """Score the windows that wait, and judge them."""
+        self._walk(self.now(), everything=True)
+
+    def artifacts_changed(self) -> None:
+        """The pipeline scores with other artifacts: a checkpoint soon says so."""
+        if self.checkpointer is not None:
+            self.checkpointer.checkpoint_soon()
+
+    def change_pipeline(self, pipeline: Pipeline, final_step: Step, fingerprint: str) -> None:
+        """Go on with another pipeline. final_step: what the one before has still to say; flush it first."""
+        now = self.now()
+        self._use(pipeline)
+        self._finish(now, final_step)
+        if self.checkpointer is not None:
+            self.checkpointer.start_over(fingerprint)
+            self.checkpointer.checkpoint(pipeline, now, self.sources)
+
+    def change_doors(self, sources: Iterable[Source], sinks: Iterable[Sink], timeout_seconds: float) -> None:
+        """Go on with these sources and sinks; those that are not among them any more leave, new ones are started.
+
+        What a source that leaves has brought is walked through before another takes its place: its tokens are of use to
+        no other. New ones go on where others of their name were.
+        """
+        new_sources, new_sinks = {each.name: each for each in sources}, {each.name: each for each in sinks}
+        before = set(map(id, self._doors()))
+        staying = set(map(id, (*new_sources.values(), *new_sinks.values())))
+        leaving = [door for door in self._doors() if id(door) not in staying]
+        self._empty([source for source in self.sources.values() if id(source) not in staying])
+        self._leave(leaving, timeout_seconds)
+        self.sources, self.outbox.sinks = new_sources, new_sinks
+        if self.checkpointer is not None:
+            for source in new_sources.values():
+                resume = self.checkpointer.resume_of(source) if id(source) not in before else None
+                if resume is not None:
+                    source.remember(resume)
+            for name, sink in new_sinks.items():
+                if id(sink) not in before:
+                    self.checkpointer.deliver_again(self.outbox, name)
+        self.start()
+
+    # --- the end
+
+    def drain(self, timeout_seconds: float) -> None:
+        """Score what came, deliver what there is to deliver, and end; sinks and sources may use the timeout."""
+        self._empty(self.sources.values())
+        self._leave(list(self._doors()), timeout_seconds)
+        if self.checkpointer is not None:
+            self.checkpointer.close(self.pipeline, self.now(), self.sources, list(self.outbox.sinks))
+
+    def _empty(self, sources: Iterable[Source]) -> None:
+        """Let nothing more come in from these, and walk through what came already."""
+        sources = list(sources)
+        for source in sources:
+            source.stop_receiving()
+        for source in sources:
+            while (batch := source.take(LIMITS)) is not None:
+                self._walk(self.now(), source, batch)
+        self.flush()
+
+    def _leave(self, doors: list[Source | Sink], timeout_seconds: float) -> None:
+        """Let sources and sinks end, and commit meanwhile what the sinks get further with."""
+        for door in doors:
+            door.leave(timeout_seconds)
+        give_up = time.monotonic() + timeout_seconds
+        while any(door.alive for door in doors) and time.monotonic() < give_up:
+            self._bell.wait(_NOTE_SECONDS)
+            self._finish(self.now(), NOTHING)
+        self._finish(self.now(), NOTHING)
+
+    def _doors(self) -> Iterator[Source | Sink]:
+        """Every source and sink once: one link may be both."""
+        seen: set[int] = set()
+        doors: list[Source | Sink] = [*self.outbox.sinks.values(), *self.sources.values()]
+        for door in doors:
+            if id(door) not in seen:
+                seen.add(id(door))
+                yield door

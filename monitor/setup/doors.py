@@ -1,0 +1,80 @@
+"""The doors of one daemon: its sources and sinks, built from the configuration.
+
+A further source or sink is one folder under `monitor/adapters` and one line in `Doors.sources` or `Doors.sinks`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from monitor.adapters.file.source import FileSource
+from monitor.adapters.mqtt.inbox import Inbox
+from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.webhook.sink import WebhookSink
+from monitor.config.model import Config
+from monitor.core.ports import Sink, Source
+from monitor.setup.build import subscriptions_of
+from monitor.setup.config_diff import ConfigDiff
+
+Clock = Callable[[], float]  # wall time, epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What a daemon takes from and gives to. link: None where the configuration names no broker."""
+
+    link: MqttLink | None
+    files: tuple[FileSource, ...]
+    webhooks: tuple[WebhookSink, ...]
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Where messages come from."""
+        links = () if self.link is None else (self.link,)
+        return (*links, *self.files)
+
+    @property
+    def sinks(self) -> Sequence[Sink]:
+        """Where alerts and states go."""
+        links = () if self.link is None else (self.link,)
+        return (*links, *self.webhooks)
+
+
+def build_doors(config: Config, clock: Clock, *, durable: bool) -> Doors:
+    """Build the sources and sinks of a configuration; none of them is started.
+
+    durable: whether there is a journal that keeps their progress.
+    """
+    return Doors(_link(config, clock, durable=durable), _files(config, clock), _webhooks(config))
+
+
+def rebuild_doors(doors: Doors, config: Config, clock: Clock, diff: ConfigDiff, *, durable: bool) -> Doors:
+    """Build anew what differs, and keep the rest. diff: against the configuration that `doors` were built from."""
+    return Doors(
+        _link(config, clock, durable=durable) if diff.broker else doors.link,
+        _files(config, clock) if diff.files else doors.files,
+        _webhooks(config) if diff.webhooks else doors.webhooks,
+    )
+
+
+def _link(config: Config, clock: Clock, *, durable: bool) -> MqttLink | None:
+    if not config.uses_broker:
+        return None
+    limits = config.limits
+    inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes)
+    topics = subscriptions_of(config)
+    return MqttLink(
+        config.mqtt, topics, inbox, max_payload_bytes=limits.max_payload_bytes, durable=durable, clock=clock
+    )
+
+
+def _files(config: Config, clock: Clock) -> tuple[FileSource, ...]:
+    limit = config.limits.max_payload_bytes
+    return tuple(
+        FileSource(source.name, source.file, max_payload_bytes=limit, clock=clock)
+        for source in config.source
+        if source.file is not None
+    )
+
+
+def _webhooks(config: Config) -> tuple[WebhookSink, ...]:
+    return tuple(WebhookSink(webhook) for webhook in config.webhook)
