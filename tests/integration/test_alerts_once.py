@@ -20,7 +20,7 @@ ONCE = """
 import os, signal
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.mqtt.connection import Connection
-from monitor.adapters.mqtt.outbound_session import PUBCOMP, PUBREC, Deliveries
+from monitor.adapters.mqtt.outbound_session import PUBCOMP, PUBREC, OutboundSession
 def die(now):
     if now and not os.path.exists(os.environ["KILLED"]):
         open(os.environ["KILLED"], "w").close()
@@ -39,16 +39,16 @@ def before(owner, name, when):
         return real(self, *args, **kwargs)
     setattr(owner, name, wrapped)
 def in_flight(connection, released):
-    sent = connection._traffic.deliveries._sent.values()
+    sent = connection._traffic.outbound._sent.values()
     return any(each.message.qos == 2 and each.message.released == released for each in sent)
 """
 MOMENTS = {
     "committed, not published": "before(MqttLink, 'deliver', lambda link, message: True)",
     "published": "after(Connection, '_hand_over', lambda self, *_: in_flight(self, released=False))",
-    "received, not noted": "before(Deliveries, 'answered', lambda self, kind, *_: kind == PUBREC)",
-    "noted, not released": "before(MqttLink, 'release', lambda self, received: bool(received))",
+    "received, not noted": "before(OutboundSession, 'answered', lambda self, kind, *_: kind == PUBREC)",
+    "noted, not released": "before(MqttLink, 'committed', lambda self, keys: bool(keys))",
     "released": "after(Connection, '_hand_over', lambda self, *_: in_flight(self, released=True))",
-    "delivered, not noted": "before(Deliveries, 'answered', lambda self, kind, *_: kind == PUBCOMP)",
+    "delivered, not noted": "before(OutboundSession, 'answered', lambda self, kind, *_: kind == PUBCOMP)",
 }
 
 

@@ -128,14 +128,14 @@ def test_a_kill_neither_loses_nor_repeats_a_mute(
 
 DIES_AFTER_IT_HAS_COMMITTED_A_COMMAND = """
 import os, signal
-from monitor.adapters.storage.journal import Journal
-append = Journal.append
+from monitor.adapters.storage.disk_store import DiskStore
+append = DiskStore.append
 def die(self, record, *args):
     known = append(self, record, *args)
     if record is not None and b"/set/mute" in record:
         os.kill(os.getpid(), signal.SIGKILL)
     return known
-Journal.append = die
+DiskStore.append = die
 """
 
 

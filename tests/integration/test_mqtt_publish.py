@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.mqtt.send_queue import Outgoing
+from monitor.core.ports import Delivery, StepKey
 from tests.broker import Broker, Peer, free_port, running, wait_until
 from tests.links import Links
 
@@ -52,7 +52,7 @@ def test_stopping_publishes_what_waits_and_then_says_offline(broker: Broker, pee
     for number in range(200):
         tap.link.publish("residuald/motor/alert", b"%d" % number)
     tap.link.stop(10.0)
-    assert not tap.link.alive()
+    assert not tap.link.alive
     wait_until(lambda: peer.payloads("residuald/status")[-1:] == [b"offline"], "offline")
     assert len(peer.payloads("residuald/motor/alert")) == 200
     assert peer.payloads("residuald/status") == [b"online", b"offline"]
@@ -77,7 +77,7 @@ def test_stopping_without_a_broker_ends_at_once(tmp_path: Path, links: Links) ->
     tap = links.start(broker)
     wait_until(lambda: tap.link.last_error is not None, "a failed attempt")
     tap.link.stop(5.0)
-    assert not tap.link.alive()
+    assert not tap.link.alive
 
 
 def test_a_wildcard_is_no_topic_to_publish_to(broker: Broker, links: Links) -> None:
@@ -90,14 +90,14 @@ def test_no_more_is_on_its_way_than_the_broker_allows(tmp_path: Path, links: Lin
     with running(Broker(tmp_path, "allow_anonymous true\nmax_inflight_messages 3")) as broker:
         peer = Peer(broker)
         peer.listen("residuald/motor/alert")
-        tap = links.start(broker, **QUICK).connected()
+        tap = links.start(broker, durable=True, **QUICK).connected()
         payloads = [b"%d" % number for number in range(300)]
-        for packet_id, payload in enumerate(payloads, 0x8000):
-            alert = Outgoing("residuald/motor/alert", payload, 2, False, (payload.decode(), "firing"), packet_id)
-            assert tap.link.deliver(alert)
+        for payload in payloads:
+            delivery = Delivery(StepKey(payload.decode(), 0), "motor/alert", payload)
+            tap.link.deliver(delivery.at(tap.link.begin(delivery)))
 
         def all_came() -> bool:
-            tap.link.release(tap.link.take_received())
+            tap.link.committed(step.key for step in tap.link.progress())
             return len(peer.payloads("residuald/motor/alert")) == len(payloads)
 
         wait_until(all_came, "all messages")

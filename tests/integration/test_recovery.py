@@ -111,14 +111,14 @@ def test_killed_at_random_moments_every_sample_is_in_its_windows_and_the_fault_i
 
 DIES_BEFORE_ITS_FIRST_COMMIT = """
 import os, signal, time
-from monitor.adapters.storage.journal import Journal
-append = Journal.append
+from monitor.adapters.storage.disk_store import DiskStore
+append = DiskStore.append
 def die(self, record, *args):
     if record is not None:
         time.sleep(0.5)  # an acknowledgement that was on its way would be out by now
         os.kill(os.getpid(), signal.SIGKILL)
     return append(self, record, *args)
-Journal.append = die
+DiskStore.append = die
 """
 
 

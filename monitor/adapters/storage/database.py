@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS delivery (
   sink TEXT, alert TEXT, step INTEGER, topic TEXT NOT NULL, payload BLOB NOT NULL, progress BLOB NOT NULL,
-  ends INTEGER NOT NULL, done INTEGER NOT NULL, at INTEGER NOT NULL, nth INTEGER NOT NULL, seconds REAL NOT NULL,
+  ends INTEGER NOT NULL, done INTEGER NOT NULL, at INTEGER NOT NULL, turn INTEGER NOT NULL, seconds REAL NOT NULL,
   PRIMARY KEY (sink, alert, step)
 ) WITHOUT ROWID;
 """
@@ -77,13 +77,12 @@ def _migrate_alerts(database: sqlite3.Connection) -> None:
     """Take over the steps of alerts that commit ada64b2 kept: one row for each phase, all of them for the broker."""
     if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alert'").fetchone() is None:
         return
-    columns = "id, phase, topic, payload, step, nth, packet_id, received, delivered"
-    for alert, phase, topic, payload, at, nth, packet_id, received, delivered in database.execute(
-        f"SELECT {columns} FROM alert"  # noqa: S608 - our own text
-    ).fetchall():
+    columns = "id, phase, topic, payload, step, packet_id, received, delivered"
+    rows = database.execute(f"SELECT {columns} FROM alert ORDER BY step, nth").fetchall()  # noqa: S608 - our own text
+    for turn, (alert, phase, topic, payload, at, packet_id, received, delivered) in enumerate(rows, 1):
         number = {"pending": 0, "firing": 1, "resolved": 2 if json.loads(payload)["fired"] else 1}[phase]
         progress = struct.pack(">HB", packet_id, received)
-        row = ("mqtt", alert, number, topic, payload, progress, phase == "resolved", delivered, at, nth, time.time())
+        row = ("mqtt", alert, number, topic, payload, progress, phase == "resolved", delivered, at, turn, time.time())
         database.execute("INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     database.execute("DROP TABLE alert")
 

@@ -36,6 +36,7 @@ class DiskStore:
         self.moved_aside = 0
         self._file = folder / "journal.sqlite"
         self._checkpoint = folder / "checkpoint"
+        self._turn = 0  # of the last delivery: they are delivered in the order in which they were committed
         self._database: sqlite3.Connection | None = None
 
     def open(self) -> None:
@@ -58,6 +59,7 @@ class DiskStore:
         try:
             (self.id,) = self._database.execute("SELECT id FROM journal").fetchone()
             (self.nbytes,) = self._database.execute("SELECT ifnull(sum(length(record)), 0) FROM step").fetchone()
+            (self._turn,) = self._database.execute("SELECT ifnull(max(turn), 0) FROM delivery").fetchone()
             (self.last,) = self._database.execute("SELECT ifnull(max(seq), 0) FROM sqlite_sequence").fetchone()
         except sqlite3.Error as error:
             self.close()
@@ -87,8 +89,8 @@ class DiskStore:
                 database.executemany(
                     "INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
                     [
-                        (sink, *given.key, given.topic, given.payload, given.progress, ends, last, nth, now)
-                        for nth, (sink, given, ends) in enumerate(rows)
+                        (sink, *given.key, given.topic, given.payload, given.progress, ends, last, turn, now)
+                        for turn, (sink, given, ends) in enumerate(rows, self._turn + 1)
                     ],
                 )
                 database.executemany(
@@ -97,6 +99,7 @@ class DiskStore:
                 )
                 database.execute("COMMIT")
                 self.last = last
+                self._turn += len(rows)
         except sqlite3.Error as error:
             self._roll_back()
             raise explained(error) from error
@@ -156,9 +159,7 @@ class DiskStore:
         try:
             database = self._open_database()
             for (sink,) in database.execute("SELECT DISTINCT sink FROM delivery WHERE NOT done").fetchall():
-                newest = (
-                    "SELECT alert, step FROM delivery WHERE sink = ? AND NOT done ORDER BY at DESC, nth DESC LIMIT ?"
-                )
+                newest = "SELECT alert, step FROM delivery WHERE sink = ? AND NOT done ORDER BY turn DESC LIMIT ?"
                 done = database.execute(
                     "UPDATE delivery SET done = 1 WHERE sink = ? AND NOT done"
                     f" AND (seconds < ? OR (alert, step) NOT IN ({newest}))",  # noqa: S608 - our own text
@@ -202,7 +203,7 @@ class DiskStore:
     def _deliveries(self, where: str, values: tuple[str, ...]) -> list[Delivery]:
         try:
             rows = self._open_database().execute(
-                f"SELECT alert, step, topic, payload, progress FROM delivery {where} ORDER BY at, nth, step",  # noqa: S608
+                f"SELECT alert, step, topic, payload, progress FROM delivery {where} ORDER BY turn",  # noqa: S608
                 values,
             )
             return [

@@ -263,7 +263,7 @@ def test_the_command_line_does_not_load_torch_for_its_help() -> None:
         ("monitor/core/values/names.py", "monitor.core.decode.decoder"),
         ("monitor/core/decode/decoder.py", "monitor.core.grid.sample_grid"),
         ("monitor/adapters/web/server.py", "monitor.adapters.mqtt.inbox"),
-        ("monitor/adapters/storage/journal.py", "monitor.setup.build"),
+        ("monitor/adapters/storage/disk_store.py", "monitor.setup.build"),
         ("monitor/elsewhere/new.py", "json"),
         ("trainer/settings/fit.py", "trainer.models.dense"),
     ],
@@ -276,7 +276,7 @@ def test_the_check_finds_what_stands_above_beside_or_nowhere(path: str, name: st
     ("path", "name"),
     [
         ("monitor/adapters/web/server.py", "monitor.adapters.web.exposition"),
-        ("monitor/durability/recovery.py", "monitor.adapters.storage.journal"),
+        ("monitor/durability/recovery.py", "monitor.adapters.storage.disk_store"),
         ("monitor/core/streams/router.py", "monitor.core.values.names"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from monitor.adapters.engines.loader import Artifact
-from monitor.adapters.mqtt.inbound_session import Receipt
-from monitor.adapters.mqtt.send_queue import Outgoing
+from monitor.adapters.mqtt.connection import do_nothing
+from monitor.adapters.mqtt.inbound_session import Receipt, resume_of
+from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.process.sd_notify import Notifier
-from monitor.adapters.storage.journal import Journal
-from monitor.adapters.web.server import HttpServer
-from monitor.config.model import Config, HttpConfig
-from monitor.core.values.messages import Message
+from monitor.config.model import Config
+from monitor.core.ports import Wake
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.daemon.app import App
 from monitor.setup.build import Setup
@@ -59,38 +59,54 @@ def setup_of(scorer: Noting, version: str = "1", threshold: float = 1e12, **chan
     )
 
 
+class Link(MqttLink):
+    """A link without a thread: what is put into its inbox came from a broker, and what is published stays in it."""
+
+    def start(self, wake: Wake = do_nothing) -> None:
+        self.inbox.call_on_arrival(wake)
+
+    @property
+    def alive(self) -> bool:
+        return True
+
+    def leave(self, timeout_seconds: float) -> None:
+        self.left = True
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.setup.doors.MqttLink", Link)
+
+
 class Bench:
-    """A daemon that is set up as `run` sets it up, and whose turns the test makes; no thread runs."""
+    """A daemon that is assembled as `run` assembles it, and whose turns the test makes."""
 
     def __init__(self, setup: Setup, notifier: Notifier | None = None) -> None:
         self.app = App(Path("/nowhere/monitor.toml"), setup, notifier or Notifier(None))
-        self.app._start()
-        self.app._http = HttpServer(HttpConfig(), CollectorRegistry(), healthz=lambda: (True, ""), readyz=dict)
+        self.app.assemble()
+        self.app.engine.start()
         self._sent = 0
 
-    def send(self, count: int, receipt: Receipt | None = None) -> None:
+    @property
+    def link(self) -> MqttLink:
+        assert self.app.link is not None
+        return self.app.link
+
+    def send(self, count: int, token: Receipt | None = None) -> None:
         """Put samples into the inbox whose values are their numbers."""
         rows = [[number] for number in range(self._sent, self._sent + count)]
         payload = json.dumps({"ts": START + self._sent * PERIOD, "rows": rows}).encode()
         self._sent += count
-        self.app.inbox.put(Message("plant/press", payload, START + self._sent * PERIOD, receipt))
+        message = Message("plant/press", payload, START + self._sent * PERIOD, token, qos=0 if token is None else 1)
+        self.link.inbox.extend(MessageBatch.of([message]))
 
     def take(self) -> None:
         """Walk what waits in the inbox; the windows that it completes go on waiting for the scorer."""
-        self.app._walk(self.app.inbox.take(0.0), self.app._now())
-
-    def swap(self, setup: Setup) -> None:
-        self.app._swap(setup, self.app._now())
+        self.app.engine.wake(urgent=True)
+        self.app.turn()
 
     def finish(self) -> None:
-        self.app._walk([], self.app._now(), everything=True)
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Links that are made keep everything and never get a thread."""
-    monkeypatch.setattr("monitor.daemon.app.MqttLink.start", lambda _link: None)
-    monkeypatch.setattr("monitor.daemon.app.MqttLink.stop", lambda _link, _timeout_seconds: None)
+        self.app.engine.flush()
 
 
 def ends_of_windows(samples: int) -> list[int]:
@@ -102,14 +118,13 @@ def ends_of_windows(samples: int) -> list[int]:
     [{}, {"limits": {"max_streams": 50}}, {"mqtt": {"keepalive_seconds": 31}}],
     ids=["another artifact", "another pipeline", "another connection"],
 )
-@pytest.mark.usefixtures("no_network")
 def test_a_swap_scores_the_windows_that_wait_and_each_is_scored_once(changed: dict[str, Any]) -> None:
     old, new = Noting(), Noting()
     bench = Bench(setup_of(old))
     bench.send(22)
     bench.take()
     assert old.ends == []  # all wait
-    bench.swap(setup_of(new, "2", **changed))
+    bench.app.apply(setup_of(new, "2", **changed))
     assert old.ends == ends_of_windows(22)
     bench.send(18)
     bench.take()
@@ -117,13 +132,21 @@ def test_a_swap_scores_the_windows_that_wait_and_each_is_scored_once(changed: di
     assert old.ends + new.ends == ends_of_windows(40)
 
 
-@pytest.mark.usefixtures("no_network")
 def test_a_new_connection_takes_over_only_after_what_the_old_one_brought_is_scored() -> None:
     scorer = Noting()
     bench = Bench(setup_of(scorer))
+    before = bench.link
     bench.send(22)  # and nobody has taken it out of the inbox
-    bench.swap(setup_of(Noting(), "2", mqtt={"keepalive_seconds": 31}))
+    bench.app.apply(setup_of(Noting(), "2", mqtt={"keepalive_seconds": 31}))
     assert scorer.ends == ends_of_windows(22)
+    assert bench.link is not before
+
+
+def test_what_did_not_change_keeps_its_connection() -> None:
+    bench = Bench(setup_of(Noting()))
+    before = bench.link
+    bench.app.apply(setup_of(Noting(), "2", limits={"max_streams": 50}))
+    assert bench.link is before
 
 
 def test_streams_that_start_over_in_a_swap_have_their_last_windows_scored() -> None:
@@ -131,58 +154,27 @@ def test_streams_that_start_over_in_a_swap_have_their_last_windows_scored() -> N
     bench = Bench(setup_of(old))
     bench.send(22)
     bench.take()
-    bench.swap(setup_of(new, "2", timing={"jitter_samples": 2}))
+    bench.app.apply(setup_of(new, "2", timing={"jitter_samples": 2}))
     bench.finish()
     assert (old.ends, new.ends) == (ends_of_windows(22), [])
 
 
-def test_a_step_is_committed_before_it_is_published_and_published_before_it_is_acknowledged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    everything_is_anomalous = setup_of(
-        Noting(), threshold=1e-6, scoring={"max_delay_seconds": 0.0}, journal={"path": str(tmp_path)}
-    )
-    bench = Bench(everything_is_anomalous)
-    disk = Journal(tmp_path / "journal.sqlite")  # as another process sees it
-    disk.open()
-    seen: list[str] = []
-
-    def deliver(message: Outgoing) -> bool:
-        committed = [pending.report.alert for pending in disk.undelivered()]
-        assert message.alert in committed
-        seen.append("published")
-        return True
-
-    def acknowledge(receipts: Iterator[Receipt]) -> None:
-        if list(receipts):
-            assert len(list(disk.steps(0))) == 1
-            seen.append("acknowledged")
-
-    monkeypatch.setattr(bench.app.link, "deliver", deliver)
-    monkeypatch.setattr(bench.app.link, "acknowledge", acknowledge)
-    bench.send(LENGTH, receipt=(1 << 16 | 5, 1, 77))
-    bench.take()
-    disk.close()
-    assert seen == ["published", "published", "acknowledged"]  # pending and firing
-
-
-@pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("successor", ["process", "connection"])
 def test_what_is_delivered_again_to_a_successor_is_known_by_its_packet_identifier(
-    tmp_path: Path, successor: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, successor: str
 ) -> None:
+    remembered: list[bytes] = []
+    monkeypatch.setattr(Link, "remember", lambda _link, resume: remembered.append(resume))
     setup = setup_of(Noting(), journal={"path": str(tmp_path)})
     bench = Bench(setup)
-    bench.send(LENGTH, receipt=(1 << 16 | 5, 1, 77))
+    bench.send(LENGTH, token=(1 << 16 | 5, 1, 77))
     bench.take()
+    assert remembered == []
     if successor == "process":
-        bench = Bench(setup)
+        Bench(setup)
     else:
-        bench.app._replace_link("it died")
-    receipts = bench.app.link._traffic.receipts
-    receipts.resume(session_present=True)
-    assert receipts.arrived(5, 1, duplicate=True, content=77) is None
-    assert receipts.arrived(6, 1, duplicate=True, content=77) is not None
+        bench.app.apply(setup_of(Noting(), journal={"path": str(tmp_path)}, mqtt={"keepalive_seconds": 31}))
+    assert remembered == [resume_of([(5, 1, 77)])]
 
 
 class Systemd:
@@ -217,47 +209,62 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 def test_the_watchdog_is_fed_by_a_turn_only_while_the_network_thread_moves(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch, moves: bool, feeds: int
 ) -> None:
-    bench = Bench(setup_of(Noting()), systemd.notifier)
-    monkeypatch.setattr(bench.app.link, "alive", lambda: True)  # it has a thread, which
     if not moves:
-        bench.app.link._last_progress -= 31.0  # stands still
-    bench.app.inbox.wake()
-    bench.app._turn()
+        monkeypatch.setattr(Link, "last_progress_monotonic", time.monotonic() - 31.0)  # it stands still
+    bench = Bench(setup_of(Noting()), systemd.notifier)
+    bench.take()
     heard = systemd.heard()
     assert any(line.startswith("STATUS=") for line in heard)
     assert heard.count("WATCHDOG=1") == feeds
 
 
-class Sabotaging(Noting):
-    """Notes whether the daemon was seen to move since the batch before, and lets it stand still again."""
+def test_a_link_whose_thread_died_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = Noting()
+    bench = Bench(setup_of(scorer))
+    dead = bench.link
+    bench.send(22)
+    monkeypatch.setattr(Link, "alive", property(lambda link: link is not dead))
+    bench.take()
+    assert bench.link is not dead
+    assert scorer.ends == ends_of_windows(22)
+
+
+class Slow(Noting):
+    """Notes when the daemon was seen to move last, at each batch."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.moved: list[bool] = []
+        self.moved: list[float] = []
         self.bench: Bench | None = None
 
     def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
         assert self.bench is not None
-        self.moved.append(self.bench.app.moved_monotonic > 0.0)
-        self.bench.app.moved_monotonic = 0.0
+        self.moved.append(self.bench.app.moved_monotonic)
         return super().score(windows, centre, scale)
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-@pytest.mark.usefixtures("no_network")
-def test_every_batch_of_a_long_step_counts_as_progress_and_feeds_the_watchdog(
-    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, swapped: bool
-) -> None:
-    scorer = Sabotaging()
+def test_every_batch_of_a_long_step_counts_as_progress_and_feeds_the_watchdog(systemd: Systemd, swapped: bool) -> None:
+    scorer = Slow()
     setup = setup_of(scorer, limits={"max_streams": 50})
     slow = replace(setup, artifacts={"m": replace(setup.artifacts["m"], max_batch=1)})
     bench = scorer.bench = Bench(setup_of(Noting()) if swapped else slow, systemd.notifier)
     if swapped:
-        bench.swap(slow)
-    monkeypatch.setattr(bench.app.link, "alive", lambda: True)
+        bench.app.apply(slow)
     systemd.heard()
     bench.send(42)
-    bench.app._walk(bench.app.inbox.take(0.0), bench.app._now(), everything=True)
+    bench.take()
+    bench.finish()
     assert len(scorer.moved) > 3
-    assert all(scorer.moved)
+    assert scorer.moved == sorted(set(scorer.moved))  # it moved between any two batches
     assert systemd.heard().count("WATCHDOG=1") == 1  # once a second is enough
+
+
+def test_the_daemon_ends_by_itself_when_its_sources_do(tmp_path: Path) -> None:
+    """Assembled from a configuration without a broker, it opens no connection."""
+    file = tmp_path / "lines.json"
+    file.write_text("")
+    source = {key: value for key, value in SOURCE.items() if key not in {"topic", "qos"}}
+    app = App(Path("/nowhere/monitor.toml"), setup_of(Noting(), source=[source | {"file": str(file)}]), Notifier(None))
+    app.assemble()
+    assert app.link is None

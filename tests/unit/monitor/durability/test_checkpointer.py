@@ -9,22 +9,25 @@ from concurrent.futures import wait
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.adapters.mqtt.outbound_session import Delivery
 from monitor.adapters.storage.checkpoint import read_checkpoint, write_checkpoint
-from monitor.adapters.storage.journal import Journal, JournalError, PendingDelivery
+from monitor.adapters.storage.disk_store import DiskStore
 from monitor.config.model import JournalConfig
 from monitor.core.decode.formats import JsonFormat
 from monitor.core.outputs.reports import Report
+from monitor.core.ports import Delivery, OutboxRow
 from monitor.core.sources.source import SourceSpec
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.snapshots import StateError, encode_state
 from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.outbox import Outbox
 from monitor.durability.recovery import Recovered
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
+from tests.doors import MemorySink, MemorySource
 from tests.manifests import PERIOD, MeanSquareScorer, model_group_of
 
 START = 1e9
@@ -35,10 +38,9 @@ CALM, WILD = 1.0, 3.0
 
 
 class Life:
-    """One process: a pipeline and its checkpointer. What it publishes goes to `heard`; `die` leaves everything as it
-    is."""
+    """One process: a pipeline and its checkpointer. What it delivers goes to `heard`; to die is to do nothing more."""
 
-    def __init__(self, folder: Path, heard: list[Report], digest: str = "one", **configured: float) -> None:
+    def __init__(self, folder: Path, heard: list[Delivery], fingerprint: str = "one", **configured: float) -> None:
         self.heard = heard
         self.pipeline = Pipeline(
             (SOURCE,),
@@ -47,39 +49,61 @@ class Life:
             PipelineSettings(commands_below="residuald"),
             float,
         )
-        self.checkpointer = Checkpointer(JournalConfig.model_validate(configured), folder, digest)
-        self.recovered: Recovered = self.checkpointer.recover(self.pipeline, Moment(START, 0.0))
-        self.heard += [pending.report for pending in self.recovered.pending]
-        self.pending = list(self.recovered.pending)
+        self.source, self.sink = MemorySource(), MemorySink()
+        self.outbox = Outbox([self.sink])
+        self.store = DiskStore(folder)
+        self.checkpointer = Checkpointer(self.store, JournalConfig.model_validate(configured), fingerprint)
+        sources = {self.source.name: self.source}
+        self.recovered: Recovered = self.checkpointer.recover(self.pipeline, Moment(START, 0.0), sources, self.outbox)
+        self.heard += self.sink.delivered
 
-    def send(self, first: int, rows: int, value: float = CALM, packet_id: int = 1) -> None:
+    def send(self, first: int, rows: int, value: float = CALM, token: int | None = 1) -> None:
         body = json.dumps({"t": START + first * PERIOD, "r": [[value]] * rows}).encode()
         now = Moment(START + (first + rows) * PERIOD, float(first))
-        messages = [Message("a/one", body, now.wall_seconds, (packet_id, 1, 77))]
-        step = self.pipeline.step(messages, now)
-        pending = self.checkpointer.keep(messages, step, now)
-        self.heard += [each.report for each in pending]
-        self.pending += pending
+        self.walk(Message("a/one", body, now.wall_seconds, token), now)
+
+    def walk(self, message: Message | None, now: Moment) -> None:
+        """One step, as the engine does it."""
+        batch = None if message is None else MessageBatch.of([message])
+        step = self.pipeline.step(batch, now)
+        rows = self._rows(step)
+        if batch is not None and batch.tokens:
+            self.checkpointer.keep(now, rows, self.outbox.progress(), source=self.source, messages=batch)
+        else:
+            self.checkpointer.keep(now, rows, self.outbox.progress())
+        self._deliver(rows)
+
+    def keep_house(self, now: Moment) -> Step:
+        step = self.pipeline.housekeep(now)
+        rows = self._rows(step)
+        self.checkpointer.keep_housekeeping(now, rows, self.outbox.progress(), changed=bool(step.reports))
+        self._deliver(rows)
+        return step
+
+    def _rows(self, step: Step) -> list[OutboxRow]:
+        return self.outbox.rows_of(step.reports, self.checkpointer.known(step.reports, self.outbox.sinks))
+
+    def _deliver(self, rows: list[OutboxRow]) -> None:
+        self.outbox.deliver(rows)
+        self.heard += [row.delivery for row in rows]
 
     def receive(self) -> None:
-        """The broker has received all that was published."""
-        self.checkpointer.note(received=self._deliveries(), delivered=[])
-        self.checkpointer.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
+        """The sink gets further with all that it was given."""
+        self.sink.get_further()
+        self.walk(None, Moment(START, 0.0))
 
     def confirm(self) -> None:
-        """The broker confirms all that was published."""
-        self.checkpointer.note(received=[], delivered=self._deliveries())
-        self.checkpointer.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
-
-    def _deliveries(self) -> list[Delivery]:
-        return [(packet_id, report.alert) for report, packet_id, _ in self.pending if report.alert]
+        """The sink has delivered all that it was given."""
+        self.sink.finish()
+        self.walk(None, Moment(START, 0.0))
 
     def checkpoint(self) -> None:
-        self.checkpointer.checkpoint(self.pipeline, Moment(START, 0.0))
-        self.checkpointer.settle_writing(self.pipeline, wait=True)
+        self.checkpointer.checkpoint(self.pipeline, Moment(START, 0.0), {self.source.name: self.source})
+        self.checkpointer.settle_writing(self.pipeline, [self.sink.name], Moment(START, 0.0), wait=True)
 
     def close(self) -> None:
-        self.checkpointer.close(self.pipeline, Moment(START, 0.0))
+        sources, sinks = {self.source.name: self.source}, [self.sink.name]
+        self.checkpointer.close(self.pipeline, Moment(START, 0.0), sources, sinks)
 
     @property
     def scored(self) -> int:
@@ -91,8 +115,8 @@ def windows_in(samples: int) -> int:
     return max((samples - 8) // 4 + 1, 0)
 
 
-def phases(heard: list[Report]) -> list[str]:
-    return [report.alert[1] for report in heard if report.alert]
+def phases(heard: list[Delivery]) -> list[str]:
+    return [msgspec.json.decode(each.payload)["phase"] for each in heard]
 
 
 def test_a_process_that_dies_has_lost_nothing(tmp_path: Path) -> None:
@@ -114,7 +138,7 @@ pieces = st.lists(st.tuples(st.integers(1, 9), st.sampled_from([CALM, CALM, WILD
 def test_whenever_processes_die_windows_and_alerts_are_those_of_one_that_lives(
     tmp_path_factory: pytest.TempPathFactory, sent: list[tuple[int, float]], events: list[str]
 ) -> None:
-    heard: list[Report] = []
+    heard: list[Delivery] = []
     lived = Life(tmp_path_factory.mktemp("lived"), [])
     folder = tmp_path_factory.mktemp("died")
     life, first = Life(folder, heard), 0
@@ -130,7 +154,7 @@ def test_whenever_processes_die_windows_and_alerts_are_those_of_one_that_lives(
         if event in {"die", "close"}:
             life = Life(folder, heard)
         assert life.scored == lived.scored
-    assert list(dict.fromkeys(report.alert for report in heard)) == [report.alert for report in lived.heard]
+    assert list(dict.fromkeys(each.key for each in heard)) == [each.key for each in lived.heard]
     assert life.pipeline.counters.received == lived.pipeline.counters.received
     assert life.checkpointer.messages_kept == len(sent)
 
@@ -143,52 +167,47 @@ def test_an_alert_that_the_broker_did_not_confirm_is_said_again_and_one_that_it_
     assert phases(Life(tmp_path, []).heard) == []
 
 
-def test_a_step_goes_on_under_its_packet_identifier_and_what_the_broker_had_received_is_only_released(
-    tmp_path: Path,
-) -> None:
+def test_a_delivery_goes_on_with_its_progress_in_the_next_process(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     one.send(0, 8, WILD)
     two = Life(tmp_path, [])
-    assert [each.packet_id for each in two.pending] == [each.packet_id for each in one.pending]
-    assert [each.received for each in two.pending] == [False, False]
+    assert two.heard == [each.at(each.progress, begun=True) for each in one.heard]
     two.receive()
     three = Life(tmp_path, [])
-    assert three.pending == [PendingDelivery(report, packet_id, received=True) for report, packet_id, _ in one.pending]
+    assert three.heard == [each.at(b"received", begun=True) for each in one.heard]
 
 
-def test_no_two_steps_under_way_share_a_packet_identifier(tmp_path: Path) -> None:
+def test_a_delivery_is_begun_once_also_where_its_windows_are_judged_again(tmp_path: Path) -> None:
     life = Life(tmp_path, [])
-    for number in range(6):
-        life.send(number * 20, 20, (WILD, CALM)[number % 2])
-        if number % 2:
-            life = Life(tmp_path, [])
-    packet_ids = [each.packet_id for each in life.pending]
-    assert len(set(packet_ids)) == len(packet_ids) == 9
+    life.send(0, 8, WILD)
+    again = Life(tmp_path, [])
+    assert [len(each.sink.begun) for each in (life, again)] == [2, 0]
 
 
-def test_what_was_journaled_is_known_by_packet_identifier_also_after_a_checkpoint(tmp_path: Path) -> None:
+def test_what_is_committed_of_a_source_is_remembered_also_after_a_checkpoint(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
-    one.send(0, 5, packet_id=3)
+    one.send(0, 5, token=3)
     one.checkpoint()
-    one.send(5, 5, packet_id=4)
-    assert Life(tmp_path, []).recovered.safe == {3: 77, 4: 77}
+    assert Life(tmp_path, []).source.remembered == b"3"
+    one.send(5, 5, token=4)
+    assert Life(tmp_path, []).source.remembered == b"4"
 
 
 def test_what_a_checkpoint_holds_is_not_walked_again_even_where_the_journal_still_has_it(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     one.send(0, 50)
-    one.checkpointer.checkpoint(one.pipeline, Moment(START, 0.0))
+    one.checkpointer.checkpoint(one.pipeline, Moment(START, 0.0), {})
     wait([one.checkpointer._writing[0]] if one.checkpointer._writing else ())  # and dies before the journal forgets
     assert one.checkpointer.nbytes > 0
     two = Life(tmp_path, [])
     assert (two.scored, two.checkpointer.messages_replayed) == (windows_in(50), 0)
 
 
-def test_a_step_that_was_said_before_is_not_delivered_again(tmp_path: Path) -> None:
+def test_a_step_that_was_given_to_a_sink_before_is_not_given_to_it_again(tmp_path: Path) -> None:
     life = Life(tmp_path, [])
-    said = Step((), (Report("one/alert", b"{}", retain=False, alert=("a", "firing")),))
-    assert [each.report for each in life.checkpointer.keep([], said, Moment(START, 0.0))] == list(said.reports)
-    assert life.checkpointer.keep([], said, Moment(START, 0.0)) == []
+    life.send(0, 8, WILD)
+    said = [Report("one/alert", each.payload, retain=False, step=each.key) for each in life.heard]
+    assert life.outbox.rows_of(said, life.checkpointer.known(said, life.outbox.sinks)) == []
 
 
 def test_a_checkpoint_empties_the_journal(tmp_path: Path) -> None:
@@ -206,14 +225,14 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_its_open_alert_is_resolv
     one.send(0, 8, WILD)
     one.confirm()
     one.checkpoint()
-    two = Life(tmp_path, [], digest="two")
+    two = Life(tmp_path, [], fingerprint="two")
     assert two.checkpointer.discarded == {"settings": 1}
     assert two.scored == 0
     assert phases(two.heard) == ["resolved"]
-    assert two.heard[0].alert is not None
-    assert two.heard[0].alert[0] == (one.heard[0].alert or ("",))[0]
+    assert two.heard[0].key.alert == one.heard[0].key.alert
+    assert two.heard[0].key.step == one.heard[-1].key.step + 1
     two.confirm()
-    assert phases(Life(tmp_path, [], digest="two").heard) == []
+    assert phases(Life(tmp_path, [], fingerprint="two").heard) == []
 
 
 def test_what_is_too_old_is_not_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,8 +241,8 @@ def test_what_is_too_old_is_not_taken_up_again(tmp_path: Path, monkeypatch: pyte
     one.checkpoint()
     one.send(5, 5)
     late = Life(tmp_path / "other", [])
-    checkpointer = Checkpointer(JournalConfig(max_age_seconds=10), tmp_path, "one")
-    checkpointer.recover(late.pipeline, Moment(START + 11, 0.0))
+    checkpointer = Checkpointer(DiskStore(tmp_path), JournalConfig(max_age_seconds=10), "one")
+    checkpointer.recover(late.pipeline, Moment(START + 11, 0.0), {}, late.outbox)
     assert (checkpointer.discarded, checkpointer.dropped) == ({"too_old": 1}, {"too_old": 1})
     assert late.scored == 0
 
@@ -258,13 +277,6 @@ def test_a_damaged_database_is_moved_aside_and_a_fresh_one_is_used(tmp_path: Pat
     assert two.scored == windows_in(40)  # the checkpoint has it
     two.send(40, 8)
     assert Life(tmp_path, []).scored == windows_in(48)
-
-
-def test_damaged_databases_do_not_pile_up(tmp_path: Path) -> None:
-    for _ in range(4):
-        (tmp_path / "journal.sqlite").write_bytes(b"nonsense" * 100)
-        Life(tmp_path, []).close()
-    assert len(list(tmp_path.glob("journal.sqlite.damaged-*"))) == 2
 
 
 @pytest.fixture
@@ -326,13 +338,10 @@ def test_a_folder_that_cannot_be_made_is_trouble_and_no_end(tmp_path: Path) -> N
     one.close()
 
 
-def test_without_anything_of_qos_1_nothing_is_written(tmp_path: Path) -> None:
+def test_where_nobody_waits_for_an_acknowledgement_nothing_is_written(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
-    now = Moment(START, 0.0)
-    body = json.dumps({"t": START, "r": [[CALM]] * 50}).encode()
-    step = one.pipeline.step([Message("a/one", body, START)], now)
-    assert one.checkpointer.keep([], step, now) == []
-    one.checkpointer.keep_housekeeping(one.pipeline.housekeep(Moment(START + 99, 99.0)), now)
+    one.send(0, 50, token=None)
+    one.keep_house(Moment(START + 99, 99.0))
     assert one.checkpointer.commit_seconds.cumulative()[-1] == 0
     assert not one.checkpointer.is_due(1e9)
     one.close()
@@ -345,7 +354,7 @@ def test_after_start_over_nothing_of_before_comes_back(tmp_path: Path) -> None:
     one.checkpoint()
     one.send(20, 20)
     one.checkpointer.start_over("two")
-    two = Life(tmp_path, [], digest="two")
+    two = Life(tmp_path, [], fingerprint="two")
     assert (two.scored, two.checkpointer.messages_replayed, two.checkpointer.discarded) == (0, 0, {})
 
 
@@ -353,41 +362,11 @@ def test_housekeeping_that_forgot_a_stream_is_replayed(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     one.send(0, 8, WILD)
     late = Moment(START + 4000, 4000.0)
-    step = one.pipeline.housekeep(late)
-    one.checkpointer.keep_housekeeping(step, late)
-    assert step.reports
+    assert one.keep_house(late).reports
     two = Life(tmp_path, [])
     assert len(two.pipeline.model_groups["m"].streams) == 0
     assert two.pipeline.open_alerts == set()
     assert phases(two.heard) == ["pending", "firing", "resolved"]
-
-
-def test_the_journal_keeps_commits_when_the_connection_is_never_closed(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.sqlite")
-    journal.open()
-    journal.append(b"one")
-    journal.append(b"two")
-    other = Journal(tmp_path / "journal.sqlite")
-    other.open()
-    assert list(other.steps(0)) == [b"one", b"two"]
-    assert list(other.steps(1)) == [b"two"]
-    assert (other.id, other.last, other.nbytes) == (journal.id, 2, 6)
-
-
-def test_numbers_of_steps_are_never_used_again(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.sqlite")
-    journal.open()
-    journal.append(b"one")
-    journal.forget(1, set())
-    journal.close()
-    journal.open()
-    journal.append(b"two")
-    assert journal.last == 2
-
-
-def test_a_closed_journal_says_so() -> None:
-    with pytest.raises(JournalError, match="not open"):
-        Journal(Path("nowhere")).append(b"x")
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
@@ -426,23 +405,13 @@ def test_a_checkpoint_is_on_the_disk_before_it_takes_the_place_of_the_old_one(
     assert done == ["fsync checkpoint.new", "replace checkpoint.new", f"fsync {tmp_path.name}"]
 
 
-def test_the_database_is_one_that_a_power_cut_leaves_whole(tmp_path: Path) -> None:
-    life = Life(tmp_path, [])
-    database = life.checkpointer._journal._database
-    assert database is not None
-    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert database.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
-
-
 def test_a_mute_is_replayed_and_ends_when_it_would_have_however_long_the_replay_covers(tmp_path: Path) -> None:
     life = Life(tmp_path, [])
     life.send(0, 8)
-    mute = Message("residuald/one/set/mute", b"1h", START + 1, (2, 1, 77))
-    life.checkpointer.keep([mute], life.pipeline.step([mute], Moment(START + 1, 1.0)), Moment(START + 1, 1.0))
+    life.walk(Message("residuald/one/set/mute", b"1h", START + 1, 2), Moment(START + 1, 1.0))
     for at in (300, 600, 900):
-        life.send(round(at / PERIOD), 8, packet_id=3 + at)
-        later = Moment(START + at + 60, at + 60.0)  # silent by now, which is something to note
-        life.checkpointer.keep_housekeeping(life.pipeline.housekeep(later), later)
+        life.send(round(at / PERIOD), 8, token=3 + at)
+        life.keep_house(Moment(START + at + 60, at + 60.0))  # silent by now, which is something to note
     again = Life(tmp_path, [])
     assert again.recovered.messages_replayed == 5
     assert again.pipeline.model_groups["m"].mutes.until("one") == START + 1 + 3600

@@ -10,140 +10,141 @@ from hypothesis import strategies as st
 
 from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, OutboundSession, PacketIds
 from monitor.adapters.mqtt.send_queue import Outgoing
+from monitor.core.ports import StepKey
 
 DUP = 0x08
 PACKET_ID = 0x8001
 
 
 def step(name: str = "a", packet_id: int = PACKET_ID, *, begun: bool = False, released: bool = False) -> Outgoing:
-    return Outgoing("r/m/alert", name.encode(), 2, False, (name, "firing"), packet_id, begun, released)
+    return Outgoing("r/m/alert", name.encode(), 2, False, StepKey(name, 1), packet_id, begun, released)
 
 
 def connected(*, session_present: bool = True, max_qos: int = 2) -> OutboundSession:
-    deliveries = OutboundSession(mqtt5=False)
-    deliveries.begin(session_present=session_present, max_qos=max_qos)
-    return deliveries
+    session = OutboundSession(mqtt5=False)
+    session.begin(session_present=session_present, max_qos=max_qos)
+    return session
 
 
 @pytest.mark.parametrize(("mqtt5", "properties"), [(False, b""), (True, b"\x00")])
 def test_a_publish_is_laid_out_as_the_standard_says(mqtt5: bool, properties: bytes) -> None:
-    deliveries = OutboundSession(mqtt5=mqtt5)
+    session = OutboundSession(mqtt5=mqtt5)
     payload = bytes(200)
-    deliveries.send(Outgoing("t", payload, 0, retain=True))
+    session.send(Outgoing("t", payload, 0, retain=True))
     length = 3 + len(properties) + 200
-    assert deliveries.take_packets() == bytes((0x31, length % 128 | 128, 1, 0, 1)) + b"t" + properties + payload
-    assert deliveries.in_flight == 0
-    deliveries.send(step())
-    assert deliveries.take_packets().endswith(b"r/m/alert\x80\x01" + properties + b"a")
+    assert session.take_packets() == bytes((0x31, length % 128 | 128, 1, 0, 1)) + b"t" + properties + payload
+    assert session.in_flight == 0
+    session.send(step())
+    assert session.take_packets().endswith(b"r/m/alert\x80\x01" + properties + b"a")
 
 
 def test_at_qos_1_what_is_not_confirmed_is_sent_again_on_the_next_connection() -> None:
-    deliveries = connected()
-    message = Outgoing("r/m/state", b"x", 1, retain=True, alert=("a", "firing"))
-    deliveries.send(message)
-    packet_id = int.from_bytes(deliveries.take_packets()[13:15], "big")
-    assert [again.payload for again in deliveries.end()] == [b"x"]
-    deliveries.send(message)
-    deliveries.answered(PUBACK, packet_id, 0)  # of a connection that is over
-    assert deliveries.in_flight == 1
-    packet_id = int.from_bytes(deliveries.take_packets()[13:15], "big")
-    deliveries.answered(PUBACK, packet_id, 0)
-    assert [alert for _, alert in deliveries.confirmed] == [("a", "firing")]
-    assert deliveries.end() == []
+    session = connected()
+    message = Outgoing("r/m/state", b"x", 1, retain=True, step=StepKey("a", 1))
+    session.send(message)
+    packet_id = int.from_bytes(session.take_packets()[13:15], "big")
+    assert [again.payload for again in session.end()] == [b"x"]
+    session.send(message)
+    session.answered(PUBACK, packet_id, 0)  # of a connection that is over
+    assert session.in_flight == 1
+    packet_id = int.from_bytes(session.take_packets()[13:15], "big")
+    session.answered(PUBACK, packet_id, 0)
+    assert [key for _, key in session.confirmed] == [StepKey("a", 1)]
+    assert session.end() == []
 
 
 @pytest.mark.parametrize("receive_maximum", [1, 7])
 def test_there_is_room_for_as_much_as_the_broker_says(receive_maximum: int) -> None:
-    deliveries = OutboundSession(mqtt5=True)
-    deliveries.begin(session_present=False, receive_maximum=receive_maximum)
+    session = OutboundSession(mqtt5=True)
+    session.begin(session_present=False, receive_maximum=receive_maximum)
     for number in range(receive_maximum):
-        assert deliveries.has_room
-        deliveries.send(step(str(number), PACKET_ID + number))
-    assert not deliveries.has_room
-    deliveries.answered(PUBREC, PACKET_ID, 0)
-    deliveries.release([PACKET_ID])
-    assert not deliveries.has_room  # a handshake is over with its last answer
-    deliveries.answered(PUBCOMP, PACKET_ID, 0)
-    assert deliveries.has_room
+        assert session.has_room
+        session.send(step(str(number), PACKET_ID + number))
+    assert not session.has_room
+    session.answered(PUBREC, PACKET_ID, 0)
+    session.release([PACKET_ID])
+    assert not session.has_room  # a handshake is over with its last answer
+    session.answered(PUBCOMP, PACKET_ID, 0)
+    assert session.has_room
 
 
 def test_at_qos_2_nothing_is_released_before_somebody_has_made_a_note_of_it() -> None:
-    deliveries = connected()
-    deliveries.send(step())
-    assert deliveries.take_packets()[0] == 0x34
-    deliveries.answered(PUBREC, PACKET_ID, 0)
-    assert deliveries.take_packets() == b""
-    assert list(deliveries.received) == [(PACKET_ID, ("a", "firing"))]
-    deliveries.release([PACKET_ID])
-    assert deliveries.take_packets() == bytes((0x62, 2, 0x80, 0x01))
-    assert deliveries.in_flight == 1
-    deliveries.answered(PUBCOMP, PACKET_ID, 0)
-    assert list(deliveries.confirmed) == [(PACKET_ID, ("a", "firing"))]
-    assert deliveries.in_flight == 0
+    session = connected()
+    session.send(step())
+    assert session.take_packets()[0] == 0x34
+    session.answered(PUBREC, PACKET_ID, 0)
+    assert session.take_packets() == b""
+    assert list(session.received) == [(PACKET_ID, StepKey("a", 1))]
+    session.release([PACKET_ID])
+    assert session.take_packets() == bytes((0x62, 2, 0x80, 0x01))
+    assert session.in_flight == 1
+    session.answered(PUBCOMP, PACKET_ID, 0)
+    assert list(session.confirmed) == [(PACKET_ID, StepKey("a", 1))]
+    assert session.in_flight == 0
 
 
 def test_what_the_broker_received_and_nobody_noted_is_published_again_under_the_same_identifier() -> None:
-    deliveries = connected()
-    deliveries.send(step())
-    deliveries.answered(PUBREC, PACKET_ID, 0)
-    (again,) = deliveries.end()
-    deliveries.release([PACKET_ID])  # too late: whether the broker still has it is to be asked
-    assert deliveries.take_packets() == b""
-    deliveries.begin(session_present=True)
-    deliveries.send(again)
-    packets = deliveries.take_packets()
+    session = connected()
+    session.send(step())
+    session.answered(PUBREC, PACKET_ID, 0)
+    (again,) = session.end()
+    session.release([PACKET_ID])  # too late: whether the broker still has it is to be asked
+    assert session.take_packets() == b""
+    session.begin(session_present=True)
+    session.send(again)
+    packets = session.take_packets()
     assert packets[0] == 0x34 | DUP
     assert packets[13:15] == b"\x80\x01"
 
 
 def test_what_was_noted_is_never_published_again_but_released() -> None:
-    deliveries = connected()
-    deliveries.send(step(begun=True, released=True))
-    assert deliveries.take_packets() == bytes((0x62, 2, 0x80, 0x01))
-    deliveries.answered(PUBCOMP, PACKET_ID, 0x92)  # MQTT 5: the broker had done so already
-    assert len(deliveries.confirmed) == 1
-    assert not deliveries.refused
+    session = connected()
+    session.send(step(begun=True, released=True))
+    assert session.take_packets() == bytes((0x62, 2, 0x80, 0x01))
+    session.answered(PUBCOMP, PACKET_ID, 0x92)  # MQTT 5: the broker had done so already
+    assert len(session.confirmed) == 1
+    assert not session.refused
 
 
 def test_a_broker_that_has_forgotten_us_gets_everything_anew() -> None:
-    deliveries = connected(session_present=False)
-    deliveries.send(step(begun=True, released=True))
-    assert deliveries.take_packets()[0] & 0xF0 == 0x30
-    deliveries.answered(PUBREC, PACKET_ID, 0)
-    deliveries.release([PACKET_ID])
-    assert deliveries.take_packets()[0] == 0x62
+    session = connected(session_present=False)
+    session.send(step(begun=True, released=True))
+    assert session.take_packets()[0] & 0xF0 == 0x30
+    session.answered(PUBREC, PACKET_ID, 0)
+    session.release([PACKET_ID])
+    assert session.take_packets()[0] == 0x62
 
 
 @pytest.mark.parametrize("kind", [PUBACK, PUBREC])
 def test_what_the_broker_refuses_is_told_and_over(kind: int) -> None:
-    deliveries = connected()
-    deliveries.send(step() if kind == PUBREC else step()._replace(qos=1))
-    packet_id = int.from_bytes(deliveries.take_packets()[13:15], "big")
-    deliveries.answered(kind, packet_id, 0x87)
-    ((message, reason),) = deliveries.refused
+    session = connected()
+    session.send(step() if kind == PUBREC else step()._replace(qos=1))
+    packet_id = int.from_bytes(session.take_packets()[13:15], "big")
+    session.answered(kind, packet_id, 0x87)
+    ((message, reason),) = session.refused
     assert (message.payload, reason) == (b"a", 0x87)
-    assert len(deliveries.confirmed) == 1
-    assert deliveries.in_flight == 0
+    assert len(session.confirmed) == 1
+    assert session.in_flight == 0
 
 
 def test_a_broker_without_qos_2_is_heeded() -> None:
-    deliveries = connected(max_qos=1)
-    deliveries.send(step())
-    packets = deliveries.take_packets()
+    session = connected(max_qos=1)
+    session.send(step())
+    packets = session.take_packets()
     assert packets[0] == 0x32
-    deliveries.answered(PUBACK, int.from_bytes(packets[13:15], "big"), 0)
-    assert [alert for _, alert in deliveries.confirmed] == [("a", "firing")]
+    session.answered(PUBACK, int.from_bytes(packets[13:15], "big"), 0)
+    assert [key for _, key in session.confirmed] == [StepKey("a", 1)]
 
 
 def test_answers_to_nothing_change_nothing() -> None:
-    deliveries = connected()
-    deliveries.send(step())
-    deliveries.take_packets()
+    session = connected()
+    session.send(step())
+    session.take_packets()
     for kind in PUBACK, PUBREC, PUBCOMP:
-        deliveries.answered(kind, 7, 0)
-    deliveries.answered(PUBACK, PACKET_ID, 0)
-    assert (deliveries.in_flight, deliveries.take_packets()) == (1, b"")
-    assert not deliveries.received
+        session.answered(kind, 7, 0)
+    session.answered(PUBACK, PACKET_ID, 0)
+    assert (session.in_flight, session.take_packets()) == (1, b"")
+    assert not session.received
 
 
 def test_identifiers_are_given_in_turn_and_never_while_in_use() -> None:
@@ -193,28 +194,28 @@ class Life:
         self.die()
 
     def die(self) -> None:
-        self.deliveries = connected()
+        self.session = connected()
         for packet_id, name in enumerate(self.names, PACKET_ID):
             if packet_id not in self._done:
-                self.deliveries.send(step(name.decode(), packet_id, begun=True, released=packet_id in self._noted))
+                self.session.send(step(name.decode(), packet_id, begun=True, released=packet_id in self._noted))
 
     def go_on(self, *, heard: bool = True) -> None:
-        answers = self._broker.take(self.deliveries.take_packets())
+        answers = self._broker.take(self.session.take_packets())
         for kind, packet_id in answers if heard else ():
-            self.deliveries.answered(kind, packet_id, 0)
+            self.session.answered(kind, packet_id, 0)
 
     def note(self) -> None:
-        received = [packet_id for packet_id, _ in self.deliveries.received]
-        self.deliveries.received.clear()
+        received = [packet_id for packet_id, _ in self.session.received]
+        self.session.received.clear()
         self._noted |= set(received)
-        self._done |= {packet_id for packet_id, _ in self.deliveries.confirmed}
-        self.deliveries.release(received)
+        self._done |= {packet_id for packet_id, _ in self.session.confirmed}
+        self.session.release(received)
 
     def lose_connection(self) -> None:
-        unfinished = self.deliveries.end()
-        self.deliveries.begin(session_present=True)
+        unfinished = self.session.end()
+        self.session.begin(session_present=True)
         for message in unfinished:
-            self.deliveries.send(message)
+            self.session.send(message)
 
     def lose_answers(self) -> None:
         self.go_on(heard=False)
@@ -233,4 +234,4 @@ def test_whatever_breaks_and_dies_each_step_is_passed_on_exactly_once(
     for event in [*events, *[Life.go_on, Life.note] * 4]:
         event(life)
     assert broker.passed_on == dict.fromkeys(Life.names, 1)
-    assert life.deliveries.in_flight == 0
+    assert life.session.in_flight == 0
