@@ -30,7 +30,7 @@ from monitor.core.values.messages import Message
 from monitor.core.values.snapshots import State, encode_state
 from monitor.durability.recovery import Recovered, Recovery
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
-from monitor.setup.build import fingerprint_of
+from monitor.setup.build import fingerprint_of, older_fingerprints_of
 
 log = structlog.get_logger()
 
@@ -43,11 +43,14 @@ _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.
 class Checkpointer:
     """The journal and the checkpoints of one daemon.
 
-    folder: where they lie. settings_digest: stands for the settings that the state depends on. dropped: messages that
-    the journal did not keep or use, by reason; discarded: checkpoints that were not used, by reason.
+    folder: where they lie. settings_digest: stands for the settings that the state depends on; older_digests: what
+    older versions of the program had in its place. dropped: messages that the journal did not keep or use, by reason;
+    discarded: checkpoints that were not used, by reason.
     """
 
-    def __init__(self, settings: JournalConfig, folder: Path, settings_digest: str) -> None:
+    def __init__(
+        self, settings: JournalConfig, folder: Path, settings_digest: str, older_digests: tuple[str, ...] = ()
+    ) -> None:
         self.dropped: Counter[str] = Counter()
         self.discarded: Counter[str] = Counter()
         self.messages_kept = 0
@@ -56,6 +59,7 @@ class Checkpointer:
         self.commit_seconds = Histogram(_COMMIT_SECONDS)
         self._settings = settings
         self._digest = settings_digest
+        self._older_digests = older_digests
         self._journal = Journal(folder / "journal.sqlite")
         self._file = folder / "checkpoint"
         self._safe: dict[int, int] = {}
@@ -102,7 +106,7 @@ class Checkpointer:
 
     def recover(self, pipeline: Pipeline, now: Moment) -> Recovered:
         """Bring a fresh pipeline to where the last process committed. Whatever is wrong is logged, never raised."""
-        recovery = Recovery(self._journal, self._file, self._settings, self._digest, self._ids)
+        recovery = Recovery(self._journal, self._file, self._settings, (self._digest, *self._older_digests), self._ids)
         found = recovery.run(pipeline, now)
         self.dropped, self.discarded = found.dropped, found.discarded
         self.messages_kept, self.messages_replayed = found.messages_kept, found.messages_replayed
@@ -287,4 +291,6 @@ def checkpointer_of(config: Config) -> Checkpointer | None:
     if folder is None:
         given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
         folder = Path(given.split(":")[0], "journal") if given else None
-    return None if folder is None else Checkpointer(config.journal, folder, fingerprint_of(config))
+    if folder is None:
+        return None
+    return Checkpointer(config.journal, folder, fingerprint_of(config), older_fingerprints_of(config))

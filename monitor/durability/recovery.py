@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import structlog
 
 from monitor.adapters.mqtt.inbound_session import contents_of
@@ -19,7 +21,7 @@ from monitor.adapters.storage.journal import DamagedError, Journal, JournalError
 from monitor.config.model import JournalConfig
 from monitor.core.outputs.journal_record import RecordError, decode_step
 from monitor.core.outputs.reports import Report, resolved_report
-from monitor.core.values.snapshots import State, StateError
+from monitor.core.values.snapshots import Count, StateError, typed
 from monitor.pipeline.pipeline import Moment, Pipeline
 
 log = structlog.get_logger()
@@ -45,20 +47,33 @@ class Recovered:
     trouble: str | None = None
 
 
+class _Checkpoint(msgspec.Struct):
+    """The table of a checkpoint, as `Checkpointer.checkpoint` makes it."""
+
+    journal: str
+    through: Count
+    settings: str
+    wall_seconds: float
+    safe: dict[int, int]
+    kept: Count
+    dropped: dict[str, Count]
+    pipeline: dict[str, Any]
+
+
 class Recovery:
     """Brings one fresh pipeline to where the last process committed.
 
-    file: the checkpoint. settings_digest: stands for the settings that the state depends on. ids: hands out the packet
-    identifiers of alert steps that were not said before.
+    file: the checkpoint. settings_digests: each stands for the settings that the state depends on. ids: hands out the
+    packet identifiers of alert steps that were not said before.
     """
 
     def __init__(
-        self, journal: Journal, file: Path, settings: JournalConfig, settings_digest: str, ids: PacketIds
+        self, journal: Journal, file: Path, settings: JournalConfig, settings_digests: tuple[str, ...], ids: PacketIds
     ) -> None:
         self._journal = journal
         self._file = file
         self._settings = settings
-        self._digest = settings_digest
+        self._digests = settings_digests
         self._ids = ids
         self._complete_windows = Recovered()
 
@@ -66,16 +81,19 @@ class Recovery:
         """Do it, once."""
         began = time.monotonic()
         found = self._complete_windows
-        state = self._read_checkpoint(pipeline, now)
+        checkpoint = self._read_checkpoint(pipeline, now)
         try:
             self._journal.open()
-            through = state["through"] if state and state["journal"] == self._journal.id else 0
+            through = checkpoint.through if checkpoint and checkpoint.journal == self._journal.id else 0
             self._replay(pipeline, through, now)
             found.pending = tuple(self._journal.undelivered())
         except JournalError as error:
             found.trouble = str(error)
+        except Exception as error:
+            log.exception("the journal cannot be walked through; what comes is scored all the same")
+            found.trouble = f"{type(error).__name__}: {error}"
         pipeline.resume(now.wall_seconds)
-        if state or found.messages_replayed:
+        if checkpoint or found.messages_replayed:
             log.info(
                 "recovered",
                 streams=sum(len(model_group.streams) for model_group in pipeline.model_groups.values()),
@@ -87,31 +105,41 @@ class Recovery:
 
     def _read_checkpoint(  # noqa: PLR0911 - one return for each way of being of no use
         self, pipeline: Pipeline, now: Moment
-    ) -> State | None:
+    ) -> "_Checkpoint | None":
         found = self._complete_windows
         try:
             state = read_checkpoint(self._file)
         except OSError as error:
             return self._discard("disk", error.strerror or str(error))
         except StateError as error:
-            return self._discard("damaged", str(error))
+            return self._discard(error.reason, str(error))
         if state is None:
             return None
-        found.safe = state["safe"]  # the broker does not care about settings or age
-        if now.wall_seconds - state["wall_seconds"] > self._settings.max_age_seconds:
+        try:
+            checkpoint = typed(state, _Checkpoint)
+        except StateError as error:
+            return self._discard(error.reason, str(error))
+        found.safe = checkpoint.safe  # the broker does not care about settings or age
+        if now.wall_seconds - checkpoint.wall_seconds > self._settings.max_age_seconds:
             return self._discard("too_old", f"older than max_age_seconds ({self._settings.max_age_seconds:g})")
-        if state["settings"] != self._digest:
+        if checkpoint.settings not in self._digests:
             return self._discard("settings", "the configuration has changed")
         try:
-            pipeline.restore(state["pipeline"])
+            refusals = pipeline.restore(checkpoint.pipeline)
         except StateError as error:
-            return self._discard("settings", str(error))
-        found.checkpoint_seconds = state["wall_seconds"]
-        found.messages_kept = state["kept"]
-        found.dropped.update(state["dropped"])
-        return state
+            return self._discard(error.reason, str(error))
+        except Exception as error:
+            log.exception("restoring met an unexpected error")
+            return self._discard("damaged", f"{type(error).__name__}: {error}")
+        for reason, detail in refusals:
+            found.discarded[reason] += 1
+            log.warning("a part of the checkpoint is not used; streams begin it anew", reason=reason, detail=detail)
+        found.checkpoint_seconds = checkpoint.wall_seconds
+        found.messages_kept = checkpoint.kept
+        found.dropped.update(checkpoint.dropped)
+        return checkpoint
 
-    def _discard(self, reason: str, why: str) -> State | None:
+    def _discard(self, reason: str, why: str) -> "_Checkpoint | None":
         self._complete_windows.discarded[reason] += 1
         log.warning("the checkpoint is not used; streams start over", reason=reason, detail=why)
         return None
@@ -137,7 +165,16 @@ class Recovery:
             found.dropped["too_old"] += len(messages)
             return
         moment = Moment(record.wall_seconds, time.monotonic())
-        step = pipeline.housekeep(moment, again=True) if record.messages is None else pipeline.step(messages, moment)
+        try:
+            step = (
+                pipeline.housekeep(moment, again=True) if record.messages is None else pipeline.step(messages, moment)
+            )
+        except Exception:  # a process that ends by what it has journaled would do so at each start
+            log.exception(
+                "a step of the journal cannot be walked through again; it is left out", messages=len(messages)
+            )
+            found.dropped["error"] += len(messages)
+            return
         found.safe.update(contents_of(messages))
         found.messages_replayed += len(messages)
         found.messages_kept += len(messages)

@@ -1,8 +1,9 @@
 """The checkpoint: one file with everything that must outlive the process, replaced atomically.
 
-Layout: magic (8 bytes, the last one is the version), CRC-32 of what follows (4 bytes, little-endian), the encoded state
-(`monitor/core/values/snapshots.py`). A file of its own and not a row of the journal, because it may be large: it is
-written by a thread of its own, and nothing that waits for the journal waits for it.
+Layout: magic (8 bytes, the last one is the version of this layout and of the table around the pipeline's state), CRC-32
+of what follows (4 bytes, little-endian), the encoded state (`monitor/core/values/snapshots.py`). A file of its own and
+not a row of the journal, because it may be large: it is written by a thread of its own, and nothing that waits for the
+journal waits for it.
 """
 
 import os
@@ -12,7 +13,8 @@ from zlib import crc32
 
 from monitor.core.values.snapshots import State, StateError, decode_state
 
-_MAGIC = b"RSDCHKP\x02"
+_MAGIC = b"RSDCHKP\x03"
+_READABLE = (b"RSDCHKP\x02", _MAGIC)  # the former by commit ada64b2: laid out alike, but no program of then reads ours
 _CHECKSUM = struct.Struct("<I")
 
 
@@ -50,8 +52,9 @@ def read_checkpoint(file: Path) -> State | None:
     except FileNotFoundError:
         return None
     head = len(_MAGIC) + _CHECKSUM.size
-    if data[: len(_MAGIC)] != _MAGIC:
-        raise StateError("not a checkpoint of this version")
+    if data[: len(_MAGIC)] not in _READABLE:
+        known = data.startswith(_MAGIC[:-1])
+        raise StateError("not a checkpoint of a version that is known here", "version" if known else "damaged")
     content = data[head:]
     if data[len(_MAGIC) : head] != _CHECKSUM.pack(crc32(content)):
         raise StateError("its checksum does not match")
