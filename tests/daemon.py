@@ -68,14 +68,14 @@ format = {{ kind = "json", timestamp = "ts", rows = "rows" }}
 
 
 class Daemon:
-    """`residuald run` on a configuration file."""
+    """`residuald run` on a configuration file; `program` is another version's `residuald`."""
 
-    def __init__(self, config: Path, **environment: str) -> None:
+    def __init__(self, config: Path, program: Path = BIN / "residuald", /, **environment: str) -> None:
         self.config = config
         self.log_file = config.with_suffix(".log")
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [BIN / "residuald", "run", "--config", config], stderr=log, env={"PATH": "/usr/bin", **environment}
+                [program, "run", "--config", config], stderr=log, env={"PATH": "/usr/bin", **environment}
             )
 
     def log(self) -> list[dict[str, object]]:

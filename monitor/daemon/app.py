@@ -32,7 +32,7 @@ from monitor.daemon.health import Health
 from monitor.durability.checkpointer import Checkpointer
 from monitor.errors import ConfigError
 from monitor.pipeline.pipeline import Pipeline
-from monitor.setup.build import Setup, build_pipeline, fingerprint_of, succeed
+from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fingerprints_of, succeed
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.doors import Doors, build_doors, rebuild_doors
 from monitor.setup.reloader import Reloader
@@ -106,7 +106,7 @@ class App:
             build_pipeline(setup, self._log_discard),
             self.doors.sources,
             self.doors.sinks,
-            None if store is None else Checkpointer(store, config.journal, fingerprint_of(config)),
+            None if store is None else Checkpointer(store, config.journal, fingerprint_of(config), older_fingerprints_of(config)),
             self._clock,
             linger_seconds=config.scoring.max_delay_seconds * _LINGER_SHARE,
             on_moved=self._moved,

@@ -40,12 +40,15 @@ _MAX_ROWS = 10_000  # deliveries that may wait for one sink; beyond, the oldest 
 class Checkpointer:
     """The journal and the checkpoints of one daemon.
 
-    store: where they lie. fingerprint: stands for the settings that the state depends on. dropped: messages that the
+    store: where they lie. fingerprint: stands for the settings that the state depends on; older_fingerprints: what
+    older versions of the program had in its place. dropped: messages that the
     journal did not keep or use, by reason; discarded: checkpoints that were not used, by reason; given_up: deliveries
     that waited too long or in too great number, by sink.
     """
 
-    def __init__(self, store: Store, settings: JournalConfig, fingerprint: str) -> None:
+    def __init__(
+        self, store: Store, settings: JournalConfig, fingerprint: str, older_fingerprints: tuple[str, ...] = ()
+    ) -> None:
         self.dropped: Counter[str] = Counter()
         self.discarded: Counter[str] = Counter()
         self.given_up: Counter[str] = Counter()
@@ -56,6 +59,7 @@ class Checkpointer:
         self._store = store
         self._settings = settings
         self._fingerprint = fingerprint
+        self._older_fingerprints = older_fingerprints
         self._resumes: dict[str, list[bytes]] = {}  # by source, what later processes have to know
         self._progress: dict[tuple[str, StepKey], Progress] = {}  # by sink, and not committed yet
         self._active = False  # whether anything came that has to be kept
@@ -95,7 +99,8 @@ class Checkpointer:
 
         Sources are told what is committed of them, and sinks get what is still to be delivered.
         """
-        found = Recovery(self._store, self._settings, self._fingerprint, sources, outbox).run(pipeline, now)
+        fingerprints = self._fingerprint, *self._older_fingerprints
+        found = Recovery(self._store, self._settings, fingerprints, sources, outbox).run(pipeline, now)
         self.dropped, self.discarded = found.dropped, found.discarded
         self.messages_kept, self.messages_replayed = found.messages_kept, found.messages_replayed
         self.checkpoint_seconds = found.checkpoint_seconds

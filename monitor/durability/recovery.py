@@ -8,14 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
 import structlog
 
 from monitor.config.model import JournalConfig
 from monitor.core.outputs.journal_record import RecordError, decode_step
 from monitor.core.outputs.reports import Report, resolved_report
 from monitor.core.ports import DamagedError, Source, Store, StoreError
-from monitor.core.values.snapshots import State, StateError
+from monitor.core.values.snapshots import Count, StateError, typed
 from monitor.durability.outbox import Outbox
 from monitor.pipeline.pipeline import Moment, Pipeline
 
@@ -41,23 +43,36 @@ class Recovered:
     trouble: str | None = None
 
 
+class _Checkpoint(msgspec.Struct):
+    """The table of a checkpoint, as `Checkpointer.checkpoint` makes it."""
+
+    journal: str
+    through: Count
+    settings: str
+    wall_seconds: float
+    resume: dict[str, bytes]
+    kept: Count
+    dropped: dict[str, Count]
+    pipeline: dict[str, Any]
+
+
 class Recovery:
     """Brings one fresh pipeline to where the last process committed.
 
-    fingerprint: stands for the settings that the state depends on. sources: by name.
+    fingerprints: each stands for the settings that the state depends on. sources: by name.
     """
 
     def __init__(
         self,
         store: Store,
         settings: JournalConfig,
-        fingerprint: str,
+        fingerprints: tuple[str, ...],
         sources: Mapping[str, Source],
         outbox: Outbox,
     ) -> None:
         self._store = store
         self._settings = settings
-        self._fingerprint = fingerprint
+        self._fingerprints = fingerprints
         self._sources = sources
         self._outbox = outbox
         self._found = Recovered()
@@ -67,11 +82,11 @@ class Recovery:
         """Recover, once."""
         began = time.monotonic()
         found = self._found
-        state = self._read_checkpoint(pipeline, now)
+        checkpoint = self._read_checkpoint(pipeline, now)
         delivered = 0
         try:
             self._store.open()
-            through = state["through"] if state and state["journal"] == self._store.id else 0
+            through = checkpoint.through if checkpoint and checkpoint.journal == self._store.id else 0
             for name in self._outbox.sinks:
                 undelivered = self._store.undelivered(name)
                 self._outbox.deliver_again(name, undelivered)
@@ -79,9 +94,12 @@ class Recovery:
             delivered += self._replay(pipeline, through, now)
         except StoreError as error:
             found.trouble = str(error)
+        except Exception as error:
+            log.exception("the journal cannot be walked through; what comes is scored all the same")
+            found.trouble = f"{type(error).__name__}: {error}"
         self._remember()
         pipeline.resume(now.wall_seconds)
-        if state or found.messages_replayed:
+        if checkpoint or found.messages_replayed:
             log.info(
                 "recovered",
                 streams=sum(len(model_group.streams) for model_group in pipeline.model_groups.values()),
@@ -93,32 +111,39 @@ class Recovery:
 
     def _read_checkpoint(  # noqa: PLR0911 - one return for each way of being of no use
         self, pipeline: Pipeline, now: Moment
-    ) -> State | None:
+    ) -> "_Checkpoint | None":
         found = self._found
         try:
             state = self._store.read_checkpoint()
+            checkpoint = None if state is None else typed(state, _Checkpoint)
         except StoreError as error:
             return self._discard("disk", str(error))
         except StateError as error:
-            return self._discard("damaged", str(error))
-        if state is None:
+            return self._discard(error.reason, str(error))
+        if checkpoint is None:
             return None
         # the sources do not care about settings or age
-        self._resumes = {name: [resume] for name, resume in state["resume"].items()}
-        if now.wall_seconds - state["wall_seconds"] > self._settings.max_age_seconds:
+        self._resumes = {name: [resume] for name, resume in checkpoint.resume.items()}
+        if now.wall_seconds - checkpoint.wall_seconds > self._settings.max_age_seconds:
             return self._discard("too_old", f"older than max_age_seconds ({self._settings.max_age_seconds:g})")
-        if state["settings"] != self._fingerprint:
+        if checkpoint.settings not in self._fingerprints:
             return self._discard("settings", "the configuration has changed")
         try:
-            pipeline.restore(state["pipeline"])
+            refusals = pipeline.restore(checkpoint.pipeline)
         except StateError as error:
-            return self._discard("settings", str(error))
-        found.checkpoint_seconds = state["wall_seconds"]
-        found.messages_kept = state["kept"]
-        found.dropped.update(state["dropped"])
-        return state
+            return self._discard(error.reason, str(error))
+        except Exception as error:
+            log.exception("restoring met an unexpected error")
+            return self._discard("damaged", f"{type(error).__name__}: {error}")
+        for reason, detail in refusals:
+            found.discarded[reason] += 1
+            log.warning("a part of the checkpoint is not used; streams begin it anew", reason=reason, detail=detail)
+        found.checkpoint_seconds = checkpoint.wall_seconds
+        found.messages_kept = checkpoint.kept
+        found.dropped.update(checkpoint.dropped)
+        return checkpoint
 
-    def _discard(self, reason: str, why: str) -> State | None:
+    def _discard(self, reason: str, why: str) -> "_Checkpoint | None":
         self._found.discarded[reason] += 1
         log.warning("the checkpoint is not used; streams start over", reason=reason, detail=why)
         return None
@@ -143,10 +168,15 @@ class Recovery:
             found.dropped["too_old"] += count
             return ()
         moment = Moment(record.wall_seconds, time.monotonic())
-        if record.messages is None:
-            step = pipeline.housekeep(moment, again=True)
-        else:
-            step = pipeline.step(record.messages, moment)
+        try:
+            if record.messages is None:
+                step = pipeline.housekeep(moment, again=True)
+            else:
+                step = pipeline.step(record.messages, moment)
+        except Exception:  # a process that ends by what it has journaled would do so at each start
+            log.exception("a step of the journal cannot be walked through again; it is left out", messages=count)
+            found.dropped["error"] += count
+            return ()
         for name, resume in record.resume.items():
             self._resumes.setdefault(name, []).append(resume)
         found.messages_replayed += count

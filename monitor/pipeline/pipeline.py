@@ -27,9 +27,10 @@ from monitor.core.streams.router import Route, Router
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import Message
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
-from monitor.core.values.snapshots import State, StateError
+from monitor.core.values.snapshots import State
 from monitor.core.windows.stream_windows import StreamBlocks, WindowBatch
 from monitor.pipeline.commands import CommandHandler, apply_command
+from monitor.pipeline.pipeline_state import Refusal, restore_into, snapshot_of
 
 _Taken = dict[int, list[tuple[Message, Route]]]  # by source
 
@@ -192,27 +193,20 @@ class Pipeline:
 
     def snapshot(self) -> State:
         """Everything that must outlive the process. Call it with no window waiting, as `adopt`."""
-        return {
-            "fleets": {name: model_group.snapshot() for name, model_group in self.model_groups.items()},
-            "router": self.router.snapshot(),
-            "tally": self.counters.snapshot(),
-        }
+        return snapshot_of(self.model_groups, self.counters)
 
-    def restore(self, state: State) -> None:
-        """Go on from what another pipeline of the same settings gave.
+    def restore(self, state: object) -> list[Refusal]:
+        """Let a fresh pipeline go on from a state that one of the same settings gave, in this version or an older one.
+
+        Returns which parts of it were of no use.
 
         Raises:
-            StateError: an artifact cuts other windows; nothing was changed.
+            StateError: it is no state, or one of other models; nothing was changed.
 
         """
-        if state["fleets"].keys() != self.model_groups.keys():
-            raise StateError("other models")
-        for name, model_group in self.model_groups.items():
-            model_group.check_state(state["fleets"][name])
-        for name, model_group in self.model_groups.items():
-            model_group.restore(state["fleets"][name])
-        self.router.restore(state["router"])
-        self.counters.restore(state["tally"])
+        refusals = restore_into(self.model_groups, self.counters, state)
+        self.router.find_streams()
+        return refusals
 
     def resume(self, now_seconds: float) -> None:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""

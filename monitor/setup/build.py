@@ -124,7 +124,7 @@ def succeed(
     for name, model_group in kept.items():
         model_group.adopt(after.artifacts[name].manifest, after.artifacts[name].max_batch)
     successor = build_pipeline(after, on_discard, pipeline.counters, kept)
-    successor.router.inherit(pipeline.router, kept)
+    successor.router.find_streams()
     return successor, final_step
 
 
@@ -170,9 +170,36 @@ def pipeline_settings_of(config: Config) -> dict[str, Any]:
 
 
 def fingerprint_of(config: Config) -> str:
-    """Stands for the settings that the state of the streams depends on."""
-    walk = pipeline_settings_of(config)
-    del walk["scoring"], walk["mqtt"]
-    for model in walk["model"]:
-        del model["max_batch"]
-    return hashlib.sha256(json.dumps(walk, sort_keys=True, default=str).encode()).hexdigest()
+    """Stands for the settings that the state of the streams depends on.
+
+    What has its default is left out, so that a key that a later version brings changes no fingerprint.
+    """
+    return _digest_of(config.model_dump(include=_KEPT_SECTIONS, exclude=_NOT_KEPT, exclude_defaults=True))
+
+
+def older_fingerprints_of(config: Config) -> tuple[str, ...]:
+    """The fingerprints that older versions would give the same settings: that of commit ada64b2, with all defaults."""
+    return (_digest_of(_of_ada64b2(config.model_dump(include=_KEPT_SECTIONS, exclude=_NOT_KEPT))),)
+
+
+_KEPT_SECTIONS = {"source", "model", "timing", "limits"}
+_NOT_KEPT = {"model": {"__all__": {"path", "max_batch"}}}
+# All keys that these sections had in commit ada64b2, at any depth
+_KEYS_OF_ADA64B2 = _KEPT_SECTIONS | {
+    *("name", "topic", "format", "qos", "stream", "channels", "accept_retained"),
+    *("kind", "timestamp", "timestamp_unit", "values", "rows", "fields", "separator", "time_column", "skip_lines"),
+    *("encoding", "byte_order", "layout", "scale", "offset"),
+    *("judge", "k", "n", "release_score", "release_windows"),
+    *("jitter_samples", "lateness_seconds", "max_ahead_seconds", "silent_after_seconds", "expire_after_seconds"),
+    *("max_streams", "max_inbox_messages", "max_inbox_bytes", "max_payload_bytes", "max_channel_series"),
+}
+
+
+def _of_ada64b2(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _of_ada64b2(each) for key, each in value.items() if key in _KEYS_OF_ADA64B2}
+    return [_of_ada64b2(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _digest_of(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()

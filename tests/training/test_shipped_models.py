@@ -47,7 +47,7 @@ def anomalous(artifact: Artifact, device: Simulator) -> tuple[float, float]:
     recording, _ = device.record(SECONDS, "device")
     piece = cut(data_file(recording), 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
     batch = piece.batch
-    normalizer = Normalizer(manifest.normalization, len(manifest.channels))
+    normalizer = Normalizer(manifest.normalization, len(manifest.channels), manifest.window.length)
     centre, scale, _ = normalizer.parameters(batch, np.ones(len(batch), dtype=bool))
     above = artifact.scorer.score(batch.values, centre, scale).error > manifest.threshold
     assert piece.labels is not None

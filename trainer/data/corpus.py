@@ -175,7 +175,7 @@ class _Pool:
         _require_enough(parts, reasons, least)
         windows_by_file = self.windows_by_file
         normalization = normalization or self._normalization(parts)
-        normalizer = Normalizer(normalization, len(self.channels))
+        normalizer = Normalizer(normalization, len(self.channels), self.window.length)
         normalized: list[Windows] = []
         for piece, reason, part, untrusted in zip(windows_by_file, reasons, parts, self.withheld, strict=True):
             # labels have no say here: the daemon, which has none, learns from these windows too

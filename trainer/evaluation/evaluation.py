@@ -77,7 +77,7 @@ def score_file(artifact: Artifact, file: DataFile) -> Scored:
     manifest = artifact.manifest
     piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
     withheld = withheld_reasons(piece.batch, manifest.window, manifest.channels)
-    normalizer = Normalizer(manifest.normalization, len(manifest.channels))
+    normalizer = Normalizer(manifest.normalization, len(manifest.channels), manifest.window.length)
     taught = may_be_normal(piece.batch, manifest.window, manifest.channels)
     centre, scale, ready = normalizer.parameters(piece.batch, taught)
     withheld[~ready & (withheld == "")] = "warming_up"

@@ -254,6 +254,6 @@ def _normalized(values: NDArray[np.float32], block: Windows, corpus: Corpus) -> 
         coverage=np.ones(count, np.float32),
         values=values,
     )
-    normalizer = Normalizer(corpus.normalization, values.shape[1])
+    normalizer = Normalizer(corpus.normalization, *values.shape[1:])
     centre, scale, _ = normalizer.parameters(batch, np.ones(count, np.bool_))
     return Windows(values, centre, scale)

@@ -1,8 +1,9 @@
 """The checkpoint: one file with everything that must outlive the process, replaced atomically.
 
-Layout: magic (8 bytes, the last one is the version), CRC-32 of what follows (4 bytes, little-endian), the encoded state
-(`monitor/core/values/snapshots.py`). A file of its own and not a row of the journal, because it may be large: it is
-written by a thread of its own, and nothing that waits for the journal waits for it.
+Layout: magic (8 bytes, the last one is the version of this layout and of the table around the pipeline's state), CRC-32
+of what follows (4 bytes, little-endian), the encoded state (`monitor/core/values/snapshots.py`). A file of its own and
+not a row of the journal, because it may be large: it is written by a thread of its own, and nothing that waits for the
+journal waits for it.
 """
 
 import os
@@ -12,7 +13,9 @@ from zlib import crc32
 
 from monitor.core.values.snapshots import State, StateError, decode_state
 
-_MAGIC = b"RSDCHKP\x02"
+_MAGIC = b"RSDCHKP\x03"
+_OLDER = b"RSDCHKP\x02"  # by commit ada64b2: laid out alike, but no program of then reads ours
+_READABLE = (_OLDER, _MAGIC)
 _CHECKSUM = struct.Struct("<I")
 
 
@@ -50,9 +53,21 @@ def read_checkpoint(file: Path) -> State | None:
     except FileNotFoundError:
         return None
     head = len(_MAGIC) + _CHECKSUM.size
-    if data[: len(_MAGIC)] != _MAGIC:
-        raise StateError("not a checkpoint of this version")
+    if data[: len(_MAGIC)] not in _READABLE:
+        known = data.startswith(_MAGIC[:-1])
+        raise StateError("not a checkpoint of a version that is known here", "version" if known else "damaged")
     content = data[head:]
     if data[len(_MAGIC) : head] != _CHECKSUM.pack(crc32(content)):
         raise StateError("its checksum does not match")
-    return decode_state(content)
+    state = decode_state(content)
+    return _from_ada64b2(state) if data.startswith(_OLDER) else state
+
+
+def _from_ada64b2(state: State) -> State:
+    """What commit ada64b2 wrote of packet identifiers, as the source of MQTT resumes now."""
+    safe = state.get("safe")
+    try:
+        rows = [struct.pack("<HI", packet_id, content) for packet_id, content in safe.items()] if safe else []
+    except (AttributeError, struct.error) as error:
+        raise StateError(f"`safe` is no table of packet identifiers: {error}") from None
+    return state | {"resume": {"mqtt": b"".join(rows)}}

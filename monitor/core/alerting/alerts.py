@@ -5,10 +5,10 @@ the first anomalous window, so the same recording always gives the same ids.
 """
 
 import uuid
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from monitor.core.alerting.decision_rule import Phase
-from monitor.core.values.snapshots import State
 
 _NAMESPACE = uuid.UUID("5b0f8a1e-7d52-5f0e-9a57-0d8f3c1e6a42")
 
@@ -81,13 +81,12 @@ class AlertBook:
         """The ids of the open alerts."""
         return {step.id for step in self._open.values()}
 
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
-        return {"open": [asdict(step) for step in self._open.values()]}
+    def open_steps(self) -> list[AlertStep]:
+        """The latest step of each open alert, to be kept."""
+        return list(self._open.values())
 
-    def restore(self, state: State) -> None:
-        """Be as the book was that gave this state."""
-        steps = [AlertStep(**{**fields, "evidence": Evidence(**fields["evidence"])}) for fields in state["open"]]
+    def put_open_steps(self, steps: Iterable[AlertStep]) -> None:
+        """Go on with these alerts."""
         self._open = {step.stream: step for step in steps}
 
     def _next(self, steps: list[AlertStep], stream: str, phase: str, evidence: Evidence, *, fired: bool) -> AlertStep:

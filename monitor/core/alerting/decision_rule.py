@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitor.core.values.growable import grown
-from monitor.core.values.snapshots import State, arrays_of, put_arrays
+from monitor.core.values.columns import Columns, column, in_range
+from monitor.core.values.snapshots import LARGEST, part_of
 
 Ints = NDArray[np.int64]
-
-_KEPT = ("phase", "_history", "_calm_run")
 
 
 class DecisionSettings(BaseModel):
@@ -73,34 +71,28 @@ class Verdicts:
     transitions: tuple[tuple[int, Phase, Phase], ...]
 
 
-class DecisionRule:
+class DecisionRule(Columns):
     """Phases of the streams of one model group."""
 
+    phase: NDArray[np.int8] = column("phase", np.int8)
+    _history: NDArray[np.uint64] = column("history", np.uint64)  # one bit per judged window, the last one lowest
+    _calm_run: Ints = column("calm_run", np.int64)
+
     def __init__(self, settings: DecisionSettings) -> None:
+        super().__init__()
         self.settings = settings
-        self.phase: NDArray[np.int8] = np.zeros(0, np.int8)
-        self._history: NDArray[np.uint64] = np.zeros(0, np.uint64)  # one bit per judged window, the last one lowest
-        self._calm_run: Ints = np.zeros(0, np.int64)
         self._mask = np.uint64((1 << settings.n) - 1)
 
     def open_stream(self, stream: int) -> None:
         """Make room for stream number `stream`, which starts calm."""
-        self.phase = grown(self.phase, stream + 1, 0)
-        self._history = grown(self._history, stream + 1, 0)
-        self._calm_run = grown(self._calm_run, stream + 1, 0)
-        self.forget(stream)
+        self.ensure_capacity(stream + 1)
+        self.reset(stream)
 
-    def forget(self, stream: int) -> None:
-        """Start over for this stream (it is gone, or its number was given to another)."""
-        self.phase[stream] = self._history[stream] = self._calm_run[stream] = 0
-
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
-        return arrays_of(self, _KEPT)
-
-    def restore(self, state: State) -> None:
-        """Be as the judge was that gave this state."""
-        put_arrays(self, _KEPT, state)
+    def check(self, state: object, count: int) -> None:
+        """See whether a state holds what is known of `count` streams; raises StateError if it does not."""
+        super().check(state, count)
+        in_range(part_of(state, "phase"), min(Phase), max(Phase))
+        in_range(part_of(state, "calm_run"), 0, LARGEST)
 
     def judge(
         self,

@@ -7,16 +7,17 @@ forgotten, and still muted when it comes back. By number they are kept as well, 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.values.growable import grown
-from monitor.core.values.snapshots import State
+from monitor.core.values.columns import Columns, column
 
 
-class Mutes:
+class Mutes(Columns):
     """The muted streams of one model group."""
 
+    _by_number: NDArray[np.float64] = column(None, np.float64)  # epoch seconds, 0 for a stream that is not muted
+
     def __init__(self) -> None:
+        super().__init__()
         self._until: dict[str, float] = {}  # stream -> epoch seconds
-        self._by_number: NDArray[np.float64] = np.zeros(0)  # likewise, 0 for a stream that is not muted
 
     def __len__(self) -> int:
         """How many streams are muted, those among them that are forgotten meanwhile included."""
@@ -32,7 +33,7 @@ class Mutes:
 
     def open_stream(self, stream: str, number: int) -> None:
         """Make room for a stream under this number; it may be muted since before it was forgotten."""
-        self._by_number = grown(self._by_number, number + 1, 0.0)
+        self.ensure_capacity(number + 1)
         self._by_number[number] = self._until.get(stream, 0.0)
 
     def put(self, stream: str, number: int | None, until_seconds: float) -> None:
@@ -65,13 +66,10 @@ class Mutes:
         self._until = {stream: min(until, until_seconds) for stream, until in self._until.items()}
         np.minimum(self._by_number, until_seconds, out=self._by_number)
 
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
-        return {"until": dict(self._until)}
+    def ends(self) -> dict[str, float]:
+        """When each mute ends, by stream, to be kept."""
+        return dict(self._until)
 
-    def restore(self, state: State, numbers: dict[str, int]) -> None:
-        """Be as the mutes were that gave this state; `numbers` of the streams there are."""
-        self._until = dict(state["until"])
-        self._by_number = np.zeros(max(numbers.values(), default=-1) + 1)
-        for stream, number in numbers.items():
-            self._by_number[number] = self._until.get(stream, 0.0)
+    def put_ends(self, ends: dict[str, float]) -> None:
+        """Go on with these mutes. No stream is open yet."""
+        self._until = dict(ends)

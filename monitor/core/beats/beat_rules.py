@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
-from monitor.core.values.snapshots import State
+import msgspec
+
+from monitor.core.values.snapshots import Count, Slot, State, typed
 
 REFRACTORY_SECONDS = 0.2  # no heart beats twice within it
 LEARNING_SECONDS = 3  # of a new stream, to learn how high its beats are
@@ -38,7 +40,7 @@ _REMEMBERED = 8
 class Peak(NamedTuple):
     """A local maximum of the envelope."""
 
-    slot: int
+    slot: Slot
     height: float
 
 
@@ -46,6 +48,21 @@ class Pause(NamedTuple):
     """No beat came for the longest RR interval before this slot."""
 
     slot: int
+
+
+class BeatRulesState(msgspec.Struct):
+    """What is kept of `BeatRules`."""
+
+    beat_heights: list[float]
+    noise_heights: list[float]
+    rr: list[Slot]
+    begin: Slot
+    last: Peak | None
+    highest: Peak | None
+    overlooked: Peak | None
+    to_learn: list[Peak]
+    pauses: Count
+    next_pause: Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +218,7 @@ class BeatRules:
         self._beat_heights = deque((factor * height for height in self._beat_heights), _REMEMBERED)
 
     def snapshot(self) -> State:
-        """Everything, to be kept."""
+        """What a `BeatRulesState` says."""
         return {
             "beat_heights": list(self._beat_heights),
             "noise_heights": list(self._noise_heights),
@@ -216,13 +233,12 @@ class BeatRules:
         }
 
     def restore(self, state: State) -> None:
-        """Be as the one was that gave this state."""
-        self.start(state["begin"])
-        self._beat_heights.extend(state["beat_heights"])
-        self._noise_heights.extend(state["noise_heights"])
-        self._rr.extend(state["rr"])
-        self._last, self._highest, self._overlooked = (
-            None if kept is None else Peak(*kept) for kept in (state["last"], state["highest"], state["overlooked"])
-        )
-        self._to_learn = [Peak(*kept) for kept in state["to_learn"]]
-        self._pauses, self._next_pause = state["pauses"], state["next_pause"]
+        """Go on from a snapshot; raises StateError where it is none."""
+        kept = typed(state, BeatRulesState)
+        self.start(kept.begin)
+        self._beat_heights.extend(kept.beat_heights)
+        self._noise_heights.extend(kept.noise_heights)
+        self._rr.extend(kept.rr)
+        self._last, self._highest, self._overlooked = kept.last, kept.highest, kept.overlooked
+        self._to_learn = kept.to_learn
+        self._pauses, self._next_pause = kept.pauses, kept.next_pause

@@ -9,16 +9,17 @@ All filters are recursive and kept between calls, so that the same samples give 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import bessel, butter, sosfilt, sosfilt_zi
 
-from monitor.core.beats.beat_rules import BeatRules, BeatTimes, Pause, Peak
+from monitor.core.beats.beat_rules import BeatRules, BeatRulesState, BeatTimes, Pause, Peak
 from monitor.core.grid.ring_buffers import Rings
 from monitor.core.grid.sample_grid import Floats, Ints
-from monitor.core.values.growable import grown
-from monitor.core.values.snapshots import State, arrays_of, put_arrays
+from monitor.core.values.columns import Columns, column, in_range
+from monitor.core.values.snapshots import LARGEST, State, StateError, part_of, typed
 
 QRS_HZ = (8.0, 18.0)  # below lie P and T waves and the baseline's wander, above muscles and mains
 ENVELOPE_HZ = 6.0  # joins the slopes of one QRS complex to one peak
@@ -28,16 +29,22 @@ _BASELINE_SECONDS = 0.2  # a complex fills less than half of what lies so close;
 _POLARITY_MEMORY = 0.1  # how much one beat says about the lead's polarity
 _POLARITY_WEIGHT = 0.2
 
-_KEPT = ("_seen", "_run", "_slope_state", "_smooth_state", "_last_value", "_last_envelope", "_polarity")
 
-
-class BeatFinder:
+class BeatFinder(Columns):
     """Finds beats in the first channel of each stream.
 
     Raises:
         ValueError: the sample rate is below `LEAST_RATE_HZ`.
 
     """
+
+    _seen: Ints = column("seen", np.int64)  # the slots before it were looked at
+    _run: Ints = column("run", np.int64, -1)  # where the run began that the filters' state belongs to
+    _slope_state: Floats = column("slope_state", np.float64, shape=("slope_sections", "two"))
+    _smooth_state: Floats = column("smooth_state", np.float64, shape=("smooth_sections", "two"))
+    _last_value: Floats = column("last_value", np.float64)
+    _last_envelope: Floats = column("last_envelope", np.float64, shape=("two",))
+    _polarity: Floats = column("polarity", np.float64)  # from -1, all deflections downwards, to 1
 
     def __init__(self, sample_period_seconds: float, max_rr_seconds: float, stride_samples: int) -> None:
         rate_hz = 1 / sample_period_seconds
@@ -52,13 +59,7 @@ class BeatFinder:
         self._baseline_reach = int(_BASELINE_SECONDS * rate_hz)
         self._delay = self._envelope_delay(round(rate_hz))
         self._rules: list[BeatRules] = []
-        self._seen: Ints = np.zeros(0, np.int64)  # the slots before it were looked at
-        self._run: Ints = np.zeros(0, np.int64)  # where the run began that the filters' state belongs to
-        self._slope_state: Floats = np.zeros((0, *self._slope_start.shape))
-        self._smooth_state: Floats = np.zeros((0, len(self._smoothing), 2))
-        self._last_value: Floats = np.zeros(0)
-        self._last_envelope: Floats = np.zeros((0, 2))
-        self._polarity: Floats = np.zeros(0)  # from -1, all deflections downwards, to 1
+        super().__init__(slope_sections=len(self._slope_filter), smooth_sections=len(self._smoothing), two=2)
 
     @property
     def lookback_samples(self) -> int:
@@ -67,12 +68,10 @@ class BeatFinder:
 
     def open_stream(self, stream: int) -> None:
         """Make room for stream number `stream`; forget who had the number."""
-        for name in _KEPT:
-            setattr(self, name, grown(getattr(self, name), stream + 1, 0))
+        self.ensure_capacity(stream + 1)
+        self.reset(stream)
         self._rules += [BeatRules(self._times) for _ in range(stream + 1 - len(self._rules))]
         self._rules[stream] = BeatRules(self._times)
-        self._run[stream] = -1
-        self._polarity[stream] = 0
 
     def find(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> Iterator[tuple[int, int, bool]]:
         """Look at what came for `streams` [T] and give `(stream, slot of the R peak, True)`, stream by stream.
@@ -164,13 +163,23 @@ class BeatFinder:
         envelope: NDArray[np.float64] = sosfilt(self._smoothing, np.abs(sosfilt(self._slope_filter, impulse)))
         return int(envelope.argmax())
 
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
-        return {"rules": [rules.snapshot() for rules in self._rules], **arrays_of(self, _KEPT)}
+    def snapshot(self, streams: Ints) -> State:
+        """What is known of these streams [T], to be kept."""
+        return super().snapshot(streams) | {"rules": [self._rules[stream].snapshot() for stream in streams.tolist()]}
 
-    def restore(self, state: State) -> None:
-        """Be as the one was that gave this state."""
-        put_arrays(self, _KEPT, state)
-        self._rules = [BeatRules(self._times) for _ in state["rules"]]
-        for rules, kept in zip(self._rules, state["rules"], strict=True):
-            rules.restore(kept)
+    def schema(self) -> list[Any]:
+        """What a snapshot is made of, as plain values."""
+        return [super().schema(), BeatRulesState.__struct_fields__]
+
+    def check(self, state: object, count: int) -> None:
+        """See whether `state` is a snapshot of `count` streams; raises StateError if it is not."""
+        super().check(state, count)
+        in_range(part_of(state, "seen"), 0, LARGEST)
+        if len(typed(part_of(state, "rules"), list[BeatRulesState])) != count:
+            raise StateError("rules of other streams")
+
+    def restore(self, streams: Ints, state: State) -> None:
+        """Give streams [T] that are open what a snapshot that passes `check` says."""
+        super().restore(streams, state)
+        for stream, kept in zip(streams.tolist(), state["rules"], strict=True):
+            self._rules[stream].restore(kept)

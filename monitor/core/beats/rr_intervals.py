@@ -10,10 +10,23 @@ They are the derived channels of windows around beats, constant over a window.
 import math
 from collections import deque
 from statistics import median
+from typing import Annotated
 
-from monitor.core.values.snapshots import State
+import msgspec
+
+from monitor.core.values.snapshots import LARGEST, Slot, State, typed
 
 _REMEMBERED = 8
+
+Interval = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]  # in samples
+
+
+class RhythmState(msgspec.Struct):
+    """What is kept of a `Rhythm`."""
+
+    last: Slot | None
+    intervals: list[Interval]
+    early: bool
 
 
 class Rhythm:
@@ -61,10 +74,11 @@ class Rhythm:
         return interval * self._period_seconds, change
 
     def snapshot(self) -> State:
-        """Everything, to be kept."""
+        """What a `RhythmState` says."""
         return {"last": self._last, "intervals": list(self._intervals), "early": self._early}
 
     def restore(self, state: State) -> None:
-        """Be as the one was that gave this state."""
-        self._last, self._early = state["last"], state["early"]
-        self._intervals = deque(state["intervals"], _REMEMBERED)
+        """Go on from a snapshot; raises StateError where it is none."""
+        kept = typed(state, RhythmState)
+        self._last, self._early = kept.last, kept.early
+        self._intervals = deque(kept.intervals, _REMEMBERED)

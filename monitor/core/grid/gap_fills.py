@@ -3,14 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.values.snapshots import State
+from monitor.core.values.snapshots import Slot
+
+Stretch = tuple[Slot, Slot]  # slots [start, end)
 
 
 class GapFills:
     """Filled stretches of slots, `[start, end)`, by stream. Most streams have none."""
 
     def __init__(self) -> None:
-        self._stretches: dict[int, list[tuple[int, int]]] = {}
+        self._stretches: dict[int, list[Stretch]] = {}
 
     def add(self, stream: int, start: int, end: int) -> None:
         """Note that the slots of `[start, end)` hold a filled value in some channel."""
@@ -40,10 +42,12 @@ class GapFills:
         """Let go of all stretches of a stream."""
         self._stretches.pop(stream, None)
 
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
-        return {"stretches": [[stream, list(stretches)] for stream, stretches in self._stretches.items()]}
+    def snapshot(self, streams: NDArray[np.int64]) -> list[list[Stretch]]:
+        """The stretches of these streams [T], in their order."""
+        return [list(self._stretches.get(stream, ())) for stream in streams.tolist()]
 
-    def restore(self, state: State) -> None:
-        """Be as the one was that gave this state."""
-        self._stretches = {stream: [(start, end) for start, end in kept] for stream, kept in state["stretches"]}
+    def restore(self, streams: NDArray[np.int64], stretches: list[list[Stretch]]) -> None:
+        """Give these streams [T] the stretches of a snapshot."""
+        for stream, mine in zip(streams.tolist(), stretches, strict=True):
+            if mine:
+                self._stretches[stream] = mine

@@ -9,25 +9,27 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from monitor.core.grid.sample_grid import Ints, Placement
-from monitor.core.values.growable import grown, zeros
+from monitor.core.values.columns import Columns, column
 
 # From this many rows per block on, copying slices block by block beats one scatter over all samples.
 _SLICE_ROWS = 32
 
 
-class Rings:
-    """Samples float32 [S, C, capacity + L - 1]; slot k lies at k % capacity. Streams are added by number."""
+class Rings(Columns):
+    """Samples float32 [S, C, slots + L - 1]; slot k lies at k % slots. Streams are added by number."""
 
-    def __init__(self, channels: int, window_length: int, capacity: int) -> None:
+    _values: NDArray[np.float32] = column(None, np.float32, shape=("channels", "places"))
+
+    def __init__(self, channels: int, window_length: int, slots: int) -> None:
         self.channels = channels
         self.window_length = window_length
-        self.capacity = capacity
+        self.slots = slots
         self._twice = window_length - 1  # how many slots are there twice
-        self._hold(np.zeros((0, channels, capacity + self._twice), np.float32))
+        super().__init__(channels=channels, places=slots + self._twice)
+        self._look_at_windows()
 
-    def _hold(self, values: NDArray[np.float32]) -> None:
-        self._values = values
-        self._windows = sliding_window_view(values, self.window_length, axis=-1)
+    def _look_at_windows(self) -> None:
+        self._windows = sliding_window_view(self._values, self.window_length, axis=-1)
 
     @property
     def nbytes(self) -> int:
@@ -36,16 +38,16 @@ class Rings:
 
     def open_stream(self, stream: int) -> None:
         """Make room for stream number `stream`."""
-        if stream >= len(self._values):
-            self._hold(grown(self._values, stream + 1, 0.0))
+        if self.ensure_capacity(stream + 1):
+            self._look_at_windows()
 
-    def widen(self, capacity: int, end: Ints) -> None:
-        """Go on with a larger capacity, keeping all that lies before slot `end` [S] of every stream."""
+    def widen(self, slots: int, end: Ints) -> None:
+        """Go on with rings of more slots, keeping all that lies before slot `end` [S] of every stream."""
         streams = np.arange(len(end))
-        kept = self.tails(streams, end, self.capacity)
-        rows = len(self._values)
-        self.capacity = capacity
-        self._hold(zeros((rows, self.channels, capacity + self._twice), np.float32))
+        kept = self.tails(streams, end, self.slots)
+        self.slots = slots
+        self.resize(places=slots + self._twice)
+        self._look_at_windows()
         self.put_tails(streams, end, kept)
 
     def store(
@@ -83,21 +85,21 @@ class Rings:
         within = np.arange(total) - np.repeat(np.cumsum(take) - take, take)
         if total != len(values):
             values = values[np.repeat(first_row, take) + within]
-        position = (np.repeat(placement.slot, take) + within) % self.capacity
-        base = (stream[:, None] * self.channels + columns) * (self.capacity + self._twice)  # [M, C']
+        position = (np.repeat(placement.slot, take) + within) % self.slots
+        base = (stream[:, None] * self.channels + columns) * (self.slots + self._twice)  # [M, C']
         index = np.repeat(base, take, axis=0) + position[:, None]  # [N, C']
         flat = self._values.reshape(-1)
         flat[index] = values
         twice = position < self._twice
-        flat[index[twice] + self.capacity] = values[twice]
+        flat[index[twice] + self.slots] = values[twice]
 
     def gather(self, stream: Ints, end: Ints) -> NDArray[np.float32]:
         """Windows that end before slot `end`: float32 [B, C, L], a copy."""
-        return self._windows[stream, :, (end - self.window_length) % self.capacity]
+        return self._windows[stream, :, (end - self.window_length) % self.slots]
 
     def stretches(self, streams: Ints, channel: int, end: Ints, count: int) -> NDArray[np.float32]:
         """The last `count` samples before slot `end` [T] of one channel of streams: float32 [T, count], a copy."""
-        slots = (end[:, None] - count + np.arange(count)) % self.capacity
+        slots = (end[:, None] - count + np.arange(count)) % self.slots
         found: NDArray[np.float32] = self._values[streams[:, None], channel, slots]
         return found
 
@@ -108,23 +110,23 @@ class Rings:
     def put_tails(self, streams: Ints, end: Ints, values: NDArray[np.float32]) -> None:
         """The opposite of `tails`; the streams are open."""
         self._values[self._places(streams, end, values.shape[2])] = values
-        self._values[streams, :, self.capacity :] = self._values[streams, :, : self._twice]
+        self._values[streams, :, self.slots :] = self._values[streams, :, : self._twice]
 
     def _places(self, streams: Ints, end: Ints, count: int) -> tuple[Ints, Ints, Ints]:
-        slots = (end[:, None] - count + np.arange(count)) % self.capacity
+        slots = (end[:, None] - count + np.arange(count)) % self.slots
         return streams[:, None, None], np.arange(self.channels)[None, :, None], slots[:, None, :]
 
     def _write(self, ring: NDArray[np.float32], across: slice | Ints, slot: int, series: NDArray[np.float32]) -> None:
         """Write series [C', n] into one stream's ring, from `slot` on."""
-        position = slot % self.capacity
-        before_wrap = min(series.shape[1], self.capacity - position)
+        position = slot % self.slots
+        before_wrap = min(series.shape[1], self.slots - position)
         for start, part in ((position, series[:, :before_wrap]), (0, series[:, before_wrap:])):
             count = part.shape[1]
             ring[across, start : start + count] = part
             twice = min(count, self._twice - start)
             if twice > 0:
-                ring[across, self.capacity + start : self.capacity + start + twice] = part[:, :twice]
+                ring[across, self.slots + start : self.slots + start + twice] = part[:, :twice]
 
     def _fill(self, stream: int, columns: Ints, slot: int, count: int) -> None:
-        last = self._values[stream, columns, (slot - count - 1) % self.capacity]
+        last = self._values[stream, columns, (slot - count - 1) % self.slots]
         self._write(self._values[stream], columns, slot - count, np.repeat(last[:, None], count, axis=1))

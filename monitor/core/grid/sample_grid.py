@@ -25,16 +25,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.grid.gap_fills import GapFills
+from monitor.core.grid.gap_fills import GapFills, Stretch
+from monitor.core.values.channel_groups import ChannelGroups
+from monitor.core.values.columns import Columns, column, in_range
 from monitor.core.values.discards import Reason
-from monitor.core.values.growable import grown
-from monitor.core.values.snapshots import State, arrays_of, put_arrays
+from monitor.core.values.snapshots import LARGEST, State, StateError, part_of, typed
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-_KEPT_BY_STREAM = ("run_start", "clock", "arrival", "_group_of")
-_KEPT_BY_LANE = ("head", "_heard", "_group_clock", "_late_since", "_least_lag", "_lag_since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +77,8 @@ class _Block(NamedTuple):
     timed: bool
 
 
-class SampleGrid:
+class SampleGrid(Columns):
     """Slots for the streams of one model group.
-
-    A channel group's number is `stream * channels + its first channel`, so its stream is `channel group // channels`.
 
     reach: how many slots a channel group may go on in one call of `place`, filled ones included; what goes further is
     deferred. It must be at least the longest block and the longest gap together.
@@ -91,51 +87,43 @@ class SampleGrid:
     arrival, when its last block came. By channel group [S * C]: head, the next slot; the rest is private.
     """
 
+    run_start: Ints = column("run_start", np.int64)
+    clock: Floats = column("clock", np.float64, np.nan)
+    arrival: Floats = column("arrival", np.float64, np.nan)
+    _group_of: Ints = column(None, np.int64, shape=("channels",))  # the channel group of each channel
+    head: Ints = column("head", np.int64, by_channel_group=True)
+    # arrival of the channel group's last block
+    _heard: Floats = column("heard", np.float64, np.nan, by_channel_group=True)
+    _group_clock: Floats = column("group_clock", np.float64, np.nan, by_channel_group=True)
+    # arrival of the first of the late blocks in a row
+    _late_since: Floats = column("late_since", np.float64, np.nan, by_channel_group=True)
+    _least_lag: Floats = column("least_lag", np.float64, np.inf, by_channel_group=True)
+    _lag_since: Floats = column("lag_since", np.float64, np.nan, by_channel_group=True)
+
     def __init__(self, channels: int, rules: GridRules, max_advance: int) -> None:
+        self.groups = ChannelGroups(channels)
+        super().__init__(self.groups, channels=channels)
         self.rules = rules
-        self.channels = channels
         self.max_advance = max_advance
         self._look_seconds = 2 * rules.arrival_jitter_seconds  # how long an arrival clock is watched for its least lag
         self.restarts = 0
         self.gap_fills = GapFills()
-        self.run_start: Ints = np.zeros(0, np.int64)
-        self.clock: Floats = np.zeros(0)
-        self.arrival: Floats = np.zeros(0)
-        self.head: Ints = np.zeros(0, np.int64)
-        self._heard: Floats = np.zeros(0)  # arrival of the channel group's last block
-        self._group_of: Ints = np.zeros((0, channels), np.int64)
-        self._group_clock: Floats = np.zeros(0)
-        self._late_since: Floats = np.zeros(0)  # arrival of the first of the late blocks in a row
-        self._least_lag: Floats = np.zeros(0)
-        self._lag_since: Floats = np.zeros(0)
 
     def open_stream(self, stream: int, channel_groups: list[list[int]]) -> None:
         """Make room for stream number `stream`, and forget who had the number.
 
         channel_groups: lists of channel numbers; the channels of one list arrive together.
         """
-        width = self.channels
-        self.run_start = grown(self.run_start, stream + 1, 0)
-        self.clock = grown(self.clock, stream + 1, np.nan)
-        self.arrival = grown(self.arrival, stream + 1, np.nan)
-        self._group_of = grown(self._group_of, stream + 1, 0)
-        rows = len(self.run_start) * width
-        self.head = grown(self.head, rows, 0)
-        self._heard = grown(self._heard, rows, np.nan)
-        self._group_clock = grown(self._group_clock, rows, np.nan)
-        self._late_since = grown(self._late_since, rows, np.nan)
-        self._least_lag = grown(self._least_lag, rows, np.inf)
-        self._lag_since = grown(self._lag_since, rows, np.nan)
-        self._group_of[stream] = stream * width + np.arange(width)
+        self.ensure_capacity(stream + 1)
+        self.reset(stream)
+        self.gap_fills.clear(stream)
+        self._group_of[stream] = self.groups.of_streams(np.array([stream]))
         for columns in channel_groups:
-            self._group_of[stream, columns] = stream * width + columns[0]
-        self.head[stream * width : (stream + 1) * width] = 0
-        self._heard[stream * width : (stream + 1) * width] = np.nan
-        self._start_over(stream)
+            self._group_of[stream, columns] = self.groups.number(stream, columns[0])
 
     def _start_over(self, stream: int) -> None:
         """Forget all clocks. Slots go on from where they were, so that none is ever used twice."""
-        mine = slice(stream * self.channels, (stream + 1) * self.channels)
+        mine = self.groups.of_stream(stream)
         self.run_start[stream] = self.head[mine].max()
         self.head[mine] = self.run_start[stream]
         self.clock[stream] = np.nan
@@ -166,19 +154,22 @@ class SampleGrid:
         """Nobody listened till then (wall clock): what was not heard before does not make a stream silent."""
         self._heard = np.fmax(self._heard, np.where(np.isnan(self._heard), np.nan, until_seconds))
 
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
-        return {
-            "restarts": self.restarts,
-            "filled": self.gap_fills.snapshot(),
-            **arrays_of(self, _KEPT_BY_STREAM + _KEPT_BY_LANE),
-        }
+    def snapshot(self, streams: Ints) -> State:
+        """The rows of these streams [T], but for how their channels arrive."""
+        return super().snapshot(streams) | {"gap_fills": self.gap_fills.snapshot(streams)}
 
-    def restore(self, state: State) -> None:
-        """Be as the grid was that gave this state."""
-        self.restarts = state["restarts"]
-        self.gap_fills.restore(state["filled"])
-        put_arrays(self, _KEPT_BY_STREAM + _KEPT_BY_LANE, state)
+    def check(self, state: object, count: int) -> None:
+        """See whether a state holds what a grid knows of `count` streams; raises StateError if it does not."""
+        super().check(state, count)
+        for name in ("run_start", "head"):
+            in_range(part_of(state, name), 0, LARGEST)
+        if len(typed(part_of(state, "gap_fills"), list[list[Stretch]])) != count:
+            raise StateError("gap fills of other streams")
+
+    def restore(self, streams: Ints, state: State) -> None:
+        """Give streams [T] that are open what a state that passes `check` says."""
+        super().restore(streams, state)
+        self.gap_fills.restore(streams, typed(state["gap_fills"], list[list[Stretch]]))
 
     def place(  # noqa: PLR0915 - one fast path, easier to follow whole
         self, channel_group: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool
@@ -232,7 +223,7 @@ class SampleGrid:
                 self._least_lag[movers] = np.minimum(self._least_lag[movers], np.maximum(least, 0.0))
             self._note(movers, arrivals[last])
         discards: Counter[Reason] = Counter()
-        written = set((channel_groups[start][fine_group] // self.channels).tolist())
+        written = set(self.groups.stream(channel_groups[start][fine_group]).tolist())
         deferred = np.zeros(len(channel_groups), np.bool_)
         begin = 0
         for at in np.flatnonzero(~fast).tolist():
@@ -245,13 +236,13 @@ class SampleGrid:
                 deferred[at] = True
             else:
                 slot[at], skip[at], take[at], fill[at] = found
-        self._leave_laggards(np.unique(channel_groups // self.channels))
+        self._leave_laggards(np.unique(self.groups.stream(channel_groups)))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return Placement(slot[back], skip[back], take[back], fill[back], deferred[back], discards)
 
     def _note(self, channel_groups: Ints, arrivals: Floats) -> None:
-        streams = channel_groups // self.channels
+        streams = self.groups.stream(channel_groups)
         self.clock[streams] = self._group_clock[channel_groups]
         self.arrival[streams] = arrivals
         self._heard[channel_groups] = arrivals
@@ -300,7 +291,7 @@ class SampleGrid:
         if block.timed and block.time + (length - 1) * period > block.arrival + rules.max_ahead_seconds:
             discards[Reason.FUTURE] += length
             return 0, 0, 0, 0
-        stream, starts = channel_group // self.channels, bool(np.isnan(self._group_clock[channel_group]))
+        stream, starts = self.groups.stream(channel_group), bool(np.isnan(self._group_clock[channel_group]))
         slot, head = self._slot(channel_group, block), int(self.head[channel_group])
         skip = min(max(head - slot, 0), length)
         late_for = (
@@ -342,7 +333,7 @@ class SampleGrid:
         period, head, stream = (
             self.rules.sample_period_seconds,
             int(self.head[channel_group]),
-            channel_group // self.channels,
+            self.groups.stream(channel_group),
         )
         if np.isnan(self._group_clock[channel_group]):
             clock = self.clock[stream]

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from monitor.core.values.discards import Reason
 from monitor.core.values.histogram import Histogram
-from monitor.core.values.snapshots import State
+from monitor.core.values.snapshots import Count, State
 
 _INFERENCE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 _BATCH_WINDOWS = (1, 4, 16, 64, 256, 1024, 4096)
@@ -43,15 +46,31 @@ class Counters:
             "end_to_end_seconds": self.end_to_end_seconds.snapshot(),
         }
 
-    def restore(self, state: State) -> None:
-        """Count on from this state."""
-        self.received = Counter(state["received"])
-        self.discarded = Counter({(source, Reason(name)): count for source, name, count in state["discarded"]})
-        self.alert_steps = Counter(state["alert_steps"])
+    def restore(self, kept: "KeptCounters") -> None:
+        """Count on from a snapshot. Reasons that there are no more are left out."""
+        self.received = Counter(kept.received)
+        self.discarded = Counter({(source, Reason(name)): n for source, name, n in kept.discarded if name in _REASONS})
+        self.alert_steps = Counter(kept.alert_steps)
         # changed, not replaced: the command handler counts in it
         self.commands.clear()
-        self.commands.update({(command, result): count for command, result, count in state["commands"]})
-        self.end_to_end_seconds.restore(state["end_to_end_seconds"])
-        for kept, histograms in ("inference_seconds", self.inference_seconds), ("batch_windows", self.batch_windows):
-            for name in histograms.keys() & state[kept].keys():
-                histograms[name].restore(state[kept][name])
+        self.commands.update({(command, result): count for command, result, count in kept.commands})
+        self.end_to_end_seconds.restore(kept.end_to_end_seconds)
+        histograms = (kept.inference_seconds, self.inference_seconds), (kept.batch_windows, self.batch_windows)
+        for theirs, ours in histograms:
+            for name in ours.keys() & theirs.keys():
+                ours[name].restore(theirs[name])
+
+
+class KeptCounters(msgspec.Struct):
+    """What a snapshot of counters is made of."""
+
+    received: dict[str, Count]
+    discarded: list[tuple[str, str, Count]]
+    alert_steps: dict[str, Count]
+    commands: list[tuple[str, str, Count]]
+    inference_seconds: dict[str, Any]
+    batch_windows: dict[str, Any]
+    end_to_end_seconds: Any
+
+
+_REASONS = frozenset(reason.value for reason in Reason)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.artifact.manifest import NormalizationSpec
-from monitor.core.values.growable import grown
-from monitor.core.values.snapshots import State, arrays_of, put_arrays
+from monitor.core.values.columns import Columns, column, in_range
+from monitor.core.values.snapshots import Count, State, StateError, array_in, part_of, typed
 from monitor.core.windows.stream_windows import WindowBatch
 
 # Turns a median absolute deviation into the standard deviation of a Gaussian.
@@ -19,10 +19,8 @@ MAD_TO_SIGMA = 1.4826
 
 Floats32 = NDArray[np.float32]
 
-_LEARNT = ("_seen", "_centre", "_scale")
 
-
-class Normalizer:
+class Normalizer(Columns):
     """Centre and scale for the streams of one model group.
 
     `fixed` and `window` keep no state. `stream` learns from each stream's first `warmup_windows` trusted windows: the
@@ -32,12 +30,15 @@ class Normalizer:
     of the windows around it. Odd windows carry neither away while they are fewer than half.
     """
 
-    def __init__(self, spec: NormalizationSpec, channels: int) -> None:
+    _seen: NDArray[np.int64] = column("seen", np.int64)  # windows learnt from, by stream
+    _centre: Floats32 = column("centre", np.float32, shape=("channels", "centres"))
+    _scale: Floats32 = column("scale", np.float32, 1.0, shape=("channels",))
+
+    def __init__(self, spec: NormalizationSpec, channels: int, window_length: int) -> None:
+        # of a template there is a centre for each sample of a window
+        super().__init__(channels=channels, centres=window_length if spec.kind == "template" else 1)
         self.spec = spec
         self._floor = np.asarray(spec.scale_floor, np.float32)
-        self._seen = np.zeros(0, np.int64)  # windows learnt from, by stream
-        self._centre: Floats32 = np.zeros((0, channels), np.float32)
-        self._scale: Floats32 = np.ones((0, channels), np.float32)
         # stream -> medians and MADs so far, [2, warmup, C]; for templates the windows themselves, [warmup, C, L]
         self._learning: dict[int, NDArray[np.floating[Any]]] = {}
 
@@ -62,44 +63,56 @@ class Normalizer:
             fixed = (count, channels)
             centre = np.broadcast_to(np.asarray(self.spec.centre, np.float32), fixed)
             return centre, np.broadcast_to(np.asarray(self.spec.scale, np.float32), fixed), ready
-        if self.spec.kind == "template" and self._centre.ndim == 2:
-            self._centre = np.zeros((0, *batch.values.shape[1:]), np.float32)
-        self._make_room(int(batch.stream.max(initial=-1)) + 1)
+        self.ensure_capacity(int(batch.stream.max(initial=-1)) + 1)
         for at in np.flatnonzero(self._seen[batch.stream] < self.spec.warmup_windows).tolist():
             stream = int(batch.stream[at])
             if self._seen[stream] < self.spec.warmup_windows:
                 ready[at] = False
                 if trusted[at]:
                     self._learn(stream, batch.values[at])
-        return self._centre[batch.stream], self._scale[batch.stream], ready
+        centre = self._centre[batch.stream]
+        return centre if self.spec.kind == "template" else centre[:, :, 0], self._scale[batch.stream], ready
 
     def warmup_progress(self, streams: NDArray[np.int64]) -> NDArray[np.float64]:
         """How much of its warm-up each stream has behind it: float64 [T], 1.0 when done or when none is needed."""
         if not self.spec.learnt:
             return np.ones(len(streams))
-        self._seen = grown(self._seen, int(streams.max(initial=-1)) + 1, 0)
+        self.ensure_capacity(int(streams.max(initial=-1)) + 1)
         return self._seen[streams] / self.spec.warmup_windows
 
     def forget(self, stream: int) -> None:
         """Start over for this stream (it is gone, or its number was given to another)."""
         self._learning.pop(stream, None)
-        if stream < len(self._seen):
+        if stream < self.capacity:
             self._seen[stream] = 0
 
-    def snapshot(self) -> State:
-        """What was learnt, to be kept."""
-        learning = [[stream, learnt.copy()] for stream, learnt in self._learning.items()]
-        return {"learning": learning, **arrays_of(self, _LEARNT)}
+    def snapshot(self, streams: NDArray[np.int64]) -> State:
+        """What was learnt of these streams [T], to be kept. learning: by place among them, what is not settled yet."""
+        learning = [
+            [at, self._learning[number].copy()]
+            for at, number in enumerate(streams.tolist())
+            if number in self._learning
+        ]
+        return super().snapshot(streams) | {"learning": learning}
 
-    def restore(self, state: State) -> None:
-        """Know what the one knew that gave this state."""
-        self._learning = dict(state["learning"])
-        put_arrays(self, _LEARNT, state)
+    def check(self, state: object, count: int) -> None:
+        """See whether a state holds what was learnt of `count` streams; raises StateError if it does not."""
+        super().check(state, count)
+        warmup, channels = self.spec.warmup_windows, len(self._floor)
+        in_range(part_of(state, "seen"), 0, warmup)
+        template = self.spec.kind == "template"
+        shape = (warmup, channels, self._centre.shape[2]) if template else (2, warmup, channels)
+        learning = typed(part_of(state, "learning"), list[tuple[Count, Any]])
+        for _, learnt in learning:
+            array_in({"learning": learnt}, "learning", np.float32 if template else np.float64, shape)
+        seen = state["seen"]  # type: ignore[index]
+        if [at for at, _ in learning] != np.flatnonzero((seen > 0) & (seen < warmup)).tolist():
+            raise StateError("what is being learnt belongs to other streams")
 
-    def _make_room(self, rows: int) -> None:
-        self._seen = grown(self._seen, rows, 0)
-        self._centre = grown(self._centre, rows, 0.0)
-        self._scale = grown(self._scale, rows, 1.0)
+    def restore(self, streams: NDArray[np.int64], state: State) -> None:
+        """Give streams [T] what a state that passes `check` says was learnt of them."""
+        super().restore(streams, state)
+        self._learning |= {int(streams[at]): learnt.copy() for at, learnt in state["learning"]}
 
     def _learn(self, stream: int, window: Floats32) -> None:
         """Take in one window [C, L]; after the last one, settle the stream's numbers."""
@@ -118,7 +131,7 @@ class Normalizer:
         centre = np.median(medians, axis=0)
         within = MAD_TO_SIGMA * np.median(mads, axis=0)
         between = MAD_TO_SIGMA * np.median(np.abs(medians - centre), axis=0)
-        self._centre[stream] = centre
+        self._centre[stream, :, 0] = centre
         self._scale[stream] = np.clip(np.hypot(within, between), self._floor, np.finfo(np.float32).max)
 
     def _learn_template(self, stream: int, window: Floats32) -> None:

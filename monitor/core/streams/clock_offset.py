@@ -9,7 +9,7 @@ long while a backlog comes in.
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.values.growable import grown
+from monitor.core.values.columns import Columns, column
 
 SPAN_SECONDS = 60.0  # an estimate is the greatest of this span and the one before
 
@@ -17,21 +17,18 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class ClockOffsets:
+class ClockOffsets(Columns):
     """Estimates by stream number, in seconds; positive where the stream's clock is ahead of ours."""
 
-    def __init__(self) -> None:
-        self._began: Floats = np.zeros(0)  # arrival that opened the current span
-        self._current: Floats = np.zeros(0)
-        self._previous: Floats = np.zeros(0)
+    _began: Floats = column(None, np.float64, np.nan)  # arrival that opened the current span
+    _current: Floats = column(None, np.float64, np.nan)
+    _previous: Floats = column(None, np.float64, np.nan)
 
     def observe(self, streams: Ints, ahead_seconds: Floats, arrival_seconds: Floats) -> None:
         """Take in M blocks: `ahead_seconds`, by how much the last sample of each is ahead of its arrival, all [M]."""
         if not len(streams):
             return
-        rows = int(streams.max()) + 1
-        for name in ("_began", "_current", "_previous"):
-            setattr(self, name, grown(getattr(self, name), rows, np.nan))
+        self.ensure_capacity(int(streams.max()) + 1)
         now = float(arrival_seconds.max())
         with np.errstate(invalid="ignore"):
             over = np.unique(streams[~(np.abs(now - self._began[streams]) <= SPAN_SECONDS)])  # NaN: never begun
@@ -42,11 +39,11 @@ class ClockOffsets:
     def seconds(self, streams: Ints) -> Floats:
         """The estimates: float64 [T], NaN where nothing is known."""
         found = np.full(len(streams), np.nan)
-        known = streams < len(self._current)
+        known = streams < self.capacity
         found[known] = np.fmax(self._current[streams[known]], self._previous[streams[known]])
         return found
 
     def forget(self, stream: int) -> None:
         """Know nothing of a stream number any more."""
-        if stream < len(self._current):
-            self._began[stream] = self._current[stream] = self._previous[stream] = np.nan
+        if stream < self.capacity:
+            self.reset(stream)

@@ -6,7 +6,6 @@ The steps are called by `monitor/pipeline/pipeline.py`, in this order: `ingest`,
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,6 @@ from monitor.core.streams.clock_offset import ClockOffsets
 from monitor.core.streams.stream_table import StreamState, StreamTable
 from monitor.core.values.discards import Reason
 from monitor.core.values.scorer import Floats32, ScoreBatch
-from monitor.core.values.snapshots import State, StateError
 from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
 
 # In a window that arrives later than this after its own time, the stream's clock is off or a backlog is coming in.
@@ -83,7 +81,9 @@ class ModelGroup:
         self.measured = manifest.measured_names  # what sources deliver; cutting may derive more
         self.streams = StreamTable(len(self.channels))
         self.windows = StreamWindows(len(self.measured), manifest.window, rules)
-        self.normalizer = Normalizer(manifest.normalization, len(self.channels))
+        self.groups = self.windows.grid.groups
+        self.channel_groups: dict[str, list[list[int]]] = {}  # stream -> its channel groups
+        self.normalizer = _normalizer_of(manifest)
         self.clocks = ClockOffsets()
         self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
@@ -93,48 +93,6 @@ class ModelGroup:
         self.samples_discarded: Counter[Reason] = Counter()
         self.windows_withheld: Counter[str] = Counter()
         self.changed: set[str] = set()  # streams whose state, quality or alert changed since someone last looked
-
-    def snapshot(self) -> State:
-        """Everything about the streams, to be kept. No window may be waiting for the scorer."""
-        return {
-            "cut": _window_layout_of(self.manifest),
-            "normalization": self.manifest.normalization.model_dump(mode="json"),
-            "streams": self.streams.snapshot(),
-            "windows": self.windows.snapshot(self.streams.numbers()),
-            "normalizer": self.normalizer.snapshot(),
-            "judge": self.decision.snapshot(),
-            "alerts": self.alerts.snapshot(),
-            "mutes": self.mutes.snapshot(),
-            "samples_received": self.samples_received,
-            "samples_discarded": {reason.value: count for reason, count in self.samples_discarded.items()},
-            "windows_withheld": dict(self.windows_withheld),
-        }
-
-    def check_state(self, state: State) -> None:
-        """See whether this state can be restored here: the same windows, and nothing to be learnt anew.
-
-        Raises:
-            StateError: it cannot.
-
-        """
-        if state["cut"] != _window_layout_of(self.manifest):
-            raise StateError(f"model {self.name}: the artifact cuts other windows")
-        ours = self.manifest.normalization
-        if ours.learnt and state["normalization"] != ours.model_dump(mode="json"):
-            raise StateError(f"model {self.name}: the artifact normalizes otherwise")
-
-    def restore(self, state: State) -> None:
-        """Go on from a state that passes `check_state`; the artifact may have changed since."""
-        self.windows.restore(state["windows"])
-        if state["normalization"] == self.manifest.normalization.model_dump(mode="json"):
-            self.normalizer.restore(state["normalizer"])
-        self.decision.restore(state["judge"])
-        self.alerts.restore(state["alerts"])
-        self.samples_received = state["samples_received"]
-        self.samples_discarded = Counter({Reason(name): count for name, count in state["samples_discarded"].items()})
-        self.windows_withheld = Counter(state["windows_withheld"])
-        self.streams.restore(state["streams"])
-        self.mutes.restore(state["mutes"], self.streams.number)
 
     def resume(self, now_seconds: float) -> None:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
@@ -153,7 +111,7 @@ class ModelGroup:
         """Go on with another artifact that fits; rings, phases and alerts stay."""
         self.batch.max_windows = max_batch
         if manifest.normalization != self.manifest.normalization:
-            self.normalizer = Normalizer(manifest.normalization, len(self.channels))
+            self.normalizer = _normalizer_of(manifest)
         self.manifest = manifest
 
     def open_stream(self, name: str, labels: dict[str, str], channel_groups: list[list[int]]) -> int:
@@ -167,6 +125,7 @@ class ModelGroup:
         self.clocks.forget(number)
         self.decision.open_stream(number)
         self.mutes.open_stream(name, number)
+        self.channel_groups[name] = channel_groups
         self.streams.open(name, labels)  # last: from here on a scrape finds it
         self.changed.add(name)
         return number
@@ -175,8 +134,9 @@ class ModelGroup:
         """Forget a stream. What was open about it is resolved by the step returned."""
         number = self.streams.close(name)
         self.normalizer.forget(number)
-        self.decision.forget(number)
+        self.decision.reset(number)
         self.changed.discard(name)
+        del self.channel_groups[name]
         return self.alerts.close(name)
 
     def ingest(self, blocks: StreamBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
@@ -188,7 +148,7 @@ class ModelGroup:
         if blocks.timed:
             ends = blocks.first_time_seconds + (blocks.length - 1) * self.manifest.sample_period_seconds
             self.clocks.observe(
-                blocks.channel_group // len(self.measured), ends - blocks.arrival_seconds, blocks.arrival_seconds
+                self.groups.stream(blocks.channel_group), ends - blocks.arrival_seconds, blocks.arrival_seconds
             )
         for windows in self.windows.feed(blocks, self.samples_discarded):
             self.batch.add(windows, monotonic_seconds, waited_seconds)
@@ -299,7 +259,7 @@ class ModelGroup:
 
     def _calm(self, name: str, number: int) -> AlertStep | None:
         """End the alert of a stream, if there is one; k-of-n begins anew."""
-        self.decision.forget(number)
+        self.decision.reset(number)
         step = self.alerts.close(name)
         if step is not None:
             trusted = is_trusted(self.streams.quality[[number]])[0]
@@ -325,6 +285,5 @@ class ModelGroup:
         return max(seconds, _SILENT_PERIODS * self.manifest.sample_period_seconds)
 
 
-def _window_layout_of(manifest: Manifest) -> list[Any]:
-    """What the windows of an artifact are cut by, as plain values."""
-    return [list(manifest.channel_names), manifest.window.model_dump(mode="json"), manifest.sample_period_seconds]
+def _normalizer_of(manifest: Manifest) -> Normalizer:
+    return Normalizer(manifest.normalization, len(manifest.channel_names), manifest.window.length)

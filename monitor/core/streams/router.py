@@ -4,7 +4,6 @@ A stream is laid out when its first message comes: the source that brought it sa
 sources of the same model bring the channels that are still missing.
 """
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ from monitor.core.sources.topics import CHANNEL, TopicPattern, fill_template
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.names import is_name
-from monitor.core.values.snapshots import State
 
 # What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, too many
 # are forgotten all at once, and long ones that are refused are not remembered at all.
@@ -73,7 +71,6 @@ class Router:
         self._routes: dict[str, Route] = {}
         self._refused: dict[str, tuple[int | None, Discard]] = {}
         self._owner: dict[str, str] = {}  # stream -> model
-        self._layout: dict[str, list[list[int]]] = {}  # stream -> its channel groups
         self._topics: dict[str, list[str]] = {}  # stream -> topics that lead to it
 
     def width(self, source: int) -> int:
@@ -88,7 +85,7 @@ class Router:
         """The channel of each payload column, for blocks in these channel groups: int64 [M, C']."""
         inlet = self._inlets[source]
         if inlet.pattern.has_channel:
-            return (channel_groups % len(inlet.model_group.measured))[:, None]
+            return inlet.model_group.groups.first_channel(channel_groups)[:, None]
         columns = np.array(list(inlet.columns.values()))
         return np.broadcast_to(columns, (len(channel_groups), len(columns)))
 
@@ -133,10 +130,10 @@ class Router:
                     Reason.STREAM_LIMIT, f"there are {self._max_streams} streams already (limits.max_streams)"
                 )
             self._open(name, inlet, {key: value for key, value in values.items() if key != CHANNEL})
-        if self._owner[name] != inlet.model_group.name or channel_group not in self._layout[name]:
+        if self._owner[name] != inlet.model_group.name or channel_group not in inlet.model_group.channel_groups[name]:
             return Discard(Reason.STREAM_CONFLICT, f"stream {name} is already fed by another source")
         stream = inlet.model_group.streams.number[name]
-        route = Route(number, stream * len(inlet.model_group.measured) + channel_group[0])
+        route = Route(number, inlet.model_group.groups.number(stream, channel_group[0]))
         if len(self._routes) >= self._max_routes:
             self._routes.clear()
             self._topics = {stream: [] for stream in self._topics}
@@ -156,28 +153,19 @@ class Router:
                 covered.update(column for channel_group in fresh for column in channel_group)
         inlet.model_group.open_stream(name, labels, channel_groups)
         self._owner[name] = inlet.model_group.name
-        self._layout[name] = channel_groups
         self._topics[name] = []
 
-    def inherit(self, other: "Router", models: Collection[str]) -> None:
-        """Take over who feeds the streams of these models, whose model groups are `other`'s."""
-        for name, model in other._owner.items():  # noqa: SLF001 - one router to another
-            if model in models:
-                self._owner[name], self._topics[name] = model, []
-                self._layout[name] = other._layout[name]  # noqa: SLF001 - likewise
+    def find_streams(self) -> None:
+        """Take over the streams that the model groups have; their topics are found again when they come."""
+        self._owner = {
+            stream: model_group.name
+            for model_group in self._model_groups.values()
+            for stream in model_group.streams.number
+        }
+        self._topics = {stream: [] for stream in self._owner}
 
     def forget(self, name: str) -> None:
         """Drop all routes of a stream that was closed."""
         for topic in self._topics.pop(name, ()):
             del self._routes[topic]
         self._owner.pop(name, None)
-        self._layout.pop(name, None)
-
-    def snapshot(self) -> State:
-        """Which streams there are, to be kept; topics are found again when they come."""
-        return {"owner": dict(self._owner), "layout": dict(self._layout)}
-
-    def restore(self, state: State) -> None:
-        """Know the streams that the router knew that gave this state."""
-        self._owner, self._layout = dict(state["owner"]), dict(state["layout"])
-        self._topics = {stream: [] for stream in self._owner}

@@ -5,11 +5,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.values.growable import grown
-from monitor.core.values.snapshots import State, arrays_of, put_arrays
-
-_COUNTED = ("windows_scored", "windows_anomalous", "quality", "state")  # 0 for a new stream
-_MEASURED = ("error", "score", "channel_error", "end_seconds")  # not known for a new stream
+from monitor.core.values.columns import Columns, column
 
 
 class StreamState(IntEnum):
@@ -27,7 +23,7 @@ class StreamState(IntEnum):
         return self.name.lower()
 
 
-class StreamTable:
+class StreamTable(Columns):
     """Numbers for names. A number that was given back is used again.
 
     windows_scored, windows_anomalous: int64 [S]; error, score: float32 [S] and channel_error float32 [S, C] of the last
@@ -35,18 +31,20 @@ class StreamTable:
     float64 [S], event time of the last window (NaN before).
     """
 
+    windows_scored: NDArray[np.int64] = column("windows_scored", np.int64)
+    windows_anomalous: NDArray[np.int64] = column("windows_anomalous", np.int64)
+    error: NDArray[np.float32] = column("error", np.float32, np.nan)
+    score: NDArray[np.float32] = column("score", np.float32, np.nan)
+    channel_error: NDArray[np.float32] = column("channel_error", np.float32, np.nan, shape=("channels",))
+    quality: NDArray[np.int8] = column("quality", np.int8)
+    state: NDArray[np.int8] = column("state", np.int8)
+    end_seconds: NDArray[np.float64] = column("end_seconds", np.float64, np.nan)
+
     def __init__(self, channels: int) -> None:
+        super().__init__(channels=channels)
         self.number: dict[str, int] = {}
         self.names: list[str | None] = []
         self.labels: dict[str, dict[str, str]] = {}
-        self.windows_scored: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.windows_anomalous: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.error: NDArray[np.float32] = np.zeros(0, np.float32)
-        self.score: NDArray[np.float32] = np.zeros(0, np.float32)
-        self.channel_error: NDArray[np.float32] = np.zeros((0, channels), np.float32)
-        self.quality: NDArray[np.int8] = np.zeros(0, np.int8)
-        self.state: NDArray[np.int8] = np.zeros(0, np.int8)
-        self.end_seconds: NDArray[np.float64] = np.zeros(0)
         self._free: list[int] = []
 
     def __len__(self) -> int:
@@ -65,12 +63,8 @@ class StreamTable:
             self.names.append(None)
         else:
             self._free.pop()
-        for column in _COUNTED:
-            setattr(self, column, grown(getattr(self, column), number + 1, 0))
-            getattr(self, column)[number] = 0
-        for column in _MEASURED:
-            setattr(self, column, grown(getattr(self, column), number + 1, np.nan))
-            getattr(self, column)[number] = np.nan
+        self.ensure_capacity(number + 1)
+        self.reset(number)
         self.names[number] = name
         self.labels[name] = labels
         self.number[name] = number  # last: another thread may read the row as soon as it finds the name
@@ -99,20 +93,3 @@ class StreamTable:
         if name is None:
             raise KeyError(number)
         return name
-
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
-        return {
-            "names": list(self.names),
-            "order": list(self.number),
-            "labels": {name: dict(labels) for name, labels in self.labels.items()},
-            "free": list(self._free),
-            **arrays_of(self, _COUNTED + _MEASURED),
-        }
-
-    def restore(self, state: State) -> None:
-        """Be as the table was that gave this state."""
-        put_arrays(self, _COUNTED + _MEASURED, state)
-        self.names, self._free, self.labels = list(state["names"]), list(state["free"]), dict(state["labels"])
-        numbers = {name: number for number, name in enumerate(self.names) if name is not None}
-        self.number = {name: numbers[name] for name in state["order"]}

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.values.snapshots import State
+from monitor.core.values.snapshots import State, StateError, array_in, part_of, typed
 
 
 class Histogram:
@@ -28,6 +28,11 @@ class Histogram:
         """The counts, to be kept."""
         return {"counts": self._counts.copy(), "sum": self.sum}
 
-    def restore(self, state: State) -> None:
-        """Count on from this state."""
-        self._counts, self.sum = state["counts"].copy(), state["sum"]
+    def restore(self, state: object) -> None:
+        """Count on from a snapshot; where it is none, or one of other bounds, counting begins anew."""
+        try:
+            counts = array_in(state, "counts", np.int64, self._counts.shape)
+            total = typed(part_of(state, "sum"), float)
+        except StateError:
+            return
+        self._counts, self.sum = counts.copy(), total

@@ -1,18 +1,26 @@
-"""State: what a part of the core knows, as plain values and arrays by name, to be kept elsewhere and put back.
+"""State: what a part of the core holds, as plain values and arrays by name, to be kept elsewhere and put back.
 
-Each class with something to remember has a `snapshot()` and a `restore(state)`; what `restore` gets is what `snapshot`
-gave, and afterwards the two behave alike. Here is how such values become bytes: MessagePack, with arrays as one
-extension.
+Each class with something to keep has a `snapshot` and a `restore`; what `restore` gets is what `snapshot` gave, and
+afterwards the two behave alike. What comes from a file is checked before anything is changed: `typed`, `part_of` and
+`array_in` raise `StateError` where it is something else. Here is also how such values become bytes: MessagePack, with
+arrays as one extension.
 """
 
 import re
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 State = dict[str, Any]
+
+_Kind = TypeVar("_Kind")
+
+# What numbers of a state may be: beyond this a float64 cannot tell two of them apart, and an int64 soon overflows.
+LARGEST = 2**53
+Slot = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 _ARRAY = 1  # the MessagePack extension code of an array: [dtype, shape, bytes]
 _DTYPE = re.compile(r"[<|>][bfiu][1248]")
@@ -20,18 +28,52 @@ _encode = msgspec.msgpack.encode
 
 
 class StateError(ValueError):
-    """The bytes hold no state; the text says why."""
+    """What was read is no state that can be used here; the text says why.
+
+    reason: in one word, as it is counted.
+    """
+
+    def __init__(self, text: str, reason: str = "damaged") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
-def arrays_of(owner: object, names: tuple[str, ...]) -> State:
-    """Copies of the arrays that `owner` has under these attribute names."""
-    return {name: getattr(owner, name).copy() for name in names}
+def typed(value: object, kind: type[_Kind]) -> _Kind:
+    """A part of a state as `kind`, a type that msgspec knows.
+
+    Raises:
+        StateError: it is no such thing.
+
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise StateError(f"another state was expected: {error}") from None
 
 
-def put_arrays(owner: object, names: tuple[str, ...], state: State) -> None:
-    """The opposite of `arrays_of`."""
-    for name in names:
-        setattr(owner, name, state[name].copy())
+def part_of(state: object, name: str) -> Any:
+    """The part of a state under this name.
+
+    Raises:
+        StateError: there is none.
+
+    """
+    if not isinstance(state, dict) or name not in state:
+        raise StateError(f"it lacks `{name}`")
+    return state[name]
+
+
+def array_in(state: object, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array under this name, of just this type and shape.
+
+    Raises:
+        StateError: there is none.
+
+    """
+    array = part_of(state, name)
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
+        raise StateError(f"`{name}` is no array of {np.dtype(dtype)} {list(shape)}")
+    return array
 
 
 def encode_state(state: State) -> bytes:
@@ -48,7 +90,7 @@ def decode_state(data: bytes) -> State:
     """
     try:
         state = msgspec.msgpack.decode(data, ext_hook=_as_array)
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+    except (msgspec.DecodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise StateError(f"no state that can be read: {error}") from None
     if not isinstance(state, dict):
         raise StateError("no state that can be read: not a table")

@@ -7,6 +7,7 @@ them from recordings through the very same `StreamWindows`, so that both see the
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.grid.ring_buffers import Rings
 from monitor.core.grid.sample_grid import Floats, GridRules, Ints, SampleGrid
 from monitor.core.values.discards import Reason
-from monitor.core.values.snapshots import State
+from monitor.core.values.snapshots import State, array_in, part_of
 from monitor.core.windows.window_policies import WindowPolicy, window_policy_of
 
 # Blocks are cut to what a ring has room for, and every piece costs a round over all arrays. So rings are widened for
@@ -147,16 +148,15 @@ class StreamWindows:
         doubled = 1 << (block_samples - 1).bit_length()  # so that lengths that creep up do not move all rings each time
         self._round_samples = min(doubled, self._widest_round_samples)
         self.grid.max_advance = 2 * self._round_samples
-        streams = np.arange(len(self.grid.run_start))
-        end = self.grid.channel_heads(streams).max(axis=1, initial=0)
-        self.rings.widen(self._held_samples + self.grid.max_advance, end)
+        streams = np.arange(self.grid.capacity)
+        self.rings.widen(self._held_samples + self.grid.max_advance, self._newest(streams))
 
     def _feed_round(self, blocks: StreamBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
         placed = self.grid.place(
             blocks.channel_group, blocks.first_time_seconds, blocks.length, blocks.arrival_seconds, blocks.timed
         )
         discards.update(placed.discards)
-        stream = blocks.channel_group // self.grid.channels
+        stream = self.grid.groups.stream(blocks.channel_group)
         self.rings.store(stream, blocks.columns, placed, blocks.length, blocks.values)
         return self._complete(np.unique(stream)), placed.deferred
 
@@ -188,8 +188,7 @@ class StreamWindows:
 
     def last_sample_seconds(self, streams: Ints) -> Floats:
         """Event time of each stream's newest sample, whatever its channel: float64 [T], NaN before the first."""
-        newest = self.grid.channel_heads(streams).max(axis=1) - 1
-        last: Floats = self.grid.clock[streams] + newest * self.grid.rules.sample_period_seconds
+        last: Floats = self.grid.clock[streams] + (self._newest(streams) - 1) * self.grid.rules.sample_period_seconds
         return last
 
     def snapshot(self, streams: Ints) -> State:
@@ -197,24 +196,37 @@ class StreamWindows:
 
         streams: int64 [T], the numbers in use.
         """
-        end = self.grid.channel_heads(streams).max(axis=1) if len(streams) else streams
-        # what is to be cut may begin so far behind the newest sample; the slot before it is what a gap is filled with
-        lookback = self._held_samples + 1
         return {
-            "grid": self.grid.snapshot(),
-            "streams": streams,
-            "end": end,
-            "tails": self.rings.tails(streams, end, lookback),
-            "cut": self._policy.snapshot(),
+            "grid": self.grid.snapshot(streams),
+            "tails": self.rings.tails(streams, self._newest(streams), self._tail_samples),
+            "policy": self._policy.snapshot(streams),
         }
 
-    def restore(self, state: State) -> None:
-        """Be as the one was that gave this state."""
-        self.grid.restore(state["grid"])
-        self._policy.restore(state["cut"])
-        if len(self.grid.run_start):
-            self.rings.open_stream(len(self.grid.run_start) - 1)
-        self.rings.put_tails(state["streams"], state["end"], state["tails"])
+    def schema(self) -> list[Any]:
+        """What a snapshot is made of, as plain values."""
+        return [self.grid.schema(), self._policy.schema()]
+
+    def check(self, state: object, count: int) -> None:
+        """See whether `state` is a snapshot of `count` streams; raises StateError if it is not."""
+        self.grid.check(part_of(state, "grid"), count)
+        array_in(state, "tails", np.float32, (count, self.grid.groups.channels, self._tail_samples))
+        self._policy.check(part_of(state, "policy"), count)
+
+    def restore(self, streams: Ints, state: State) -> None:
+        """Give streams [T] that were just opened what a snapshot that passes `check` says."""
+        self.grid.restore(streams, state["grid"])
+        self._policy.restore(streams, state["policy"])
+        self.rings.put_tails(streams, self._newest(streams), state["tails"])
+
+    @property
+    def _tail_samples(self) -> int:
+        # what is to be cut may begin so far behind the newest sample; the slot before it is what a gap is filled with
+        return self._held_samples + 1
+
+    def _newest(self, streams: Ints) -> Ints:
+        """The slot behind the newest sample of each stream [T], whatever its channel."""
+        newest: Ints = self.grid.channel_heads(streams).max(axis=1)
+        return newest
 
     def _split_long(self, blocks: StreamBlocks) -> StreamBlocks:
         limit = self._round_samples

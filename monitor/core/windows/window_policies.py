@@ -9,17 +9,17 @@ ends no RR interval and gives no window.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.artifact.manifest import BeatSpec, WindowSpec
-from monitor.core.beats.rr_intervals import Rhythm
+from monitor.core.beats.rr_intervals import Rhythm, RhythmState
 from monitor.core.grid.ring_buffers import Rings
 from monitor.core.grid.sample_grid import Ints
-from monitor.core.values.growable import grown
-from monitor.core.values.snapshots import State, arrays_of, put_arrays
+from monitor.core.values.columns import Columns, column
+from monitor.core.values.snapshots import Slot, State, StateError, part_of, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,20 @@ class WindowPolicy(Protocol):
         """
         ...
 
-    def snapshot(self) -> State:
-        """Everything, to be kept."""
+    def snapshot(self, streams: Ints) -> State:
+        """What is known of these streams [T], to be kept."""
         ...
 
-    def restore(self, state: State) -> None:
-        """Be as the one was that gave this state."""
+    def schema(self) -> list[Any]:
+        """What a snapshot is made of, as plain values."""
+        ...
+
+    def check(self, state: object, count: int) -> None:
+        """See whether `state` is a snapshot of `count` streams; raises StateError if it is not."""
+        ...
+
+    def restore(self, streams: Ints, state: State) -> None:
+        """Give streams [T] that are open what a snapshot that passes `check` says."""
         ...
 
 
@@ -72,30 +80,29 @@ def window_policy_of(spec: WindowSpec, sample_period_seconds: float) -> WindowPo
     return SlidingWindows(spec) if spec.beat is None else BeatWindows(spec, spec.beat, sample_period_seconds)
 
 
-class SlidingWindows:
+class SlidingWindows(Columns):
     """A window every `stride` samples."""
 
-    _KEPT = ("_next_end", "_run")
+    _next_end: Ints = column("next_end", np.int64)
+    _run: Ints = column("run", np.int64)  # the run_start that _next_end was counted from
 
     def __init__(self, spec: WindowSpec) -> None:
+        super().__init__()
         self._length, self._stride = spec.length, spec.stride
-        self._next_end: Ints = np.zeros(0, np.int64)
-        self._run: Ints = np.zeros(0, np.int64)  # the run_start that _next_end was counted from
 
     @property
     def lookback_samples(self) -> int:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         return self._length
 
     def open_stream(self, stream: int, run_start: int) -> None:
-        """As `Cut` says."""
-        for name in self._KEPT:
-            setattr(self, name, grown(getattr(self, name), stream + 1, 0))
+        """As `WindowPolicy` says."""
+        self.ensure_capacity(stream + 1)
         self._run[stream] = run_start
         self._next_end[stream] = run_start + self._length
 
     def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:  # noqa: ARG002 - the protocol's
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         broken = streams[run_start != self._run[streams]]
         self._run[broken] = run_start[run_start != self._run[streams]]
         self._next_end[broken] = self._run[broken] + self._length
@@ -106,46 +113,43 @@ class SlidingWindows:
         self._next_end[streams] += due * self._stride
         return CompleteWindows(owner, end, np.zeros((len(owner), 0), np.float32))
 
-    def snapshot(self) -> State:
-        """As `Cut` says."""
-        return arrays_of(self, self._KEPT)
 
-    def restore(self, state: State) -> None:
-        """As `Cut` says."""
-        put_arrays(self, self._KEPT, state)
+_Waiting = tuple[Slot, float, float]  # of a window to complete: end, rr, rr_change
 
 
-class BeatWindows:
+class BeatWindows(Columns):
     """A window around each beat, and where beats are missing."""
+
+    _run: Ints = column("run", np.int64)
 
     def __init__(self, spec: WindowSpec, beat: BeatSpec, sample_period_seconds: float) -> None:
         # its filters bring half of SciPy along, 50 MB and as long to import as all the rest: only for who needs them
         from monitor.core.beats.r_peaks import BeatFinder  # noqa: PLC0415
 
+        super().__init__()
         self._length = spec.length
         self._after = spec.length - beat.before_samples
         self._period_seconds = sample_period_seconds
         self._finder = BeatFinder(sample_period_seconds, beat.max_rr_seconds, spec.stride)
         self._rhythms: list[Rhythm] = []
-        self._run: Ints = np.zeros(0, np.int64)
         self._waiting: list[tuple[int, int, float, float]] = []  # stream, end, rr, rr_change of windows to complete
 
     @property
     def lookback_samples(self) -> int:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         return self._length + self._finder.lookback_samples
 
     def open_stream(self, stream: int, run_start: int) -> None:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         self._finder.open_stream(stream)
-        self._run = grown(self._run, stream + 1, 0)
+        self.ensure_capacity(stream + 1)
         self._run[stream] = run_start
         self._rhythms += [Rhythm(self._period_seconds) for _ in range(stream + 1 - len(self._rhythms))]
         self._rhythms[stream] = Rhythm(self._period_seconds)
         self._waiting = [window for window in self._waiting if window[0] != stream]
 
     def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         self._interrupt(streams[run_start != self._run[streams]].tolist())
         self._run[streams] = run_start
         for stream, slot, is_beat in self._finder.find(streams, run_start, complete, rings):
@@ -166,23 +170,37 @@ class BeatWindows:
             self._rhythms[stream].interrupt()
             self._waiting = [window for window in self._waiting if window[0] != stream]
 
-    def snapshot(self) -> State:
-        """As `Cut` says."""
-        return {
-            "finder": self._finder.snapshot(),
-            "rhythms": [rhythm.snapshot() for rhythm in self._rhythms],
-            "run": self._run.copy(),
-            "waiting": list(self._waiting),
+    def snapshot(self, streams: Ints) -> State:
+        """As `WindowPolicy` says."""
+        waiting: dict[int, list[tuple[float, ...]]] = {stream: [] for stream in streams.tolist()}
+        for stream, *window in self._waiting:
+            waiting[stream].append(tuple(window))
+        return super().snapshot(streams) | {
+            "beats": self._finder.snapshot(streams),
+            "rhythms": [self._rhythms[stream].snapshot() for stream in waiting],
+            "waiting": list(waiting.values()),
         }
 
-    def restore(self, state: State) -> None:
-        """As `Cut` says."""
-        self._finder.restore(state["finder"])
-        self._rhythms = [Rhythm(self._period_seconds) for _ in state["rhythms"]]
-        for rhythm, kept in zip(self._rhythms, state["rhythms"], strict=True):
-            rhythm.restore(kept)
-        self._run = state["run"].copy()
-        self._waiting = [(stream, end, rr, change) for stream, end, rr, change in state["waiting"]]
+    def schema(self) -> list[Any]:
+        """As `WindowPolicy` says."""
+        return [super().schema(), self._finder.schema(), RhythmState.__struct_fields__]
+
+    def check(self, state: object, count: int) -> None:
+        """As `WindowPolicy` says."""
+        super().check(state, count)
+        self._finder.check(part_of(state, "beats"), count)
+        rhythms = typed(part_of(state, "rhythms"), list[RhythmState])
+        waiting = typed(part_of(state, "waiting"), list[list[_Waiting]])
+        if not len(rhythms) == len(waiting) == count:
+            raise StateError("rhythms of other streams")
+
+    def restore(self, streams: Ints, state: State) -> None:
+        """As `WindowPolicy` says."""
+        super().restore(streams, state)
+        self._finder.restore(streams, state["beats"])
+        for stream, rhythm, waiting in zip(streams.tolist(), state["rhythms"], state["waiting"], strict=True):
+            self._rhythms[stream].restore(rhythm)
+            self._waiting += [(stream, end, rr, change) for end, rr, change in waiting]
 
 
 def _complete_windows(windows: list[tuple[int, int, float, float]]) -> CompleteWindows:

@@ -380,7 +380,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) 
 
 def test_no_checkpoint_is_no_error_and_another_version_is_one(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "checkpoint") is None
-    (tmp_path / "checkpoint").write_bytes(b"RSDCHKP\x03" + bytes(20))
+    (tmp_path / "checkpoint").write_bytes(b"RSDCHKP\x04" + bytes(20))
     with pytest.raises(StateError, match="version"):
         read_checkpoint(tmp_path / "checkpoint")
 

@@ -66,7 +66,7 @@ def windows_of(
     count = len(values)
     times = np.arange(count, dtype=np.float64)
     batch = WindowBatch(np.zeros(count, np.int64), times, times, np.ones(count, np.float32), values)
-    centre, scale, _ = Normalizer(spec, values.shape[1]).parameters(batch, np.ones(count, np.bool_))
+    centre, scale, _ = Normalizer(spec, *values.shape[1:]).parameters(batch, np.ones(count, np.bool_))
     return Windows(values, np.array(centre), np.array(scale)), spec
 
 

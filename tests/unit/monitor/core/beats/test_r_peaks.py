@@ -247,7 +247,8 @@ def test_one_that_is_restored_goes_on_as_the_other_would_have(at: int) -> None:
         windows.open_stream(0, [[0]])
     fed(first, signal[:at])
     state: dict[str, Any] = decode_state(encode_state(first.snapshot(np.array([0]))))
-    second.restore(state)
+    second.check(state, 1)
+    second.restore(np.array([0]), state)
     same(
         WindowBatch.join(fed(second, signal[at:], first=at)),
         WindowBatch.join(fed(first, signal[at:], first=at)),

@@ -97,7 +97,7 @@ def test_a_walk_interrupted_anywhere_comes_to_the_same_windows_alerts_and_counts
     assert other.counters.end_to_end_seconds.cumulative() == one.counters.end_to_end_seconds.cumulative()
     ours, theirs = other.model_groups["m"], one.model_groups["m"]
     assert (ours.samples_received, ours.samples_discarded) == (theirs.samples_received, theirs.samples_discarded)
-    assert ours.streams.number == theirs.streams.number
+    assert list(ours.streams.number) == list(theirs.streams.number)
     assert ours.windows_withheld == theirs.windows_withheld
 
 
@@ -123,19 +123,6 @@ def test_who_was_away_does_not_take_a_stream_for_silent_or_gone() -> None:
     assert after.housekeep(Moment(back + 4, 4.0)).reports == ()
     assert [r.topic for r in after.housekeep(Moment(back + 6, 6.0)).reports] == ["one/state"]
     assert len(after.model_groups["m"].streams) == 1
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"length": 16}, {"stride": 2}, {"sample_period_seconds": PERIOD * 2}, {"kind": "stream"}],
-    ids=lambda changed: next(iter(changed)),
-)
-def test_a_state_of_other_windows_is_refused_and_changes_nothing(other: dict[str, Any]) -> None:
-    _, before = walk(pipeline_of(), SENT, None, "fixed")
-    after = pipeline_of(**other)
-    with pytest.raises(StateError, match="model m"):
-        after.restore(before.snapshot())
-    assert len(after.model_groups["m"].streams) == 0
 
 
 def test_another_artifact_of_the_same_windows_takes_the_state_over() -> None:

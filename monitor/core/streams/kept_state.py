@@ -1,0 +1,193 @@
+"""What is kept of a model group, in two parts.
+
+*Kept* is what must outlive the process whatever version of this program goes on: which streams there are, their open
+alerts with the phases and histories of the decision rule, mutes, what was learnt of each stream, counts. All of it is
+by stream name and has a version (`monitor/pipeline/pipeline_state.py`): what older versions wrote is migrated.
+
+*Rings* is what windows are still to be made of: samples, and where each stream is on its sample grid. It is used by
+the very same code only, told by a schema, and otherwise refused: then streams start their windows anew.
+
+What is read is checked as a whole before anything is changed.
+"""
+
+import json
+import math
+import uuid
+from collections import Counter
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.alerting.alerts import AlertStep
+from monitor.core.alerting.decision_rule import Phase
+from monitor.core.scoring.quality import CODES, QUALITIES, Quality
+from monitor.core.streams.model_group import ModelGroup
+from monitor.core.streams.stream_table import StreamState
+from monitor.core.values.columns import in_range
+from monitor.core.values.discards import Reason
+from monitor.core.values.names import is_name
+from monitor.core.values.snapshots import Count, State, StateError, part_of, typed
+
+_NAMESPACE = uuid.UUID("0c2f5a54-7f0e-5d1c-8f43-6a3d5c1b7e90")
+_REASONS = frozenset(reason.value for reason in Reason)
+_Channels = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)]
+
+
+class KeptStream(msgspec.Struct):
+    """One stream: labels, and the numbers of the channels that arrive together."""
+
+    name: str
+    labels: dict[str, str]
+    channel_groups: list[_Channels]
+
+
+class KeptModel(msgspec.Struct):
+    """The kept part of one model group of T streams.
+
+    channels, window_length, normalization: what the rest was found by. qualities: what the codes in `table` mean.
+    table, decision, normals: columns [T], as the classes that have them declare them; normals is None where nothing is
+    learnt of single streams.
+    """
+
+    channels: list[str]
+    window_length: Count
+    normalization: dict[str, Any]
+    streams: list[KeptStream]
+    qualities: list[str]
+    table: dict[str, Any]
+    decision: dict[str, Any]
+    normals: dict[str, Any] | None
+    alerts: list[AlertStep]
+    mutes: dict[str, float]
+    restarts: Count
+    samples_received: Count
+    samples_discarded: dict[str, Count]
+    windows_withheld: dict[str, Count]
+
+
+def kept_of(group: ModelGroup) -> State:
+    """The kept part of a model group. No window may be waiting for the scorer."""
+    manifest, table, numbers = group.manifest, group.streams, group.streams.numbers()
+    return {
+        "channels": list(manifest.channel_names),
+        "window_length": manifest.window.length,
+        "normalization": manifest.normalization.model_dump(mode="json"),
+        "streams": [
+            {"name": name, "labels": dict(table.labels[name]), "channel_groups": group.channel_groups[name]}
+            for name in table.number
+        ],
+        "qualities": [quality.value for quality in QUALITIES],
+        "table": table.snapshot(numbers),
+        "decision": group.decision.snapshot(numbers),
+        "normals": group.normalizer.snapshot(numbers) if manifest.normalization.learnt else None,
+        "alerts": msgspec.to_builtins(group.alerts.open_steps()),
+        "mutes": group.mutes.ends(),
+        "restarts": group.windows.grid.restarts,
+        "samples_received": group.samples_received,
+        "samples_discarded": {reason.value: count for reason, count in group.samples_discarded.items()},
+        "windows_withheld": dict(group.windows_withheld),
+    }
+
+
+def read_kept(group: ModelGroup, state: object) -> KeptModel:
+    """Check the kept part of a model group against an empty one that is to take it over.
+
+    What `has_streams` and `has_normals` deny is not looked at.
+
+    Raises:
+        StateError: it is something else.
+
+    """
+    kept = typed(state, KeptModel)
+    if not all(math.isfinite(end) for end in kept.mutes.values()):
+        raise StateError("a mute has no end")
+    if not has_streams(group, kept):
+        return kept
+    count, names = len(kept.streams), [stream.name for stream in kept.streams]
+    if len(set(names)) != count or not all(map(is_name, names)):
+        raise StateError("streams without a name of their own")
+    for stream in kept.streams:
+        channels = [channel for channels in stream.channel_groups for channel in channels]
+        if len(set(channels)) != len(channels) or max(channels, default=0) >= len(group.measured):
+            raise StateError(f"stream {stream.name}: no channel groups of this model")
+    group.streams.check(kept.table, count)
+    in_range(kept.table["quality"], 0, len(kept.qualities) - 1)
+    in_range(kept.table["state"], min(StreamState), max(StreamState))
+    group.decision.check(kept.decision, count)
+    phases = dict(zip(names, kept.decision["phase"].tolist(), strict=True))
+    open_phases = {step.stream: step.phase for step in kept.alerts if step.evidence.channel_error}
+    if open_phases != {name: Phase(phase).name.lower() for name, phase in phases.items() if phase != Phase.CALM}:
+        raise StateError("open alerts of other streams than those that are not calm")
+    if has_normals(group, kept):
+        group.normalizer.check(kept.normals, count)
+    return kept
+
+
+def has_streams(group: ModelGroup, kept: KeptModel) -> bool:
+    """Whether streams, with what is known of them, can go on: the artifact has the same channels."""
+    return kept.channels == list(group.channels)
+
+
+def has_normals(group: ModelGroup, kept: KeptModel) -> bool:
+    """Whether what was learnt of streams is of use: the artifact normalizes by the same rule."""
+    spec = group.manifest.normalization
+    alike = kept.normals is not None and kept.normalization == spec.model_dump(mode="json")
+    return alike and (spec.kind != "template" or kept.window_length == group.manifest.window.length)
+
+
+def put_kept(group: ModelGroup, kept: KeptModel) -> None:
+    """Let an empty model group go on from what `read_kept` gave for it."""
+    group.mutes.put_ends(kept.mutes)
+    group.windows.grid.restarts = kept.restarts
+    group.samples_received = kept.samples_received
+    group.samples_discarded = Counter(
+        {Reason(name): n for name, n in kept.samples_discarded.items() if name in _REASONS}
+    )
+    group.windows_withheld = Counter(kept.windows_withheld)
+    if not has_streams(group, kept):
+        return
+    for stream in kept.streams:
+        group.open_stream(stream.name, stream.labels, stream.channel_groups)
+    numbers = group.streams.numbers()
+    group.streams.restore(numbers, kept.table | {"quality": _codes(kept.qualities)[kept.table["quality"]]})
+    group.decision.restore(numbers, kept.decision)
+    group.alerts.put_open_steps(kept.alerts)
+    if has_normals(group, kept) and kept.normals is not None:
+        group.normalizer.restore(numbers, kept.normals)
+
+
+def _codes(names: list[str]) -> NDArray[np.int8]:
+    """What the qualities of these names are to us; those that there are no more are good."""
+    ours = {quality.value: code for quality, code in CODES.items()}
+    return np.array([ours.get(name, CODES[Quality.GOOD]) for name in names], np.int8)
+
+
+def rings_of(group: ModelGroup) -> State:
+    """The rings of a model group. No window may be waiting for the scorer."""
+    return {"schema": _schema_of(group), "windows": group.windows.snapshot(group.streams.numbers())}
+
+
+def check_rings(group: ModelGroup, state: object, count: int) -> None:
+    """See whether rings of `count` streams fit a model group.
+
+    Raises:
+        StateError: they do not.
+
+    """
+    if part_of(state, "schema") != _schema_of(group):
+        raise StateError("another version of the program, or an artifact that cuts other windows")
+    group.windows.check(part_of(state, "windows"), count)
+
+
+def put_rings(group: ModelGroup, state: State) -> None:
+    """Let the streams that `put_kept` opened go on with rings that pass `check_rings`."""
+    group.windows.restore(group.streams.numbers(), state["windows"])
+
+
+def _schema_of(group: ModelGroup) -> str:
+    """Stands for what rings are made of, and for what windows are cut by."""
+    manifest = group.manifest
+    cut = [list(manifest.channel_names), manifest.window.model_dump(mode="json"), manifest.sample_period_seconds]
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([group.windows.schema(), cut])))
