@@ -6,9 +6,8 @@ is its entry in `docs/configuration.md`.
 """
 
 import os
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,6 +20,7 @@ from monitor.core.values.names import Name
 from monitor.errors import ConfigError
 from monitor.settings.problems import describe
 from monitor.settings.section import Section
+from monitor.settings.toml_file import UnreadableFileError, read_toml
 
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"  # set by systemd for a unit with LoadCredential=, see systemd.exec(5)
 STATE_DIRECTORY = "STATE_DIRECTORY"  # likewise, with StateDirectory=
@@ -249,7 +249,10 @@ def load_config(path: Path) -> Config:
         ConfigError: the file cannot be read or used; it lists every problem.
 
     """
-    table = _read_toml(path)
+    try:
+        table = read_toml(path)
+    except UnreadableFileError as error:
+        raise ConfigError(str(path), [str(error)]) from None
     context = {"folder": path.absolute().parent, "credentials": os.environ.get(CREDENTIALS_DIRECTORY)}
     try:
         return Config.model_validate(table, context=context)
@@ -266,8 +269,8 @@ def sound_models(path: Path) -> dict[str, ModelConfig]:
     that cannot be read there are none.
     """
     try:
-        tables = _read_toml(path).get("model")
-    except ConfigError:
+        tables = read_toml(path).get("model")
+    except UnreadableFileError:
         return {}
     sound = {}
     for index, table in enumerate(tables if isinstance(tables, list) else []):
@@ -282,19 +285,7 @@ def sound_models(path: Path) -> dict[str, ModelConfig]:
 def sound_artifacts(path: Path) -> ArtifactsConfig | None:
     """Read the `[artifacts]` section of a file that is wrong elsewhere; None where this section is wrong itself."""
     try:
-        table = _read_toml(path).get("artifacts", {})
+        table = read_toml(path).get("artifacts", {})
         return ArtifactsConfig.model_validate(table, context={"folder": path.absolute().parent, "credentials": None})
-    except (ConfigError, ValidationError):
+    except (UnreadableFileError, ValidationError):
         return None
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ConfigError(str(path), [f"not UTF-8 text (at line {line})"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), [f"not valid TOML: {error}"]) from None
