@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from monitor.config.model import Config
 from monitor.settings.reference import reference_page
+from monitor.setup.registry import Config
 from trainer.settings import FitSettings
 
 CONFIGURATION = """\

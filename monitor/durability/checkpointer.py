@@ -22,7 +22,7 @@ from monitor.adapters.mqtt.inbound_session import contents_of
 from monitor.adapters.mqtt.outbound_session import EXACTLY_ONCE_IDS, Delivery, PacketIds
 from monitor.adapters.storage.checkpoint import write_checkpoint
 from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
-from monitor.config.model import STATE_DIRECTORY, Config, JournalConfig
+from monitor.adapters.storage.settings import STATE_DIRECTORY, JournalConfig
 from monitor.core.outputs.journal_record import StepRecord, encode_step
 from monitor.core.outputs.reports import AlertKey, Report
 from monitor.core.values.histogram import Histogram
@@ -31,6 +31,7 @@ from monitor.core.values.snapshots import State, encode_state
 from monitor.durability.recovery import Recovered, Recovery
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 from monitor.setup.build import fingerprint_of
+from monitor.setup.registry import Config
 
 log = structlog.get_logger()
 

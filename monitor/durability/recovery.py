@@ -16,7 +16,7 @@ from monitor.adapters.mqtt.inbound_session import contents_of
 from monitor.adapters.mqtt.outbound_session import PacketIds
 from monitor.adapters.storage.checkpoint import read_checkpoint
 from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
-from monitor.config.model import JournalConfig
+from monitor.adapters.storage.settings import JournalConfig
 from monitor.core.outputs.journal_record import RecordError, decode_step
 from monitor.core.outputs.reports import Report, resolved_report
 from monitor.core.values.snapshots import State, StateError

@@ -25,7 +25,7 @@ from monitor.adapters.mqtt.inbound_session import Receipt
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.outbound_session import Delivery, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing
-from monitor.config.model import MqttConfig
+from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.core.values.backoff import Backoff
 
 log = structlog.get_logger()

@@ -3,9 +3,9 @@
 import pytest
 from pydantic import BaseModel
 
-from monitor.config.model import Config
 from monitor.core.artifact import manifest
 from monitor.settings.structure import sections_of
+from monitor.setup.registry import Config
 from trainer.settings import FitSettings
 
 ROOTS = (Config, FitSettings)

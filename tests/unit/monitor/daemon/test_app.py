@@ -17,11 +17,12 @@ from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.storage.journal import Journal
 from monitor.adapters.web.server import HttpServer
-from monitor.config.model import Config, HttpConfig
+from monitor.adapters.web.settings import HttpConfig
 from monitor.core.values.messages import Message
 from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.daemon.app import App
 from monitor.setup.build import Setup
+from monitor.setup.registry import Config
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of
 
 START = 1_700_000_000.0

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.config.model import Config, load_config, sound_models
 from monitor.config.references import reference_problems
 from monitor.errors import ConfigError
 from monitor.settings.problems import describe
+from monitor.setup.config_file import load_config, sound_models
+from monitor.setup.registry import Config
 
 MINIMAL = """
 [[source]]
