@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from monitor.config.model import ScoringConfig
+from monitor.adapters.engines.settings import ScoringConfig
 
 REFERENCE = ScoringConfig(device="cpu")
 OTHERS = [

@@ -5,7 +5,7 @@ from typing import Any
 
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
-from monitor.config.model import MqttConfig
+from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.core.values.messages import Message
 from tests.broker import Broker, wait_until
 

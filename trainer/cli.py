@@ -56,7 +56,7 @@ examples:
 
 {DATA_FILES}
 {FAMILIES}
-a settings file (every key is optional; these are the defaults unless said otherwise):
+a settings file (docs/training.md lists every key; all are optional; these are the defaults unless said otherwise):
   seed = 0
   [[channel]]                        # default: all channels of the data, without unit and range
   name = "vib_x"

@@ -22,7 +22,7 @@ from benchmarks.common.targets import Target, add_common_options, conclude, writ
 from benchmarks.common.workloads import W1, Telemetry
 from benchmarks.latency.observers import Scrape
 from benchmarks.latency.run import FleetRun, PlanError, run_fleet
-from monitor.config.model import ScoringConfig
+from monitor.adapters.engines.settings import ScoringConfig
 
 _DESCRIPTION = """\
 Measure latency from the moment the last message of a window leaves its device until

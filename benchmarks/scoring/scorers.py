@@ -12,7 +12,7 @@ import torch
 from pydantic import TypeAdapter
 
 from monitor.adapters.engines.loader import Artifact, load_artifact, resolve_artifact
-from monitor.config.model import ScoringConfig
+from monitor.adapters.engines.settings import ScoringConfig
 from monitor.core.values.scorer import Floats32, Scorer
 from trainer.artifact.export import WindowScorer
 from trainer.error.error_definition import ErrorDefinition

@@ -70,8 +70,9 @@ def check(path: Path) -> "Setup":
 
 def _artifact_problems(path: Path) -> Iterator[str]:
     from monitor.adapters.engines.loader import load_artifact  # noqa: PLC0415 - keeps torch out of --help
+    from monitor.adapters.engines.settings import ScoringConfig  # noqa: PLC0415 - likewise
     from monitor.adapters.engines.signature import Trust  # noqa: PLC0415 - likewise
-    from monitor.config.model import ScoringConfig, sound_artifacts, sound_models  # noqa: PLC0415 - likewise
+    from monitor.setup.config_file import sound_artifacts, sound_models  # noqa: PLC0415 - likewise
 
     artifacts = sound_artifacts(path)
     if artifacts is None:  # whose artifacts are trusted is not known: loading one runs its code

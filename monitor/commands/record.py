@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from monitor.adapters.mqtt.inbox import Inbox  # noqa: PLC0415 as above
     from monitor.adapters.mqtt.link import MqttLink  # noqa: PLC0415
     from monitor.adapters.process.logs import configure_logs  # noqa: PLC0415
-    from monitor.config.model import load_config  # noqa: PLC0415
     from monitor.core.dataset.capture import encode_header  # noqa: PLC0415
     from monitor.core.sources.topics import TopicPattern  # noqa: PLC0415
+    from monitor.setup.config_file import load_config  # noqa: PLC0415
 
     config = load_config(args.config)
     configure_logs(config.log.model_copy(update={"level": "warning"}))  # the live line tells the rest

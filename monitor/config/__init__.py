@@ -1,1 +1,1 @@
-"""The daemon's configuration: its sections, and how a file is loaded and checked."""
+"""What is common to sections of a configuration; a component's own section stands in its folder."""

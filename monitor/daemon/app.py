@@ -24,8 +24,8 @@ from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.process.clock import ArrivalClock
 from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.storage.disk_store import DiskStore
+from monitor.adapters.storage.settings import STATE_DIRECTORY
 from monitor.adapters.web.server import HttpServer
-from monitor.config.model import STATE_DIRECTORY, Config
 from monitor.core.values.discards import Discard
 from monitor.daemon.engine import HOUSEKEEPING_SECONDS, Engine
 from monitor.daemon.health import Health
@@ -35,6 +35,7 @@ from monitor.pipeline.pipeline import Pipeline
 from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fingerprints_of, succeed
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.doors import Doors, build_doors, rebuild_doors
+from monitor.setup.registry import Config
 from monitor.setup.reloader import Reloader
 from monitor.telemetry.metrics import registry_of
 
@@ -106,7 +107,9 @@ class App:
             build_pipeline(setup, self._log_discard),
             self.doors.sources,
             self.doors.sinks,
-            None if store is None else Checkpointer(store, config.journal, fingerprint_of(config), older_fingerprints_of(config)),
+            None
+            if store is None
+            else Checkpointer(store, config.journal, fingerprint_of(config), older_fingerprints_of(config)),
             self._clock,
             linger_seconds=config.scoring.max_delay_seconds * _LINGER_SHARE,
             on_moved=self._moved,

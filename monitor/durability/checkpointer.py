@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import structlog
 
-from monitor.config.model import JournalConfig
+from monitor.adapters.storage.settings import JournalConfig
 from monitor.core.outputs.journal_record import StepRecord, encode_step
 from monitor.core.outputs.reports import Report
 from monitor.core.ports import DamagedError, OutboxRow, Progress, Source, StepKey, Store, StoreError

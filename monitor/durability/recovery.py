@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from monitor.config.model import JournalConfig
+from monitor.adapters.storage.settings import JournalConfig
 from monitor.core.outputs.journal_record import RecordError, decode_step
 from monitor.core.outputs.reports import Report, resolved_report
 from monitor.core.ports import DamagedError, Source, Store, StoreError

@@ -11,8 +11,7 @@ from typing import Any
 
 from monitor.adapters.engines.loader import Artifact, is_current, load_artifact
 from monitor.adapters.engines.signature import Trust
-from monitor.config.check import check_sources
-from monitor.config.model import Config, ModelConfig, load_config
+from monitor.config.model import ModelConfig
 from monitor.core.alerting.command import commands_below
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.outputs.counters import Counters
@@ -21,6 +20,9 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard
 from monitor.errors import ArtifactError, ConfigError
 from monitor.pipeline.pipeline import Pipeline, PipelineSettings, Step
+from monitor.setup.config_file import load_config
+from monitor.setup.registry import Config
+from monitor.setup.source_check import check_sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-
-from monitor.config.model import Config
 from monitor.setup.build import pipeline_settings_of, subscriptions_of
+from monitor.setup.registry import Config
 
 _AT_NEXT_START = ("http", "log", "journal")
 

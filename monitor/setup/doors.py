@@ -10,10 +10,10 @@ from monitor.adapters.file.source import FileSource
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.webhook.sink import WebhookSink
-from monitor.config.model import Config
 from monitor.core.ports import Sink, Source
 from monitor.setup.build import subscriptions_of
 from monitor.setup.config_diff import ConfigDiff
+from monitor.setup.registry import Config
 
 Clock = Callable[[], float]  # wall time, epoch seconds
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import structlog
 
 from monitor.adapters.engines.loader import resolve_artifact
-from monitor.config.model import sound_models
 from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
 from monitor.errors import ArtifactError, ConfigError
 from monitor.setup.build import Setup, equip, load_setup
+from monitor.setup.config_file import sound_models
 
 log = structlog.get_logger()
 

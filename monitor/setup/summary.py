@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from monitor.config.model import Config, ModelConfig
+from monitor.config.model import ModelConfig
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.sources.source import SourceSpec
 from monitor.core.sources.topics import TopicPattern
 from monitor.setup.build import Setup
+from monitor.setup.registry import Config
 
 
 def summary(setup: Setup) -> Iterator[str]:

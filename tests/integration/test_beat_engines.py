@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from monitor.adapters.engines.loader import load_artifact
-from monitor.config.model import ScoringConfig
+from monitor.adapters.engines.settings import ScoringConfig
 from tests.engines import OTHERS, REFERENCE
 from tests.hearts import heart_recording
 from tests.sines import data_file

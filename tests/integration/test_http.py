@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from monitor.adapters.web import server as http_adapter
 from monitor.adapters.web.server import HttpServer
-from monitor.config.model import HttpConfig
+from monitor.adapters.web.settings import HttpConfig
 from monitor.errors import UnavailableError
 from tests.broker import PATIENCE_SECONDS, wait_until
 

@@ -172,7 +172,7 @@ PROGRAM = """
 import sys, time
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
-from monitor.config.model import MqttConfig
+from monitor.adapters.mqtt.settings import MqttConfig
 config = MqttConfig(host="127.0.0.1", port=int(sys.argv[1]))
 link = MqttLink(config, [("plant/#", 0)], Inbox(10, 1000), max_payload_bytes=100)
 link.start()

@@ -15,8 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from monitor.adapters.web.server import HttpServer
-from monitor.config.model import HttpConfig
-from monitor.config.security import WebConfig, WebTlsConfig
+from monitor.adapters.web.settings import HttpConfig, WebConfig, WebTlsConfig
 from monitor.errors import UnavailableError
 from tests.broker import PATIENCE_SECONDS
 from tests.certificates import Authority

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from monitor.core.artifact.manifest import ChannelSpec, parse_manifest
+from monitor.core.artifact.manifest import parse_manifest
 from monitor.core.dataset.recording import WindowSet
 from monitor.simulators.fault import Fault
 from tests.hearts import RATE_HZ, heart_recording
@@ -169,7 +169,7 @@ def test_a_channel_of_the_data_may_not_pose_as_a_derived_one() -> None:
 
 
 def test_wanted_channels_are_the_measured_ones() -> None:
-    wanted = [ChannelSpec(name="lead_ii", unit="mV", low=-5.0, high=5.0).model_dump()]
+    wanted = [{"name": "lead_ii", "unit": "mV", "low": -5.0, "high": 5.0}]
     corpus, _ = fitted_on([data_file(heart_recording(100))], channel=wanted)
     assert [channel.unit for channel in corpus.channels] == ["mV", "s", ""]
 

@@ -20,19 +20,13 @@ from monitor.core.artifact.manifest import MANIFEST_FILE, Array, Manifest, parse
 from monitor.errors import ConfigError
 from monitor.setup.build import load_setup
 from monitor.setup.summary import summary
+from tests.bad_files import expected_problems
 from tests.repository import ROOT
 
 SHIPPED = sorted([*ROOT.glob("configs/*.toml"), *ROOT.glob("configs/examples/*.toml")])
 BAD_FOLDER = ROOT / "tests" / "configs_bad"
 BAD = sorted(BAD_FOLDER.glob("*.toml"))
 RESIDUALD = Path(sys.executable).parent / "residuald"
-
-
-def expected_problems(path: Path) -> list[str]:
-    lines = path.read_bytes().decode("latin-1").splitlines()
-    expected = [line.removeprefix("# expect: ") for line in lines if line.startswith("# expect: ")]
-    assert expected, "the file does not say what is wrong with it"
-    return [line.replace("{folder}", str(BAD_FOLDER)) for line in expected]
 
 
 def matches(found: str, expected: str) -> bool:

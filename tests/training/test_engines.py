@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from monitor.adapters.engines.loader import Artifact, load_artifact
-from monitor.config.model import ScoringConfig
+from monitor.adapters.engines.settings import ScoringConfig
 from monitor.core.artifact.manifest import ARTIFACT_SHA256, MANIFEST_FILE
 from monitor.errors import ArtifactError
 from monitor.setup.build import load_setup
@@ -113,7 +113,7 @@ def test_onnx_needs_no_torch(models: dict[str, Path]) -> None:
     program = (
         "import sys, pathlib\n"
         "from monitor.adapters.engines.loader import load_artifact\n"
-        "from monitor.config.model import ScoringConfig\n"
+        "from monitor.adapters.engines.settings import ScoringConfig\n"
         "load_artifact(pathlib.Path(sys.argv[1]), ScoringConfig(engine='onnx'))\n"
         "assert 'torch' not in sys.modules"
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from monitor.adapters.engines.loader import Artifact, load_artifact
-from monitor.config.model import ScoringConfig
+from monitor.adapters.engines.settings import ScoringConfig
 from monitor.core.dataset.cutting import window_labels
 from monitor.core.scoring.normalize import Normalizer
 from monitor.simulators.catalogue import ECG, MOTOR, Kind

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.adapters.engines.loader import load_artifact
+from monitor.adapters.engines.settings import ArtifactsConfig, ScoringConfig
 from monitor.adapters.engines.signature import Trust
 from monitor.commands.check import check
-from monitor.config.model import ScoringConfig
-from monitor.config.security import ArtifactsConfig
 from monitor.errors import ArtifactError, ConfigError
 from tests.sines import sine_recording, write_npz
 from trainer.cli import main

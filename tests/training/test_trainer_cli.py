@@ -228,7 +228,7 @@ def diverging(folder: Path) -> list[Any]:
         (lambda folder: ["fit", "--data", folder / "none.npz", "--out", folder / "m"], 65, "No such file"),
         (junk, 65, "junk.npz"),
         (too_short, 65, "too few windows"),
-        (wrong_settings, 78, "2 problem(s)\n  window.lenght: unknown key\n  sed: unknown key"),
+        (wrong_settings, 78, "2 problem(s)\n  window.lenght: unknown key; did you mean 'length'?\n  sed: "),
         (lambda folder: ["inspect", folder / "none.pt"], 66, "give an artifact file"),
         (damaged_artifact, 66, "not a TorchScript archive"),
         (diverging, 70, "lower `training.learning_rate`"),

@@ -16,7 +16,7 @@ from monitor.core.windows.stream_windows import WindowBatch
 from monitor.readers import read_file
 from monitor.readers.reading_settings import ReadingSettings
 from trainer.errors import DataError
-from trainer.settings import WindowSettings
+from trainer.settings import ChannelSettings, WindowSettings
 
 # Two sample rates that differ by less than this are the same rate, measured twice.
 RATE_TOLERANCE = 0.01
@@ -90,7 +90,7 @@ def read_files(
     return files
 
 
-def agree_on_channels(files: list[DataFile], wanted: tuple[ChannelSpec, ...]) -> tuple[ChannelSpec, ...]:
+def agree_on_channels(files: list[DataFile], wanted: tuple[ChannelSettings, ...]) -> tuple[ChannelSpec, ...]:
     """Choose the model's channels: those wanted, or else all of the first file's, which the others must then share.
 
     Raises:
@@ -99,8 +99,8 @@ def agree_on_channels(files: list[DataFile], wanted: tuple[ChannelSpec, ...]) ->
     """
     if wanted:
         for file in files:
-            require_channels(file, tuple(spec.name for spec in wanted))
-        return wanted
+            require_channels(file, tuple(channel.name for channel in wanted))
+        return tuple(channel.spec for channel in wanted)
     first = files[0]
     for file in files[1:]:
         if set(file.content.channels) != set(first.content.channels):

@@ -4,6 +4,7 @@ Every setting has a default that suits a first try, so a settings file is option
 """
 
 from trainer.settings.calibration import CalibrationSettings
+from trainer.settings.channel import ChannelSettings
 from trainer.settings.export import ExportSettings
 from trainer.settings.fit import FitSettings
 from trainer.settings.load import load_settings
@@ -35,6 +36,7 @@ from trainer.settings.window import WindowSettings
 __all__ = [
     "Activation",
     "CalibrationSettings",
+    "ChannelSettings",
     "CodeActivation",
     "Conv2dSettings",
     "ConvSettings",

@@ -12,22 +12,27 @@ _DEFAULTS = {"quantile": 0.995, "mean_std": 4.0, "mad": 6.0}
 
 
 class CalibrationSettings(Section):
-    """How the threshold follows from the errors of the calibration part.
-
-    false_alarms: for `budget`, how many alerts without a cause one stream may raise, e.g. `1 per 30d`.
-    setting: for `quantile` the level, for `mean_std` how many standard deviations, for `mad` how many scaled MADs
-        (None: 0.995, 4 and 6).
-    max_extrapolation: for so many times longer than the calibration data the errors' tail is trusted. A budget that
-        takes more is kept only so far, and a note says how much data it takes. More of it makes fewer false alarms, and
-        misses more.
-    judge: when windows become an alert, as the daemon's configuration has it; the budget counts alerts.
-    """
+    """How the threshold follows from the errors of the calibration part; see docs/calibration.md."""
 
     rule: Literal["budget", "quantile", "mean_std", "mad"] = "budget"
+    """`budget`: the threshold that keeps `false_alarms`. `quantile`: a quantile of the errors. `mean_std`: their mean
+    and so many standard deviations. `mad`: their median and so many scaled median absolute deviations."""
+
     false_alarms: str = "1 per 30d"
+    """How many alerts without a cause one stream may raise, for rule `budget`: a number `per` a time in `h`, `d` or
+    `w`."""
+
     setting: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """For rule `quantile` the level, for `mean_std` how many standard deviations, for `mad` how many scaled MADs. Left
+    out: 0.995, 4 and 6."""
+
     max_extrapolation: Annotated[float, Field(ge=1, le=1000)] = 10.0
+    """For so many times longer than the calibration data the tail of the errors is trusted, for rule `budget`. A budget
+    that takes more is kept only so far, and a note says how much data it takes. A larger number makes fewer false
+    alarms, and misses more."""
+
     judge: DecisionSettings = DecisionSettings()
+    """When windows become an alert, as the daemon's `[model.judge]` has it: the budget counts alerts."""
 
     @field_validator("false_alarms")
     @classmethod

@@ -1,8 +1,10 @@
 """Which settings make no sense together. Each text says what to do instead."""
 
 from trainer.settings.model import DenseSettings, LayeredSettings, ModelSettings, PcaSettings, TrainedSettings
+from trainer.settings.normalization import NormalizationSettings
 from trainer.settings.representation import RepresentationSettings
 from trainer.settings.training import TrainingSettings
+from trainer.settings.window import WindowSettings
 
 # what changes the training, but not how long it takes
 OBJECTIVE = (
@@ -24,6 +26,13 @@ def clashes(
             if getattr(training, name) != getattr(defaults, name)
         ]
     return _clashes_of_shape(model, training, representation) + _clashes_of_code(model, training)
+
+
+def clashes_of_cut(window: WindowSettings, normalization: NormalizationSettings) -> list[str]:
+    """List what cannot be combined with the way windows are cut, likewise."""
+    if window.cut == "beat" and normalization.kind == "window":
+        return ["normalization.kind: `window` takes the rhythm away; around beats `template` or `fixed` is right"]
+    return []
 
 
 def _clashes_of_shape(

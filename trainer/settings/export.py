@@ -8,9 +8,10 @@ from monitor.settings.section import Section
 
 
 class ExportSettings(Section):
-    """What is written. onnx: a model for ONNX Runtime beside the artifact."""
+    """What is written beside the artifact."""
 
     onnx: bool = False
+    """Also write `VERSION.onnx`, for daemons with `scoring.engine = "onnx"` (needs the extra `onnx`)."""
 
     @field_validator("onnx")
     @classmethod

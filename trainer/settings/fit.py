@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from monitor.core.artifact.manifest import ChannelSpec
 from monitor.readers.reading_settings import ReadingSettings
 from monitor.settings.section import Section
 from trainer.settings.calibration import CalibrationSettings
-from trainer.settings.combinations import clashes
+from trainer.settings.channel import ChannelSettings
+from trainer.settings.combinations import clashes, clashes_of_cut
 from trainer.settings.export import ExportSettings
 from trainer.settings.model import DenseSettings, ModelSettings
 from trainer.settings.normalization import NormalizationSettings
@@ -21,16 +21,13 @@ from trainer.settings.window import WindowSettings
 
 
 class FitSettings(Section):
-    """Everything `fit` can be told.
-
-    channel: the model's channels in order, with unit and physical range (left out: all channels of the data).
-    representation: left out, the data decide (`trainer.representations.choice`), but for families and cuts that are
-        made for raw windows.
-    """
+    """These keys stand above all sections."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Decides the initial weights and the order of the windows. Equal settings, data and seed give equal weights."""
+
     reading: ReadingSettings = ReadingSettings()
-    channel: Annotated[tuple[ChannelSpec, ...], Field(max_length=1024)] = ()
+    channel: Annotated[tuple[ChannelSettings, ...], Field(max_length=1024)] = ()
     window: WindowSettings = WindowSettings()
     normalization: NormalizationSettings = NormalizationSettings()
     representation: RepresentationSettings | None = None
@@ -58,18 +55,22 @@ class FitSettings(Section):
         return RawSettings() if self.representation is None and along_time else self.representation
 
     @model_validator(mode="after")
-    def _makes_sense_together(self) -> "FitSettings":
-        problems = clashes(self.model, self.training, self.representation or RawSettings())
-        if self.window.cut == "beat" and self.normalization.kind == "window":
-            problems.append("normalization.kind: `window` takes the rhythm away; around beats `template` or `fixed` is")
+    def _makes_sense_together(self, info: ValidationInfo) -> "FitSettings":
+        # a section that is wrong itself is not there to compare with; see `trainer.settings.load`
+        unsound = info.context["unsound"] if info.context else frozenset()
+        problems = []
+        if unsound.isdisjoint(("model", "training", "representation")):
+            problems += clashes(self.model, self.training, self.representation or RawSettings())
+        if unsound.isdisjoint(("window", "normalization")):
+            problems += clashes_of_cut(self.window, self.normalization)
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
     @field_validator("channel")
     @classmethod
-    def _names_differ(cls, channel: tuple[ChannelSpec, ...]) -> tuple[ChannelSpec, ...]:
-        names = [spec.name for spec in channel]
+    def _names_differ(cls, channel: tuple[ChannelSettings, ...]) -> tuple[ChannelSettings, ...]:
+        names = [each.name for each in channel]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{twice[0]!r} is listed twice")

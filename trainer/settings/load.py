@@ -1,6 +1,5 @@
 """TOML into settings, command-line values over the file; everything wrong is told at once."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -8,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from monitor.settings.problems import describe
+from monitor.settings.toml_file import UnreadableFileError, read_toml
 from trainer.errors import SettingsError
 from trainer.settings.fit import FitSettings
-
-_UNIONS = ("model", "representation")
 
 
 def load_settings(
@@ -24,48 +23,40 @@ def load_settings(
 
     """
     source = str(path) if path else "command line"
-    tree: dict[str, Any] = {}
-    if path is not None:
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(source, [str(error)]) from None
-    for dotted, value in overrides.items():
-        node, key = _place(tree, dotted, source)
-        node[key] = value
-    for dotted, value in preset.items():
-        node, key = _place(tree, dotted, source)
-        node.setdefault(key, value)
     try:
-        return FitSettings.model_validate(tree)
+        table = {} if path is None else read_toml(path)
+    except UnreadableFileError as error:
+        raise SettingsError(source, [str(error)]) from None
+    for dotted, value in overrides.items():
+        _put(table, dotted, value)
+    for dotted, value in preset.items():
+        _put(table, dotted, value, unless_given=True)
+    try:
+        return FitSettings.model_validate(table)
     except ValidationError as error:
-        raise SettingsError(source, _problems(error)) from None
+        raise SettingsError(source, describe(error, FitSettings) + _of_the_sound_sections(error, table)) from None
 
 
-def _place(tree: dict[str, Any], dotted: str, source: str) -> tuple[dict[str, Any], str]:
-    """The table that a dotted path leads to, made if need be, and the key in it."""
+def _put(table: dict[str, Any], dotted: str, value: object, *, unless_given: bool = False) -> None:
+    """Put a value where a dotted path leads. Where a value stands in the place of a section, validation tells that."""
     *sections, key = dotted.split(".")
-    node = tree
+    node: Any = table
     for section in sections:
         node = node.setdefault(section, {})
         if not isinstance(node, dict):
-            raise SettingsError(source, [f"{section}: must be a table, e.g. `[{section}]`"])
-    return node, key
+            return
+    if not (unless_given and key in node):
+        node[key] = value
 
 
-def _problems(error: ValidationError) -> list[str]:
-    """One line per problem: the dotted path as TOML has it, and what is wrong. The unions' tags are not in the file."""
-    lines: dict[str, list[str]] = {}
-    together: list[str] = []  # what `trainer.settings.combinations` says already has its path
-    for problem in error.errors():
-        location = problem["loc"]
-        if not location and problem["type"] == "value_error":
-            together += problem["msg"].removeprefix("Value error, ").splitlines()
-            continue
-        if location and location[0] in _UNIONS:
-            location = (location[0], *location[2:3])
-        path = ".".join(map(str, location)) or "settings"
-        unknown = problem["type"] == "extra_forbidden"
-        message = "unknown key" if unknown else problem["msg"].removeprefix("Value error, ")
-        lines.setdefault(path, []).append(message)
-    return [f"{path}: {' or '.join(messages)}" for path, messages in lines.items()] + together
+def _of_the_sound_sections(error: ValidationError, table: dict[str, Any]) -> list[str]:
+    """What is wrong between sections that are sound themselves: pydantic looks only when all of them are."""
+    unsound = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+    if not unsound:
+        return []
+    rest = {name: section for name, section in table.items() if name not in unsound}
+    try:
+        FitSettings.model_validate(rest, context={"unsound": unsound})
+    except ValidationError as between:
+        return describe(between, FitSettings)
+    return []

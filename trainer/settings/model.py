@@ -13,42 +13,44 @@ KernelSize = Annotated[int, Field(ge=3, le=63)]
 
 
 class NetworkSettings(Section):
-    """What all families share that learn by gradient descent.
-
-    code_activation: what the numbers of the code pass through. dropout: which share of each hidden layer is left out in
-        each step of the training.
-    """
+    """What all families share that learn by gradient descent."""
 
     code_activation: CodeActivation = "linear"
+    """What the numbers of the code pass through."""
+
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Which fraction of each hidden layer is left out in each step of the training."""
 
 
 class LayeredSettings(NetworkSettings):
-    """batch_norm: normalize each hidden layer over the batch."""
+    """What all families share whose network is a stack of layers."""
 
     activation: Activation = "gelu"
+    """What the numbers of each hidden layer pass through."""
+
     batch_norm: bool = False
+    """Normalize each hidden layer over the batch."""
 
 
 class DenseSettings(LayeredSettings):
-    """Dense autoencoder.
-
-    hidden: widths from the input to the bottleneck, mirrored on the way back (None: scaled to the input).
-    tied_weights: the decoder's weights are the encoder's, transposed.
-    """
+    """Dense autoencoder: layers over the whole window."""
 
     family: Literal["dense"] = "dense"
+    """What makes it this family. A `[model]` without a family is `dense`."""
+
     hidden: Features | None = None
+    """Widths of the layers from the input to the bottleneck, mirrored on the way back. Left out: scaled to the
+    input."""
+
     tied_weights: bool = False
+    """The decoder's weights are the encoder's, transposed."""
 
 
 class ConvolutionSettings(LayeredSettings):
-    """features: feature maps, one entry per halving of the axis. bottleneck: how many numbers stand for a window.
-
-    bottleneck left out: scaled to the input, as in the dense family.
-    """
+    """What all families share that convolve."""
 
     bottleneck: Count | None = None
+    """How many numbers stand for a window. Left out: scaled to the input, as in the dense family."""
 
     @field_validator("kernel_samples", "kernel_size", check_fields=False)
     @classmethod
@@ -59,9 +61,10 @@ class ConvolutionSettings(LayeredSettings):
 
 
 class BottleneckSettings(ConvolutionSettings):
-    """fully_convolutional: the last feature maps are the code, without a dense layer."""
+    """What all families share that can do without a dense layer."""
 
     fully_convolutional: bool = False
+    """The last feature maps are the code, without a dense layer."""
 
     @model_validator(mode="after")
     def _one_bottleneck(self) -> "BottleneckSettings":
@@ -74,44 +77,68 @@ class ConvSettings(BottleneckSettings):
     """1-D convolutional autoencoder."""
 
     family: Literal["conv"] = "conv"
+    """What makes it this family."""
+
     features: Features = (8, 16, 32)
+    """Feature maps, one entry per halving of the time axis."""
+
     kernel_samples: KernelSize = 5
+    """How many samples one convolution covers; odd."""
 
 
 class Conv2dSettings(BottleneckSettings):
     """2-D convolutional autoencoder: spectrograms, or images (channels and samples taken as rows and columns)."""
 
     family: Literal["conv2d"] = "conv2d"
+    """What makes it this family."""
+
     features: Features = (8, 16, 32)
+    """Feature maps, one entry per halving of both axes."""
+
     kernel_size: KernelSize = 3
+    """How much of either axis one convolution covers; odd."""
 
 
 class ResidualSettings(ConvolutionSettings):
-    """Strong encoder: residual 1-D convolutions, `blocks` per halving; the decoder is the plain one of `conv`."""
+    """Strong encoder of residual 1-D convolutions; the decoder is the plain one of `conv`."""
 
     family: Literal["residual"] = "residual"
+    """What makes it this family."""
+
     features: Features = (16, 32, 64)
+    """Feature maps, one entry per halving of the time axis."""
+
     kernel_samples: KernelSize = 5
+    """How many samples one convolution covers; odd."""
+
     blocks: Annotated[int, Field(ge=1, le=8)] = 2
+    """Residual blocks per halving."""
 
 
 class LstmSettings(NetworkSettings):
-    """Recurrent autoencoder: `units` remember the window, step by step, and tell it backwards.
-
-    step_samples: how many samples a step reads at once (None: so many that a window has about 10 steps).
-    """
+    """Recurrent autoencoder: reads the window step by step and reconstructs it backwards."""
 
     family: Literal["lstm"] = "lstm"
+    """What makes it this family."""
+
     units: Annotated[int, Field(ge=1, le=1024)] = 64
+    """How many numbers are carried from step to step."""
+
     step_samples: Count | None = None
+    """How many samples a step reads at once. Left out: so many that a window has about 10 steps."""
+
     bottleneck: Count | None = None
+    """How many numbers stand for a window. Left out: scaled to the input, as in the dense family."""
 
 
 class PcaSettings(Section):
-    """Principal components: how many or, below 1, which fraction of the variance they must explain."""
+    """Principal components: the linear baseline, solved and not trained."""
 
     family: Literal["pca"] = "pca"
+    """What makes it this family."""
+
     components: Count | Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """How many components or, below 1, which fraction of the variance they must explain."""
 
 
 TrainedSettings = DenseSettings | ConvSettings | Conv2dSettings | ResidualSettings | LstmSettings

@@ -8,14 +8,19 @@ from monitor.settings.section import Section
 
 
 class NormalizationSettings(Section):
-    """Where centre and scale come from; see `monitor.core.artifact.manifest.NormalizationSpec`.
-
-    shared: one centre and one scale for all measured channels, which then must be in one unit (kind `fixed`).
-    """
+    """Where the centre and the scale come from by which windows are normalized before the model sees them."""
 
     kind: Literal["fixed", "window", "stream", "template"] = "fixed"
+    """`fixed`: one centre and scale per channel, from the training data. `window`: each window's own mean and standard
+    deviation. `stream`: learnt robustly from the first windows of each stream. `template`: as `stream`, but the centre
+    is a whole window, the stream's usual one, for windows cut around beats."""
+
     warmup_windows: Annotated[int, Field(ge=1, le=4096)] = 64
+    """From how many windows a stream's own numbers are learnt, for kinds `stream` and `template`."""
+
     shared: bool = False
+    """One centre and one scale for all measured channels, which then must be in one unit: the rows of an image. Only
+    for kind `fixed`."""
 
     @model_validator(mode="after")
     def _shared_is_of_fixed(self) -> "NormalizationSettings":

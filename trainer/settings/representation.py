@@ -12,23 +12,24 @@ Frequency = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class RawSettings(Section):
-    """The normalized samples.
-
-    level: with each channel's level and log spread beside them, which matters where windows are normalized by
-        themselves (normalization kind `window`).
-    """
+    """The normalized samples."""
 
     kind: Literal["raw"] = "raw"
+    """What makes it this representation. A `[representation]` without a kind is `raw`."""
+
     level: bool = False
+    """Each channel's level and log spread beside the samples, which matters where windows are normalized by themselves
+    (normalization kind `window`)."""
 
 
 class _Segmented(Section):
-    """A window is cut into half overlapping segments of so many samples (None: a fixed part of the window).
-
-    Longer ones tell closer frequencies apart; more of them make each frequency's power less noisy.
-    """
+    """What all representations share that split a window into segments."""
 
     segment_samples: Annotated[int, Field(ge=SHORTEST_SEGMENT, le=65536)] | None = None
+    """A window is cut into half overlapping segments of so many samples. Longer ones tell closer frequencies apart;
+    more of them make each frequency's power less noisy. Left out: a quarter of the window (`spectrum`), half of it
+    (`envelope_spectrum`), an eighth (`spectrogram`)."""
+
     segments_per_window: ClassVar[int]
 
     def default_segment(self, length: int) -> int:
@@ -40,17 +41,20 @@ class SpectrumSettings(_Segmented):
     """Log power per frequency, with each channel's level and log spread."""
 
     kind: Literal["spectrum"] = "spectrum"
+    """What makes it this representation."""
+
     segments_per_window: ClassVar[int] = 4
 
 
 class EnvelopeSpectrumSettings(_Segmented):
-    """Log power per frequency of the envelope, with each channel's level and log spread.
-
-    band_hz: where the blows ring, from low to high (None: everywhere).
-    """
+    """Log power per frequency of the envelope, with each channel's level and log spread."""
 
     kind: Literal["envelope_spectrum"] = "envelope_spectrum"
+    """What makes it this representation."""
+
     band_hz: tuple[Frequency, Frequency] | None = None
+    """The band in which the blows ring, from low to high, e.g. `[2000, 4000]`. Left out: all frequencies."""
+
     segments_per_window: ClassVar[int] = 2
 
     @field_validator("band_hz")
@@ -65,6 +69,8 @@ class SpectrogramSettings(_Segmented):
     """Log power per frequency and time, with each channel's level and log spread per time."""
 
     kind: Literal["spectrogram"] = "spectrogram"
+    """What makes it this representation."""
+
     segments_per_window: ClassVar[int] = 8
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from monitor.adapters.engines.batch_tuning import Engine, busy_clock, fastest_batch, warm_up
+from monitor.adapters.engines.settings import ArtifactsConfig, ScoringConfig
 from monitor.adapters.engines.signature import Trust
-from monitor.config.model import ScoringConfig
-from monitor.config.security import ArtifactsConfig
 from monitor.core.artifact.manifest import Manifest, ManifestError, parse_manifest
 from monitor.core.values.scorer import Scorer
 from monitor.errors import ArtifactError

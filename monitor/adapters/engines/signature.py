@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from monitor.config.security import ArtifactsConfig
+from monitor.adapters.engines.settings import ArtifactsConfig
 from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
 from monitor.errors import ArtifactError
 

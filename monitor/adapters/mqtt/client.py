@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.link_socket import FrameSocket
-from monitor.config.model import MqttConfig, TlsConfig
+from monitor.adapters.mqtt.settings import MqttConfig, TlsConfig
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 # How many unacknowledged messages the broker may send. Mosquitto takes 20 where the client says nothing, and a window

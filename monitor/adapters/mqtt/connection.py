@@ -24,8 +24,8 @@ from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link_socket import FrameSocket
 from monitor.adapters.mqtt.outbound_session import UNTOLD_IN_FLIGHT, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing, SendQueue
+from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.mqtt.waker import Waker
-from monitor.config.model import MqttConfig
 from monitor.core.ports import Wake
 
 log = structlog.get_logger()

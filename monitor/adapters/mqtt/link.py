@@ -26,7 +26,7 @@ from monitor.adapters.mqtt.inbound_session import merge_resumes, resume_of
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.outbound_session import Answer, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing
-from monitor.config.model import MqttConfig
+from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.core.ports import Delivery, Progress, StepKey, TakeLimits, Told, Wake
 from monitor.core.values.backoff import Backoff
 from monitor.core.values.messages import MessageBatch, Token

@@ -19,7 +19,7 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from monitor.config.model import LogConfig
+from monitor.adapters.process.settings import LogConfig
 
 _REPEAT_SECONDS = 30.0
 _MAX_REMEMBERED = 1024

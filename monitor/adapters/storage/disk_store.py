@@ -162,7 +162,7 @@ class DiskStore:
                 newest = "SELECT alert, step FROM delivery WHERE sink = ? AND NOT done ORDER BY turn DESC LIMIT ?"
                 done = database.execute(
                     "UPDATE delivery SET done = 1 WHERE sink = ? AND NOT done"
-                    f" AND (seconds < ? OR (alert, step) NOT IN ({newest}))",  # noqa: S608 - our own text
+                    f" AND (seconds < ? OR (alert, step) NOT IN ({newest}))",
                     (sink, before, sink, max_rows if sink in sinks else 0),
                 )
                 if done.rowcount:

@@ -28,8 +28,7 @@ from prometheus_client import CollectorRegistry
 from monitor import __version__
 from monitor.adapters.web.basic_auth import BasicAuth
 from monitor.adapters.web.exposition import CONTENT_TYPE, expose
-from monitor.config.model import HttpConfig
-from monitor.config.security import WebConfig
+from monitor.adapters.web.settings import HttpConfig, WebConfig
 from monitor.errors import UnavailableError
 
 log = structlog.get_logger()

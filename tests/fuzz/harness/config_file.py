@@ -4,8 +4,8 @@
 import tempfile
 from pathlib import Path
 
-from monitor.config.model import load_config, sound_artifacts, sound_models
 from monitor.errors import ConfigError
+from monitor.setup.config_file import load_config, sound_artifacts, sound_models
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="residuald-fuzz-"))
 _SECRET = b"hunter2-secret"

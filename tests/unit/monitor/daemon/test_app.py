@@ -16,12 +16,12 @@ from monitor.adapters.mqtt.connection import do_nothing
 from monitor.adapters.mqtt.inbound_session import Receipt, resume_of
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.process.sd_notify import Notifier
-from monitor.config.model import Config
 from monitor.core.ports import Wake
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.daemon.app import App
 from monitor.setup.build import Setup
+from monitor.setup.registry import Config
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of
 
 START = 1_700_000_000.0

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from monitor.adapters.storage.disk_store import DiskStore
-from monitor.config.model import JournalConfig
+from monitor.adapters.storage.settings import JournalConfig
 from monitor.core.decode.formats import JsonFormat
 from monitor.core.ports import Delivery, StepKey
 from monitor.core.sources.source import SourceSpec

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from monitor.adapters.engines.loader import Artifact
-from monitor.config.model import Config
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.values.messages import Message
 from monitor.pipeline.pipeline import Moment, Pipeline
 from monitor.setup.build import Setup, build_pipeline, fingerprint_of, pipeline_settings_of, subscriptions_of
+from monitor.setup.registry import Config
 from tests.manifests import MeanSquareScorer, manifest_of
 
 START = 1_700_000_000.0

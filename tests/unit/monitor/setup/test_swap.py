@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.adapters.engines.loader import Artifact
-from monitor.config.model import Config
 from monitor.core.outputs.reports import Report
 from monitor.core.values.discards import Discard
 from monitor.core.values.messages import Message
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 from monitor.setup.build import Setup, build_pipeline, succeed
+from monitor.setup.registry import Config
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of
 
 START = 1_700_000_000.0

@@ -17,8 +17,9 @@ from monitor import __version__
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.mqtt.settings import MqttConfig
+from monitor.adapters.storage.settings import JournalConfig
 from monitor.adapters.web.exposition import expose
-from monitor.config.model import JournalConfig, MqttConfig
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState

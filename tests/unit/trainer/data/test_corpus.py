@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from monitor.core.artifact.manifest import ChannelSpec
 from monitor.core.dataset.recording import WindowSet
 from tests.sines import data_file, sine_recording
 from trainer.data.corpus import FEW_WINDOWS, Corpus, gather
@@ -14,7 +13,7 @@ from trainer.data.normalization import CONSTANT_FRACTION, FLOOR_FRACTION, normal
 from trainer.data.split import Part
 from trainer.data.windows import Windows
 from trainer.errors import DataError
-from trainer.settings import FitSettings, NormalizationSettings, SplitSettings, WindowSettings
+from trainer.settings import ChannelSettings, FitSettings, NormalizationSettings, SplitSettings, WindowSettings
 
 WINDOW = WindowSettings(length=50, stride=10)
 SETTINGS = FitSettings(window=WINDOW, split=SplitSettings(cross_fit=False))
@@ -90,9 +89,9 @@ def test_channels_that_never_rested_may_not_rest_unless_told_otherwise() -> None
     recording.samples[300:450, 1] = 0.25
     channels = gather([data_file(recording)], SETTINGS).channels
     assert [channel.may_rest for channel in channels] == [False, True]
-    told = (ChannelSpec(name="a", may_rest=True), ChannelSpec(name="b", may_rest=False))
+    told = (ChannelSettings(name="a", may_rest=True), ChannelSettings(name="b", may_rest=False))
     corpus = gather([data_file(recording)], SETTINGS.model_copy(update={"channel": told}))
-    assert corpus.channels == told
+    assert corpus.channels == tuple(channel.spec for channel in told)
     assert corpus.ranges[0].excluded["stuck"] == 11
 
 

@@ -12,7 +12,7 @@ from monitor.core.dataset.recording import WindowSet
 from tests.sines import data_file, sine_recording, write_npz
 from trainer.data.cutting import DataFile, agree_on_channels, cut, plan_windows, read_files, withheld_reasons
 from trainer.errors import DataError
-from trainer.settings import WindowSettings
+from trainer.settings import ChannelSettings, WindowSettings
 
 PERIOD = 0.02
 
@@ -91,8 +91,7 @@ def test_different_rates_are_refused_and_nearly_equal_ones_are_not() -> None:
 def test_channels_are_those_of_the_first_file_unless_chosen() -> None:
     file = data_file(sine_recording(300))
     assert agree_on_channels([file], ()) == (ChannelSpec(name="a"), ChannelSpec(name="b"))
-    chosen = (ChannelSpec(name="b", unit="g"),)
-    assert agree_on_channels([file], chosen) == chosen
+    assert agree_on_channels([file], (ChannelSettings(name="b", unit="g"),)) == (ChannelSpec(name="b", unit="g"),)
 
 
 def test_a_file_with_other_channels_is_refused_and_so_is_a_missing_one() -> None:
@@ -101,7 +100,7 @@ def test_a_file_with_other_channels_is_refused_and_so_is_a_missing_one() -> None
     with pytest.raises(DataError, match=r"other\.npz has the channels a, c"):
         agree_on_channels([file, other], ())
     with pytest.raises(DataError, match=r"other\.npz has no channel b; it has a, c"):
-        agree_on_channels([file, other], (ChannelSpec(name="b"),))
+        agree_on_channels([file, other], (ChannelSettings(name="b"),))
 
 
 def test_cutting_follows_the_daemons_windows_with_the_channels_in_the_models_order() -> None:

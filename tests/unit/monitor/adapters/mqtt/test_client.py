@@ -10,7 +10,7 @@ from monitor.adapters.mqtt.client import FramingClient, SettingsFileError, expla
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.inbound_session import InboundSession
 from monitor.adapters.mqtt.outbound_session import OutboundSession
-from monitor.config.model import MqttConfig, TlsConfig
+from monitor.adapters.mqtt.settings import MqttConfig, TlsConfig
 
 
 def client(config: MqttConfig) -> FramingClient:

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from monitor.adapters.process.logs import configure_logs
-from monitor.config.model import LogConfig
+from monitor.adapters.process.settings import LogConfig
 
 
 class Clock:

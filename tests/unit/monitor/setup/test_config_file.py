@@ -1,7 +1,5 @@
 """Loading a configuration: what is accepted, and in which words the rest is refused."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.config.model import Config, load_config, sound_models
 from monitor.config.references import reference_problems
 from monitor.errors import ConfigError
 from monitor.settings.problems import describe
-from tests.repository import ROOT
+from monitor.setup.config_file import load_config, sound_models
+from monitor.setup.registry import Config
 
 MINIMAL = """
 [[source]]
@@ -166,16 +164,6 @@ def test_a_config_made_in_code_is_checked_as_one_from_a_file() -> None:
     source = {"name": "m", "topic": "a/{d}", "model": "x", "format": {"kind": "json", "rows": "rows"}}
     with pytest.raises(ValueError, match="there is no model 'x'"):
         Config.model_validate({"source": [source], "model": [{"name": "y", "path": "/y"}]})
-
-
-def test_the_reference_describes_the_settings_as_they_are(tmp_path: Path) -> None:
-    docs = ROOT / "docs"
-    subprocess.run([sys.executable, docs / "make_configuration.py", tmp_path / "page.md"], check=True, timeout=60)
-    page = (tmp_path / "page.md").read_text()
-    assert page == (docs / "configuration.md").read_text(), (
-        "run `python docs/make_configuration.py` and commit the page"
-    )
-    assert "|  |" not in page, "a setting has no description"
 
 
 toml_keys = st.sampled_from(["kind", "name", "topic", "model", "format", "tls"]) | st.text(max_size=10)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from monitor.config.model import Config
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.decode.formats import JsonFormat, NumberFormat
 from monitor.core.sources.source import SourceSpec
 from monitor.core.sources.topics import TopicPattern
+from monitor.setup.registry import Config
 
 
 def check_sources(config: Config, manifests: Mapping[str, Manifest]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Settings that keep others out: whose artifacts are loaded, and who may read what HTTP serves."""
+"""The sections `[http]`, `[web]` and `[web.tls_server_config]`: where HTTP is served, and who may read it."""
 
 import re
 import ssl
@@ -6,28 +6,20 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from monitor.config.field_types import ReadableFile, SecretFile
+from monitor.config.field_types import Port, ReadableFile, SecretFile
 from monitor.settings.section import Section
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 
-class ArtifactsConfig(Section):
-    """Whose artifacts are loaded. Loading a model runs its code: whoever can write to its folder could run any."""
+class HttpConfig(Section):
+    """Where `/metrics`, `/healthz` and `/readyz` are served."""
 
-    require_signature: bool = False
-    """Load only artifacts that one of `trusted_keys` has signed (`residuald-trainer sign`)."""
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` for all of them."""
 
-    trusted_keys: tuple[ReadableFile, ...] = ()
-    """Files with Ed25519 public keys (PEM), as `residuald-trainer keygen` writes them. Any one of them is enough, so
-    that keys can be changed without a gap."""
-
-    @model_validator(mode="after")
-    def _keys_where_required(self) -> "ArtifactsConfig":
-        # keys that nothing is checked by would look like a protection
-        if self.require_signature != bool(self.trusted_keys):
-            raise ValueError("`require_signature = true` and `trusted_keys` go together")
-        return self
+    port: Port = 9108
+    """TCP port; 0 takes a free one and logs it."""
 
 
 class WebTlsConfig(Section):

@@ -1,0 +1,29 @@
+"""The section `[timing]`: how event time is kept."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from monitor.config.field_types import Seconds
+from monitor.settings.section import Section
+
+
+class TimingConfig(Section):
+    """How event time is kept."""
+
+    jitter_samples: Annotated[float, Field(ge=0, le=1000)] = 0.75
+    """A block whose time differs from the expected by at most so many sample periods is contiguous."""
+
+    lateness_seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
+    """How long a stream waits for a channel that lags behind the others, and at least a window. Where a message of one
+    channel covers a longer time than that, windows never fill."""
+
+    max_ahead_seconds: Seconds = 60.0
+    """A timestamp further ahead of its arrival than this is refused."""
+
+    silent_after_seconds: Seconds = 30.0
+    """A stream that sends nothing for so long, and for three sample periods, is silent. It must be longer than the time
+    between two messages."""
+
+    expire_after_seconds: Seconds = 3600.0
+    """A stream silent for so long is forgotten, and its metrics with it."""

@@ -1,0 +1,43 @@
+"""The registry of sections: each component's own, which stands in the component's folder, under its key of the file.
+
+The text below a key is its entry in `docs/configuration.md`.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from monitor.adapters.engines.settings import ArtifactsConfig, ScoringConfig
+from monitor.adapters.mqtt.settings import MqttConfig
+from monitor.adapters.process.settings import LogConfig
+from monitor.adapters.storage.settings import JournalConfig
+from monitor.adapters.web.settings import HttpConfig, WebConfig
+from monitor.config.limits import LimitsConfig
+from monitor.config.model import ModelConfig
+from monitor.config.references import reference_problems
+from monitor.config.timing import TimingConfig
+from monitor.core.sources.source import SourceSpec
+from monitor.settings.section import Section
+
+
+class Config(Section):
+    """The whole configuration. All paths are absolute once loaded (relative ones are taken from the file's folder)."""
+
+    mqtt: MqttConfig = MqttConfig()
+    source: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
+    model: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
+    artifacts: ArtifactsConfig = ArtifactsConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    timing: TimingConfig = TimingConfig()
+    limits: LimitsConfig = LimitsConfig()
+    journal: JournalConfig = JournalConfig()
+    http: HttpConfig = HttpConfig()
+    web: WebConfig = WebConfig()
+    log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _references_hold(self) -> "Config":
+        problems = reference_problems(self.model_dump(mode="json"))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
