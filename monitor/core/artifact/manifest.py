@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from monitor.core.artifact.calibration import Calibration
 from monitor.core.values.names import Name
@@ -207,7 +207,7 @@ class Provenance(_Part):
 class Manifest(_Part):
     """What travels inside an artifact beside the TorchScript module."""
 
-    schema_version: Literal[1]
+    schema_version: int
     model: Name
     version: Name
     channels: Annotated[tuple[ChannelSpec, ...], Field(min_length=1, max_length=1024)]
@@ -236,6 +236,13 @@ class Manifest(_Part):
     def measured_names(self) -> tuple[str, ...]:
         """Names of the channels that sensors deliver, in the model's order; the derived ones follow them."""
         return tuple(channel.name for channel in self.channels if not channel.derived)
+
+    @field_validator("schema_version")
+    @classmethod
+    def _is_the_one_that_is_read_here(cls, schema_version: int) -> int:
+        if schema_version != SCHEMA_VERSION:
+            raise ValueError(f"manifest of schema {schema_version}, this program reads schema {SCHEMA_VERSION}")
+        return schema_version
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Manifest":

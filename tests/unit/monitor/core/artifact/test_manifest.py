@@ -40,7 +40,7 @@ def test_a_valid_manifest_survives_the_way_through_json() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "complaint"),
     [
-        ("schema_version", 2, "schema_version: Input should be 1"),
+        ("schema_version", 2, "schema_version: Value error, manifest of schema 2, this program reads schema 1"),
         ("threshold", None, "threshold: Field required"),
         ("threshold", 0, "threshold: Input should be greater than 0"),
         ("threshold", float("nan"), "threshold: Input should be a finite number"),
