@@ -17,10 +17,10 @@ from trainer.artifact.export import CompiledScorer, WindowScorer
 from trainer.data.windows import Windows
 from trainer.error.error_definition import ErrorDefinition
 from trainer.errors import SettingsError
-from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder, default_widths
 from trainer.models.dense import DenseAutoencoder
 from trainer.models.pca import Pca, fit_pca
+from trainer.registry import FAMILIES
 from trainer.representations.raw import Raw
 from trainer.settings import (
     Conv2dSettings,

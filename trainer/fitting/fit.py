@@ -24,8 +24,8 @@ from trainer.error.rhythm_error import fit_rhythm_error
 from trainer.errors import ArtifactError
 from trainer.evaluation.metrics import auc_pr, auc_roc
 from trainer.fitting.robust import RobustFit, fit_robustly
-from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
+from trainer.registry import FAMILIES
 from trainer.representations import features_of, fit_representation
 from trainer.representations.measured import Measured
 from trainer.representations.representation import Representation

@@ -1,9 +1,10 @@
 """In which units the model sees a window."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from monitor.core.artifact.manifest import NormalizationKind
 from monitor.settings.section import Section
 
 
@@ -13,7 +14,7 @@ class NormalizationSettings(Section):
     shared: one centre and one scale for all measured channels, which then must be in one unit (kind `fixed`).
     """
 
-    kind: Literal["fixed", "window", "stream", "template"] = "fixed"
+    kind: NormalizationKind = "fixed"
     warmup_windows: Annotated[int, Field(ge=1, le=4096)] = 64
     shared: bool = False
 

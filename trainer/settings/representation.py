@@ -22,7 +22,7 @@ class RawSettings(Section):
     level: bool = False
 
 
-class _Segmented(Section):
+class SegmentedSettings(Section):
     """A window is cut into half overlapping segments of so many samples (None: a fixed part of the window).
 
     Longer ones tell closer frequencies apart; more of them make each frequency's power less noisy.
@@ -36,14 +36,14 @@ class _Segmented(Section):
         return min(length, max(SHORTEST_SEGMENT, length // self.segments_per_window))
 
 
-class SpectrumSettings(_Segmented):
+class SpectrumSettings(SegmentedSettings):
     """Log power per frequency, with each channel's level and log spread."""
 
     kind: Literal["spectrum"] = "spectrum"
     segments_per_window: ClassVar[int] = 4
 
 
-class EnvelopeSpectrumSettings(_Segmented):
+class EnvelopeSpectrumSettings(SegmentedSettings):
     """Log power per frequency of the envelope, with each channel's level and log spread.
 
     band_hz: where the blows ring, from low to high (None: everywhere).
@@ -61,7 +61,7 @@ class EnvelopeSpectrumSettings(_Segmented):
         return band_hz
 
 
-class SpectrogramSettings(_Segmented):
+class SpectrogramSettings(SegmentedSettings):
     """Log power per frequency and time, with each channel's level and log spread per time."""
 
     kind: Literal["spectrogram"] = "spectrogram"

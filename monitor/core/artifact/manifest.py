@@ -18,6 +18,8 @@ MANIFEST_FILE = "manifest.json"
 SIGNATURE_SUFFIX = ".sig"  # of the signature beside an artifact
 ARTIFACT_SHA256 = "artifact.sha256"  # in a model beside an artifact: which one it belongs to
 
+NormalizationKind = Literal["fixed", "window", "stream", "template"]
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -101,7 +103,7 @@ class NormalizationSpec(_Part):
     `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up.
     """
 
-    kind: Literal["fixed", "window", "stream", "template"]
+    kind: NormalizationKind
     centre: tuple[Finite, ...] | None = None
     scale: tuple[Positive, ...] | None = None
     scale_floor: tuple[Positive, ...]
@@ -214,7 +216,7 @@ class Manifest(_Part):
     sample_period_seconds: Positive
     window: WindowSpec
     normalization: NormalizationSpec
-    representation: Literal["raw", "spectrum", "envelope_spectrum", "spectrogram"] = "raw"
+    representation: Name = "raw"  # e.g. spectrum
     representation_settings: dict[str, Any] = {}  # the representation's own
     score: ScoreSpec = ScoreSpec()
     family: Name  # e.g. dense, conv, pca

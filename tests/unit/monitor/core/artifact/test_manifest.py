@@ -59,7 +59,7 @@ def test_a_valid_manifest_survives_the_way_through_json() -> None:
         ("normalization.centre", None, "`centre` and `scale` belong to kind `fixed`"),
         ("normalization.scale", [1.0], "normalization.scale has 1 numbers for 2 channels"),
         ("normalization.scale_floor", [1.0, 0.0], "normalization.scale_floor.1: Input should be greater than 0"),
-        ("representation", "wavelet", "representation: Input should be 'raw', 'spectrum'"),
+        ("representation", "", "representation: String should match"),
         ("score", {"residual": "median"}, "score.residual: Input should be 'mean_square', 'variance' or 'covariance'"),
         ("score", {"latent_weight": -1}, "score.latent_weight: Input should be greater than or equal to 0"),
         ("score", {"entropy": 1}, "score.entropy: Extra inputs are not permitted"),

@@ -70,8 +70,10 @@ def place(grid: SampleGrid, blocks: list[Block], *, timed: bool) -> tuple[list[P
         discards += placed.discards
         for at, block in enumerate(left.tolist()):
             if not placed.deferred[at]:
-                numbers = (placed.slot[at], placed.skip[at], placed.take[at], placed.fill[at])
-                found[block] = Placed(*map(int, numbers), deferred=times)
+                slot, skip, take, fill = (
+                    int(numbers[at]) for numbers in (placed.slot, placed.skip, placed.take, placed.fill)
+                )
+                found[block] = Placed(slot, skip, take, fill, deferred=times)
         left = left[placed.deferred]
         if not len(left):
             return [found[block] for block in range(len(blocks))], discards
