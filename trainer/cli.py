@@ -8,9 +8,12 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 from monitor import __version__
+from monitor.core.artifact.manifest import NormalizationKind
 from trainer.errors import TrainerError
+from trainer.registry import FAMILIES, REPRESENTATIONS
 from trainer.settings.presets import KINDS
 
 EXIT_CODES = """\
@@ -30,16 +33,8 @@ data files:
 Under [reading.wfdb] and [reading.matlab] a settings file says more.
 """
 
-FAMILY_LINES = {
-    "dense": "layers over the whole window: windows that begin at a known place, spectra (the default)",
-    "conv": "convolutions along the window: raw windows cut anywhere",
-    "conv2d": "convolutions along two axes: spectrograms, images",
-    "residual": "a strong encoder of residual convolutions, a plain decoder: many shapes, much data",
-    "lstm": "recurrent, step by step: order in time; learns slowly",
-    "pca": "principal components, the linear baseline: solved in seconds, nothing to tune",
-}
-FAMILIES = "families (docs/models.md says more, and when to add what to the training):\n" + "".join(
-    f"  {name:<14} {line}\n" for name, line in FAMILY_LINES.items()
+FAMILY_LINES = "families (docs/models.md says more, and when to add what to the training):\n" + "".join(
+    f"  {name:<14} {family.about}\n" for name, family in FAMILIES.items()
 )
 
 FIT = f"""\
@@ -55,7 +50,7 @@ examples:
   residuald-trainer fit --data pump.csv --out models/pump --config pump.toml --seed 1
 
 {DATA_FILES}
-{FAMILIES}
+{FAMILY_LINES}
 a settings file (docs/training.md lists every key; all are optional; these are the defaults unless said otherwise):
   seed = 0
   [[channel]]                        # default: all channels of the data, without unit and range
@@ -197,7 +192,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", type=Path, required=True, metavar="models/NAME", help="the model's folder; NAME names it")
     _add_kind(fit)
     fit.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML); the options below win over it")
-    fit.add_argument("--family", choices=tuple(FAMILY_LINES), help="kind of model (default: dense)")
+    fit.add_argument("--family", choices=tuple(FAMILIES), help="kind of model (default: dense)")
     fit.add_argument("--window", type=int, metavar="N", help="samples per window (default: about one second)")
     fit.add_argument(
         "--stride", type=int, metavar="N", help="samples from one window to the next (default: half of it)"
@@ -205,10 +200,10 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say")
     fit.add_argument(
         "--representation",
-        choices=("raw", "spectrum", "envelope_spectrum", "spectrogram"),
+        choices=tuple(REPRESENTATIONS),
         help="what the model sees of a window (default: spectrum for vibration, raw samples for all else)",
     )
-    fit.add_argument("--normalization", choices=("fixed", "window", "stream", "template"), help="default: fixed")
+    fit.add_argument("--normalization", choices=get_args(NormalizationKind), help="default: fixed")
     fit.add_argument("--seed", type=int, metavar="N", help="decides initial weights and shuffling (default: 0)")
 
     fit.add_argument(
@@ -241,7 +236,7 @@ def build_parser() -> argparse.ArgumentParser:
     select.add_argument(
         "--sample-rate", type=float, metavar="HZ", help="samples per second, where the files do not say"
     )
-    select.add_argument("--normalization", choices=("fixed", "window", "stream", "template"), help="default: fixed")
+    select.add_argument("--normalization", choices=get_args(NormalizationKind), help="default: fixed")
     select.add_argument("--seed", type=int, metavar="N", help="decides initial weights and injected anomalies")
     select.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")
 

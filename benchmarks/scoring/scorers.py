@@ -16,7 +16,7 @@ from monitor.adapters.engines.settings import ScoringConfig
 from monitor.core.values.scorer import Floats32, Scorer
 from trainer.artifact.export import WindowScorer
 from trainer.error.error_definition import ErrorDefinition
-from trainer.models import FAMILIES
+from trainer.registry import FAMILIES
 from trainer.representations.raw import Raw
 from trainer.settings import ModelSettings
 

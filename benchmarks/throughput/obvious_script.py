@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client import Counter, Gauge, start_http_server
 
 from monitor.core.artifact.manifest import MANIFEST_FILE, parse_manifest
-from trainer.models import FAMILIES
+from trainer.registry import FAMILIES
 from trainer.settings import FitSettings
 
 MESSAGES = Counter("obvious_messages", "Messages received.")

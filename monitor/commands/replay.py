@@ -39,6 +39,9 @@ examples:
   residuald replay --model models/motor recordings/fault.npz
   residuald replay --model models/motor --speed 1 recordings/fault.npz      as slowly as it happened
   residuald replay --config configs/monitor.toml night.capture              messages kept by `residuald record`
+
+Of a capture that was cut off (a crash, a full disk) all whole messages are replayed; how much is left over goes to
+standard error, and the exit code is 0.
 """
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
 _MAX_BATCH = 256  # fixed, so that the same recording always gives the same figures to the last digit
@@ -84,8 +87,14 @@ def run(args: argparse.Namespace) -> int:
         setup = load_setup(args.config)
         for path in args.files:
             pipeline = build_pipeline(setup, printer.discard)
-            for step in _replay_capture(pipeline, _read(path, read_capture), pace):
-                printer.show(step, pipeline)
+            capture = _read(path, read_capture)
+            try:
+                for step in _replay_capture(pipeline, capture, pace):
+                    printer.show(step, pipeline)
+            except CaptureError as error:  # a record is damaged: what came before it is replayed
+                raise DataError(f"{path}: {error}") from None
+            if capture.leftover_bytes:
+                _tell_cut_off(path, capture)
         return 0
     artifact = load_artifact(args.model, max_batch=_MAX_BATCH)
     for path in args.files:
@@ -144,6 +153,14 @@ def _replay_capture(pipeline: Pipeline, capture: Capture, pace: Callable[[float]
         last = message.arrival_seconds
         messages.append(message)
     yield pipeline.step(messages, Moment(last, last), everything=True)
+
+
+def _tell_cut_off(path: Path, capture: Capture) -> None:
+    print(
+        f"residuald: {path}: cut off: its last {capture.leftover_bytes} bytes are no whole message "
+        f"(whole messages replayed: {capture.message_count})",
+        file=sys.stderr,
+    )
 
 
 def _pipeline_for(artifact: "Artifact") -> Pipeline:

@@ -109,7 +109,7 @@ def test_the_manifest_says_what_was_made_of_what(corpus: Corpus, pca: FitResult)
     assert manifest.provenance.data == corpus.ranges
     assert manifest.provenance.train_windows == len(corpus.parts[Part.TRAIN])
     assert manifest.calibration.windows == len(corpus.parts[Part.CALIBRATION])
-    assert manifest.parameters == 100 + 101 * manifest.settings["components"]
+    assert manifest.parameters == 100 * (1 + manifest.settings["components"])  # the mean and the directions
     assert manifest.evaluation["auc_pr"] > 0.9
 
 

@@ -346,6 +346,14 @@ def test_a_code_that_could_copy_is_refused_unless_something_keeps_it_from_copyin
     with pytest.raises(SettingsError, match=f"a code of {size} numbers can copy windows of {LENGTH}"):
         learned(built(hidden=(size,)))
     learned(built(hidden=(size,)), denoising={}, max_epochs=1)
+    learned(built(hidden=(size, size), dropout=0.2), max_epochs=1)
+
+
+def test_a_code_that_could_copy_is_refused_of_a_family_without_a_setting_for_dropout() -> None:
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(LENGTH, LENGTH))
+    network = Network({}, (1, LENGTH), flat, nn.Identity(), nn.Unflatten(1, (1, LENGTH)))
+    with pytest.raises(SettingsError, match=f"a code of {LENGTH} numbers can copy windows of {LENGTH}"):
+        learn(network, sines(64, seed=1), sines(16, seed=2), training(max_epochs=1), 0, ignore)
 
 
 # layer by layer

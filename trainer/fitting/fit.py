@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor import __version__
-from monitor.core.artifact.manifest import Array, Golden, Manifest, Provenance, ScoreSpec
+from monitor.core.artifact.manifest import SCHEMA_VERSION, Array, Golden, Manifest, Provenance, ScoreSpec
 from trainer.artifact.export import CompiledScorer, WindowScorer, golden_deviation, load_artifact
 from trainer.calibration.calibrate import Calibrated, calibrate
 from trainer.data.corpus import Corpus
@@ -24,8 +24,8 @@ from trainer.error.rhythm_error import fit_rhythm_error
 from trainer.errors import ArtifactError
 from trainer.evaluation.metrics import auc_pr, auc_roc
 from trainer.fitting.robust import RobustFit, fit_robustly
-from trainer.models import FAMILIES
 from trainer.models.autoencoder import Autoencoder
+from trainer.registry import FAMILIES
 from trainer.representations import features_of, fit_representation
 from trainer.representations.measured import Measured
 from trainer.representations.representation import Representation
@@ -88,7 +88,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     if len(corpus.anomalous):
         errors["anomalous"] = scorer.errors(corpus.anomalous)[0]
     manifest = Manifest(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         model=name,
         version=_version(created, module, corpus),
         channels=corpus.channels,

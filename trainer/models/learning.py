@@ -64,9 +64,15 @@ def _refuse_copying(model: Network, train: Tensor, training: TrainingSettings) -
         code_size = model.eval().encode(train[:1]).shape[1]
     numbers = math.prod(train.shape[1:])
     kept_from_copying = (training.denoising, training.sparse, training.contractive, training.variational)
-    if code_size >= numbers and not any(kept_from_copying) and not model.describe()["dropout"]:
+    if code_size >= numbers and not any(kept_from_copying) and not _drops_out(model):
         problem = (
             f"model: a code of {code_size} numbers can copy windows of {numbers}, anomalies too: make the bottleneck "
             "smaller, or add training.denoising, sparse, contractive or variational, or model.dropout"
         )
         raise SettingsError("settings", [problem])
+
+
+def _drops_out(model: Network) -> bool:
+    """Whether a layer of the network leaves out numbers while it learns."""
+    dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d)
+    return any(isinstance(layer, dropouts) and layer.p > 0 for layer in model.modules())

@@ -1,9 +1,9 @@
 """Principal component analysis as an autoencoder: the best linear one (Bourlard & Kamp 1988), and the baseline.
 
-It is exported through the same contract as the others, so the daemon cannot tell. Its two classical statistics are
-both at hand: Q, the squared residual, is the reconstruction error (Jackson & Mudholkar, "Control procedures for
-residuals associated with principal component analysis", 1979), and T^2, the squared distance of the code from the
-centre, follows from the code and `eigenvalues` (Hotelling 1931).
+It is exported through the same contract as the others, so the daemon cannot tell. Of its two classical statistics Q,
+the squared residual, is the reconstruction error (Jackson & Mudholkar, "Control procedures for residuals associated
+with principal component analysis", 1979), and T^2, the squared distance of the code from the centre, is the score's
+latent part, which all families have (`trainer.error.error_definition`).
 """
 
 import math
@@ -23,7 +23,6 @@ class Pca(Autoencoder):
 
     mean: Tensor  # [D]
     components: Tensor  # [K, D], orthonormal rows
-    eigenvalues: Tensor  # [K], variance of each number of the code over the training windows, largest first
 
     def __init__(self, settings: PcaSettings, shape: Shape) -> None:
         super().__init__(settings.model_dump(exclude={"family"}), shape)
@@ -31,7 +30,6 @@ class Pca(Autoencoder):
         self.unflatten = nn.Unflatten(1, shape)
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("components", torch.zeros(1, inputs))
-        self.register_buffer("eigenvalues", torch.ones(1))
 
     def encode(self, features: Tensor) -> Tensor:
         """Features to their principal components [B, K]."""
@@ -42,19 +40,10 @@ class Pca(Autoencoder):
         features: Tensor = self.unflatten(code @ self.components + self.mean)
         return features
 
-    def t_squared(self, features: Tensor) -> Tensor:
-        """Hotelling's T^2 [B]: how far the code is from the centre of the training windows, in their own spread."""
-        return (self.encode(features).square() / self.eigenvalues).sum(dim=1)
-
-    def set_components(
-        self, mean: NDArray[np.float64], components: NDArray[np.float64], eigenvalues: NDArray[np.float64]
-    ) -> None:
-        """Take the mean [D], the components [K, D] with orthonormal rows, and their variances [K]."""
+    def set_components(self, mean: NDArray[np.float64], components: NDArray[np.float64]) -> None:
+        """Take what was fitted. mean: float64 [D]. components: float64 [K, D], orthonormal rows."""
         self.mean = torch.from_numpy(mean).float()
         self.components = torch.from_numpy(components.copy()).float()
-        # a direction in which nothing ever moved must not divide by zero
-        floor = max(float(eigenvalues[0]) * 1e-6, float(np.finfo(np.float32).tiny))
-        self.eigenvalues = torch.from_numpy(np.maximum(eigenvalues, floor)).float()
         self._settings["components"] = len(components)
 
 
@@ -67,8 +56,7 @@ def fit_pca(
     # R of the QR decomposition has the same right singular vectors and is never larger than [D, D]
     _, singular, directions = np.linalg.svd(np.linalg.qr(windows - mean, mode="r"), full_matrices=False)
     count = _component_count(singular, model.describe()["components"])
-    eigenvalues = singular[:count] ** 2 / max(1, len(windows) - 1)
-    model.set_components(mean, directions[:count], eigenvalues)
+    model.set_components(mean, directions[:count])
     with torch.inference_mode():
         losses = [float((model(part) - part).square().mean()) for part in (train, validation)]
     history = History(train_loss=[losses[0]], validation_loss=[losses[1]], best_epoch=0)

@@ -1,14 +1,12 @@
 """The part of the report on the false-alarm budget: what was asked for, what is expected, and the tail it rests on."""
 
-from html import escape
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from monitor.core.artifact.calibration import DAY_SECONDS, FalseAlarms
 from monitor.core.values.duration import in_words
 from trainer.calibration.calibrate import Calibrated
-from trainer.report.page_parts import picture, table
+from trainer.report.page_parts import Html, facts, heading, paragraph, picture, table, text
 
 _TAIL_LEVELS = 20
 _ABOUT = (
@@ -24,22 +22,23 @@ def false_alarm_section(calibrated: Calibrated) -> str:
     if promised is None or calibrated.curve is None:
         return ""
     parts = [
-        "<h2>False alarms</h2>",
-        f"<p><strong>{escape(promised.expectation)}</strong></p>",
-        f"<p>{_ABOUT}</p>",
+        heading("False alarms"),
+        paragraph(Html(f"<strong>{text(promised.expectation)}</strong>")),
+        paragraph(_ABOUT),
         picture(tail_figure(calibrated), "Alarms per day against the level of the error"),
-        table(("", ""), _facts(promised)),
+        facts(_facts(promised)),
     ]
     if promised.set_aside:
         about = (
             "Stretches whose error is too far out for the tail of all the others: probably mislabelled. Not counted."
         )
         rows = (
-            (s.recording, f"{s.start_seconds:.10g}", f"{s.end_seconds:.10g}", str(s.windows), f"{s.error:.4g}")
+            (s.recording, f"{s.start_seconds:.10g}", f"{s.end_seconds:.10g}", s.windows, f"{s.error:.4g}")
             for s in promised.set_aside
         )
         parts += [
-            f"<h3>Set aside</h3><p>{about}</p>",
+            heading("Set aside", level=3),
+            paragraph(about),
             table(("recording", "from (s)", "to (s)", "windows", "largest error"), rows),
         ]
     return "\n".join(parts)

@@ -1,11 +1,9 @@
 """The report of a fit: one HTML file that needs nothing beside it."""
 
-import base64
-from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from monitor.core.artifact.manifest import Manifest, ScoreSpec
 from trainer.data.corpus import Corpus
@@ -14,6 +12,7 @@ from trainer.data.windows import Windows
 from trainer.fitting.fit import FitResult
 from trainer.report import plots
 from trainer.report.calibration import false_alarm_section
+from trainer.report.page_parts import Html, code, facts, heading, paragraph, picture, table, text
 from trainer.report.trimming import trimming_section
 
 STYLE = """
@@ -41,32 +40,32 @@ def render_report(corpus: Corpus, fitted: FitResult, choice: str = "") -> str:
     choice: a section on why these settings, as HTML.
     """
     manifest = fitted.manifest
-    warning = [f'<p class="warning">{escape(note)}</p>' for note in fitted.notes]
+    name, version = text(manifest.model), text(manifest.version)
     body = [
-        f"<h1>{escape(manifest.model)} <small>{escape(manifest.version)}</small></h1>",
-        *warning,
-        _table(summary(manifest)),
+        heading(Html(f"{name} <small>{version}</small>"), level=1),
+        *(paragraph(note, kind="warning") for note in fitted.notes),
+        facts(summary(manifest)),
         choice,
-        "<h2>Loss</h2>",
-        f"<p>{_stopping(fitted)}</p>",
-        _image(plots.loss_curve(fitted.history), "Loss per epoch"),
-        "<h2>Reconstruction errors</h2>",
-        f"<p>{ERRORS_NOTE}</p>",
-        _image(plots.error_distribution(fitted.errors, manifest.threshold), "Distribution of reconstruction errors"),
+        heading("Loss"),
+        paragraph(_stopping(fitted)),
+        picture(plots.loss_curve(fitted.history), "Loss per epoch"),
+        heading("Reconstruction errors"),
+        paragraph(ERRORS_NOTE),
+        picture(plots.error_distribution(fitted.errors, manifest.threshold), "Distribution of reconstruction errors"),
         false_alarm_section(fitted.calibrated),
         trimming_section(corpus, fitted.robust),
-        "<h2>Reconstructions</h2>",
-        f"<p>{_examples_note(manifest)}</p>",
-        _image(_examples(corpus, fitted), "Best, typical and worst reconstructions"),
-        "<h2>Data</h2>",
-        _data_table(manifest),
-        "<h2>Settings</h2>",
-        _table(how_it_was_made(manifest)),
+        heading("Reconstructions"),
+        paragraph(_examples_note(manifest)),
+        picture(_examples(corpus, fitted), "Best, typical and worst reconstructions"),
+        heading("Data"),
+        table(("file", "windows", "left out", "SHA-256"), _data_rows(manifest)),
+        heading("Settings"),
+        facts(how_it_was_made(manifest)),
     ]
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            f"<title>{escape(manifest.model)} {escape(manifest.version)}</title><style>{STYLE}</style></head><body>",
+            f"<title>{name} {version}</title><style>{STYLE}</style></head><body>",
             *body,
             "</body></html>\n",
         ]
@@ -133,7 +132,7 @@ def _stopping(fitted: FitResult) -> str:
     return f"{epochs} epochs; the weights of epoch {best} had the lowest validation loss and were kept."
 
 
-def _examples(corpus: Corpus, fitted: FitResult) -> bytes:
+def _examples(corpus: Corpus, fitted: FitResult) -> Figure:
     calibration = corpus.parts[Part.CALIBRATION]
     order = np.argsort(fitted.errors["calibration"], kind="stable")
     chosen = order[[0, len(order) // 2, -1]]
@@ -170,25 +169,13 @@ def _examples_note(manifest: Manifest) -> str:
     return note
 
 
-def _data_table(manifest: Manifest) -> str:
-    rows = []
-    for data in manifest.provenance.data:
-        excluded = ", ".join(f"{count} {reason}" for reason, count in data.excluded.items()) or "none"
-        cells = [
-            f"<td>{escape(data.name)}</td>",
-            f'<td class="number">{data.windows}</td>',
-            f"<td>{escape(excluded)}</td>",
-            f"<td><code>{data.sha256}</code></td>",
-        ]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    head = "<tr><th>file</th><th>windows</th><th>left out</th><th>SHA-256</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
-
-
-def _table(lines: Iterable[tuple[str, str]]) -> str:
-    rows = (f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in lines)
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _image(png: bytes, alternative: str) -> str:
-    return f'<img alt="{escape(alternative)}" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
+def _data_rows(manifest: Manifest) -> list[tuple[str, int, str, str]]:
+    return [
+        (
+            data.name,
+            data.windows,
+            ", ".join(f"{count} {reason}" for reason, count in data.excluded.items()) or "none",
+            code(data.sha256),
+        )
+        for data in manifest.provenance.data
+    ]

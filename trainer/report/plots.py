@@ -1,6 +1,5 @@
-"""The report's pictures, as PNG bytes. Drawn with matplotlib's object interface: no display, no global state."""
+"""The report's pictures. Drawn with matplotlib's object interface: no display, no global state."""
 
-import io
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,7 +21,7 @@ COLOURS = {
 MAX_CHANNELS = 12  # more rows than this nobody reads
 
 
-def loss_curve(history: History) -> bytes:
+def loss_curve(history: History) -> Figure:
     """Training and validation loss per epoch, and the epoch whose weights were kept."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -33,10 +32,10 @@ def loss_curve(history: History) -> bytes:
     axes.axvline(history.best_epoch + 1, color=COLOURS["threshold"], linestyle=":", label="weights kept")
     axes.set(xlabel="epoch", ylabel="mean squared error", yscale="log")
     axes.legend()
-    return _png(figure)
+    return figure
 
 
-def error_distribution(errors: Mapping[str, NDArray[np.float32]], threshold: float) -> bytes:
+def error_distribution(errors: Mapping[str, NDArray[np.float32]], threshold: float) -> Figure:
     """How the window errors of each part are distributed (each part's bars sum to one), with the threshold."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -58,7 +57,7 @@ def error_distribution(errors: Mapping[str, NDArray[np.float32]], threshold: flo
     axes.axvline(threshold, color=COLOURS["threshold"], linestyle="--", label=f"threshold {threshold:.3g}")
     axes.set(xlabel="reconstruction error", ylabel="fraction of windows", xscale="log")
     axes.legend()
-    return _png(figure)
+    return figure
 
 
 def reconstructions(
@@ -67,7 +66,7 @@ def reconstructions(
     reconstructed: NDArray[np.float32],
     channels: list[str],
     sample_period_seconds: float | None,
-) -> bytes:
+) -> Figure:
     """Input and reconstruction: one column per window [K, C, L], one row per channel (at most `MAX_CHANNELS`).
 
     sample_period_seconds: None where it is features that are reconstructed, not samples.
@@ -95,10 +94,4 @@ def reconstructions(
                 axes.set_xlabel("seconds" if sample_period_seconds else "feature", fontsize=9)
             axes.tick_params(labelsize=8)
     grid[0][0].legend(fontsize=8)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure

@@ -1,12 +1,9 @@
 """The part of the report that explains a choice: every candidate in a table, and what it finds in a plot."""
 
-import base64
-import io
-from html import escape
-
 import numpy as np
 from matplotlib.figure import Figure
 
+from trainer.report.page_parts import Html, heading, paragraph, picture, table, text
 from trainer.selection.selection import BEYOND_NOISE, MOST_INFLATION, Choice, Trial
 from trainer.selection.synthetic import KINDS
 
@@ -21,15 +18,14 @@ _ABOUT = (
 
 def choice_section(choice: Choice) -> str:
     """Explain a choice, as HTML."""
-    head = "".join(f"<th>{escape(title)}</th>" for title in _titles())
-    rows = [
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells(trial, choice))}</tr>" for trial in choice.trials
-    ]
-    picture = base64.b64encode(_plot(choice)).decode("ascii")
-    return (
-        f"<h2>Choice</h2><p><strong>{escape(choice.reason)}</strong></p><p>{_ABOUT}</p>"
-        f"<table><tr>{head}</tr>{''.join(rows)}</table>"
-        f'<img alt="AUC by candidate and kind of anomaly" src="data:image/png;base64,{picture}">'
+    return "\n".join(
+        [
+            heading("Choice"),
+            paragraph(Html(f"<strong>{text(choice.reason)}</strong>")),
+            paragraph(_ABOUT),
+            table(_titles(), (cells(trial, choice) for trial in choice.trials)),
+            picture(_plot(choice), "AUC by candidate and kind of anomaly"),
+        ]
     )
 
 
@@ -48,7 +44,7 @@ def cells(trial: Trial, choice: Choice) -> list[str]:
     return [*head, drift, f"{trial.parameters:,}", f"{trial.seconds:.1f}"]
 
 
-def _plot(choice: Choice) -> bytes:
+def _plot(choice: Choice) -> Figure:
     """AUC of every candidate, by kind of anomaly and as their mean."""
     tried = [trial for trial in choice.trials if not trial.skipped]
     figure = Figure(figsize=(8, 0.36 * len(tried) + 1.4), layout="constrained")
@@ -63,6 +59,4 @@ def _plot(choice: Choice) -> bytes:
     axes.set(xlabel="AUC-ROC against injected anomalies", xlim=(None, 1.01))
     axes.axvline(0.5, color="0.6", linewidth=0.8)
     figure.legend(fontsize=8, ncols=len(KINDS) + 1, loc="outside lower center", frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure

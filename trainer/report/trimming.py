@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from trainer.data.corpus import Corpus
 from trainer.data.split import Part
 from trainer.fitting.robust import RobustFit
-from trainer.report.page_parts import picture, table
+from trainer.report.page_parts import Html, heading, paragraph, picture, table
 
-_ABOUT = (
+_ABOUT = Html(
     "Windows of the training and validation parts whose error is far beyond that of the rest: they neither taught the "
     "model nor decided when to stop. Look at a few of them; label what is an anomaly, and set <code>robust.trim = 0"
     "</code> if they are normal after all."
@@ -21,8 +21,8 @@ def trimming_section(corpus: Corpus, robust: RobustFit) -> str:
         return ""
     return "\n".join(
         [
-            "<h2>Windows that do not belong</h2>",
-            f"<p>{_ABOUT}</p>",
+            heading("Windows that do not belong"),
+            paragraph(_ABOUT),
             picture(trimming_figure(corpus, robust), "Error of each window in each round"),
             table(("recording", "end (s)", "part", "times the cut", "found"), trimmed_windows(corpus, robust)),
         ]

@@ -11,9 +11,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from trainer.errors import SettingsError
 from trainer.representations.level import LEVEL_FEATURES, Level
 from trainer.representations.power import LogPower, stretches_of
 from trainer.representations.representation import Representation
+from trainer.representations.segments import with_segment
+from trainer.settings.representation import EnvelopeSpectrumSettings
 
 
 class EnvelopeSpectrum(Representation):
@@ -65,3 +68,22 @@ def _analytic_mask(length: int, band: tuple[float, float] | None) -> Tensor:
     if band is not None:
         mask[(frequency.abs() < band[0]) | (frequency.abs() > band[1])] = 0.0
     return mask.float()
+
+
+def build_envelope_spectrum(
+    settings: EnvelopeSpectrumSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
+) -> tuple[Representation, EnvelopeSpectrumSettings]:
+    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    settings, segment = with_segment(settings, shape[1])
+    return EnvelopeSpectrum(*shape, segment, _band(settings, sample_period_seconds), units), settings
+
+
+def _band(settings: EnvelopeSpectrumSettings, sample_period_seconds: float) -> tuple[float, float] | None:
+    """The band in cycles per sample."""
+    if settings.band_hz is None:
+        return None
+    low, high = settings.band_hz
+    if high * sample_period_seconds > 0.5:
+        limit = 0.5 / sample_period_seconds
+        raise SettingsError("representation", [f"band_hz: {high:g} Hz is above half the sample rate, {limit:g} Hz"])
+    return low * sample_period_seconds, high * sample_period_seconds

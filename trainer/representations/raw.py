@@ -9,6 +9,7 @@ from torch import Tensor
 from trainer.data.windows import denormalize
 from trainer.representations.level import LEVEL_FEATURES, Level
 from trainer.representations.representation import Representation
+from trainer.settings.representation import RawSettings
 
 
 class Raw(Representation):
@@ -46,3 +47,10 @@ class RawWithLevel(Representation):
     def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
         """Samples [B, C, L] in the units of the input."""
         return denormalize(features[:, :, : self.length], centre, scale)
+
+
+def build_raw(
+    settings: RawSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
+) -> tuple[Representation, RawSettings]:
+    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    return RawWithLevel(*shape, units) if settings.level else Raw(*shape), settings

@@ -9,6 +9,8 @@ from torch import Tensor
 from trainer.representations.level import LEVEL_FEATURES, Level
 from trainer.representations.power import LogPower, stretches_of
 from trainer.representations.representation import Representation
+from trainer.representations.segments import with_segment
+from trainer.settings.representation import SpectrogramSettings
 
 
 class Spectrogram(Representation):
@@ -31,3 +33,11 @@ class Spectrogram(Representation):
         """Features of normalized windows `x` [B, C, L]."""
         stretches = stretches_of(x, self.segment_samples)
         return torch.cat([self.power.each(stretches), self.level(stretches, centre, scale)], dim=3).transpose(2, 3)
+
+
+def build_spectrogram(
+    settings: SpectrogramSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
+) -> tuple[Representation, SpectrogramSettings]:
+    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    settings, segment = with_segment(settings, shape[1])
+    return Spectrogram(*shape, segment, units), settings

@@ -13,6 +13,8 @@ from torch import Tensor
 from trainer.representations.level import LEVEL_FEATURES, Level
 from trainer.representations.power import LogPower, stretches_of
 from trainer.representations.representation import Representation
+from trainer.representations.segments import with_segment
+from trainer.settings.representation import SpectrumSettings
 
 
 class Spectrum(Representation):
@@ -35,3 +37,11 @@ class Spectrum(Representation):
         """Features of normalized windows `x` [B, C, L]."""
         level = self.level(x.unsqueeze(2), centre, scale).squeeze(2)
         return torch.cat([self.power(stretches_of(x, self.segment_samples)), level], dim=2)
+
+
+def build_spectrum(
+    settings: SpectrumSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
+) -> tuple[Representation, SpectrumSettings]:
+    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    settings, segment = with_segment(settings, shape[1])
+    return Spectrum(shape[0], segment, units), settings

@@ -1,6 +1,6 @@
 """Which settings make no sense together. Each text says what to do instead."""
 
-from trainer.settings.model import DenseSettings, LayeredSettings, ModelSettings, PcaSettings, TrainedSettings
+from trainer.settings.model import DenseSettings, FamilySettings, LayeredSettings, NetworkSettings
 from trainer.settings.normalization import NormalizationSettings
 from trainer.settings.representation import RepresentationSettings
 from trainer.settings.training import TrainingSettings
@@ -15,13 +15,13 @@ ALONG_ONE_AXIS = ("conv", "residual", "lstm")
 
 
 def clashes(
-    model: ModelSettings, training: TrainingSettings, representation: RepresentationSettings | None
+    model: FamilySettings, training: TrainingSettings, representation: RepresentationSettings | None
 ) -> list[str]:
     """List what cannot be combined, each with the path of the setting to change."""
-    if isinstance(model, PcaSettings):
+    if not isinstance(model, NetworkSettings):
         defaults = TrainingSettings()
         return [
-            f"training.{name}: family `pca` is solved, not trained: leave this out or take another family"
+            f"training.{name}: family `{model.family}` is solved, not trained: leave this out or take another family"
             for name in OBJECTIVE
             if getattr(training, name) != getattr(defaults, name)
         ]
@@ -36,7 +36,7 @@ def clashes_of_cut(window: WindowSettings, normalization: NormalizationSettings)
 
 
 def _clashes_of_shape(
-    model: TrainedSettings, training: TrainingSettings, representation: RepresentationSettings | None
+    model: NetworkSettings, training: TrainingSettings, representation: RepresentationSettings | None
 ) -> list[str]:
     problems = []
     family = model.family
@@ -55,7 +55,7 @@ def _clashes_of_shape(
     return problems
 
 
-def _clashes_of_code(model: TrainedSettings, training: TrainingSettings) -> list[str]:
+def _clashes_of_code(model: NetworkSettings, training: TrainingSettings) -> list[str]:
     problems = []
     if training.sparse is not None and training.sparse.kind == "kl" and model.code_activation != "sigmoid":
         problems.append(

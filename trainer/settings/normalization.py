@@ -1,16 +1,17 @@
 """In which units the model sees a window."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from monitor.core.artifact.manifest import NormalizationKind
 from monitor.settings.section import Section
 
 
 class NormalizationSettings(Section):
     """Where the centre and the scale come from by which windows are normalized before the model sees them."""
 
-    kind: Literal["fixed", "window", "stream", "template"] = "fixed"
+    kind: NormalizationKind = "fixed"
     """`fixed`: one centre and scale per channel, from the training data. `window`: each window's own mean and standard
     deviation. `stream`: learnt robustly from the first windows of each stream. `template`: as `stream`, but the centre
     is a whole window, the stream's usual one, for windows cut around beats."""

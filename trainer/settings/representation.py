@@ -22,7 +22,7 @@ class RawSettings(Section):
     (normalization kind `window`)."""
 
 
-class _Segmented(Section):
+class SegmentedSettings(Section):
     """What all representations share that split a window into segments."""
 
     segment_samples: Annotated[int, Field(ge=SHORTEST_SEGMENT, le=65536)] | None = None
@@ -37,7 +37,7 @@ class _Segmented(Section):
         return min(length, max(SHORTEST_SEGMENT, length // self.segments_per_window))
 
 
-class SpectrumSettings(_Segmented):
+class SpectrumSettings(SegmentedSettings):
     """Log power per frequency, with each channel's level and log spread."""
 
     kind: Literal["spectrum"] = "spectrum"
@@ -46,7 +46,7 @@ class SpectrumSettings(_Segmented):
     segments_per_window: ClassVar[int] = 4
 
 
-class EnvelopeSpectrumSettings(_Segmented):
+class EnvelopeSpectrumSettings(SegmentedSettings):
     """Log power per frequency of the envelope, with each channel's level and log spread."""
 
     kind: Literal["envelope_spectrum"] = "envelope_spectrum"
@@ -65,7 +65,7 @@ class EnvelopeSpectrumSettings(_Segmented):
         return band_hz
 
 
-class SpectrogramSettings(_Segmented):
+class SpectrogramSettings(SegmentedSettings):
     """Log power per frequency and time, with each channel's level and log spread per time."""
 
     kind: Literal["spectrogram"] = "spectrogram"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from monitor.core.artifact.calibration import Calibration
 from monitor.core.values.names import Name
@@ -17,6 +17,8 @@ SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_SUFFIX = ".sig"  # of the signature beside an artifact
 ARTIFACT_SHA256 = "artifact.sha256"  # in a model beside an artifact: which one it belongs to
+
+NormalizationKind = Literal["fixed", "window", "stream", "template"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -101,7 +103,7 @@ class NormalizationSpec(_Part):
     `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up.
     """
 
-    kind: Literal["fixed", "window", "stream", "template"]
+    kind: NormalizationKind
     centre: tuple[Finite, ...] | None = None
     scale: tuple[Positive, ...] | None = None
     scale_floor: tuple[Positive, ...]
@@ -207,14 +209,14 @@ class Provenance(_Part):
 class Manifest(_Part):
     """What travels inside an artifact beside the TorchScript module."""
 
-    schema_version: Literal[1]
+    schema_version: int
     model: Name
     version: Name
     channels: Annotated[tuple[ChannelSpec, ...], Field(min_length=1, max_length=1024)]
     sample_period_seconds: Positive
     window: WindowSpec
     normalization: NormalizationSpec
-    representation: Literal["raw", "spectrum", "envelope_spectrum", "spectrogram"] = "raw"
+    representation: Name = "raw"  # e.g. spectrum
     representation_settings: dict[str, Any] = {}  # the representation's own
     score: ScoreSpec = ScoreSpec()
     family: Name  # e.g. dense, conv, pca
@@ -236,6 +238,13 @@ class Manifest(_Part):
     def measured_names(self) -> tuple[str, ...]:
         """Names of the channels that sensors deliver, in the model's order; the derived ones follow them."""
         return tuple(channel.name for channel in self.channels if not channel.derived)
+
+    @field_validator("schema_version")
+    @classmethod
+    def _is_the_one_that_is_read_here(cls, schema_version: int) -> int:
+        if schema_version != SCHEMA_VERSION:
+            raise ValueError(f"manifest of schema {schema_version}, this program reads schema {SCHEMA_VERSION}")
+        return schema_version
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Manifest":

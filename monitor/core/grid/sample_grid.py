@@ -100,6 +100,8 @@ class SampleGrid(Columns):
     _least_lag: Floats = column("least_lag", np.float64, np.inf, by_channel_group=True)
     _lag_since: Floats = column("lag_since", np.float64, np.nan, by_channel_group=True)
 
+    one_by_one = False  # True: no block is placed by array operations, which tests hold against the rules for one block
+
     def __init__(self, channels: int, rules: GridRules, max_advance: int) -> None:
         self.groups = ChannelGroups(channels)
         super().__init__(self.groups, channels=channels)
@@ -203,8 +205,12 @@ class SampleGrid(Columns):
                 fine &= times + (lengths - 1) * period <= arrivals + self.rules.max_ahead_seconds
             else:
                 error = times - (self._group_clock[channel_groups] + expected * period)
-                fine = error <= self.rules.arrival_jitter_seconds
+                least = np.minimum.reduceat(error, start)
+                # one by one, a block that comes sooner than any before would move the clock that the next are held to
+                fine = error - np.minimum(least, 0.0)[group] <= self.rules.arrival_jitter_seconds
                 fine &= self._lost_samples(channel_groups, lengths, arrivals, error) == 0
+        if self.one_by_one:
+            fine[:] = False
         fine_group = np.logical_and.reduceat(fine, start)
         fast = fine_group[group]
 
@@ -218,9 +224,8 @@ class SampleGrid(Columns):
             if timed:
                 self._group_clock[movers] = times[last] - expected[last] * period
             else:
-                least = np.minimum.reduceat(error, start)[fine_group]
-                self._group_clock[movers] += np.minimum(least, 0.0)
-                self._least_lag[movers] = np.minimum(self._least_lag[movers], np.maximum(least, 0.0))
+                self._group_clock[movers] += np.minimum(least[fine_group], 0.0)
+                self._least_lag[movers] = np.minimum(self._least_lag[movers], np.maximum(least[fine_group], 0.0))
             self._note(movers, arrivals[last])
         discards: Counter[Reason] = Counter()
         written = set(self.groups.stream(channel_groups[start][fine_group]).tolist())

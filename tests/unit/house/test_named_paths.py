@@ -65,6 +65,19 @@ def test_every_test_that_protections_name_exists() -> None:
     assert [(file, name) for file, name in names if f"def test_{name}(" not in tests[file]] == []
 
 
+def test_every_page_has_one_line_in_the_index_of_the_documentation() -> None:
+    docs = ROOT / "docs"
+    pages = sorted(path.relative_to(docs).as_posix() for path in docs.rglob("*.md") if path != docs / "README.md")
+    lines = re.findall(r"^\* \[(\S+\.md)\]\((\S+)\): \w", (docs / "README.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(target for _, target in lines) == pages
+    assert [shown for shown, target in lines if shown != target] == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md"])
+def test_the_index_of_the_documentation_is_linked(document: str) -> None:
+    assert "(docs/README.md)" in (ROOT / document).read_text("utf-8")
+
+
 def test_the_check_finds_a_path_that_leads_nowhere() -> None:
     text = "see `monitor/core/nowhere.py` and `monitor/core/__init__.py`"
     assert missing(text, ROOT) == ["monitor/core/nowhere.py"]

@@ -1,0 +1,57 @@
+"""`residuald replay` of captures: whole ones, ones that were cut off, and damaged ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from monitor import cli
+from monitor.config.model import load_config
+from monitor.core.dataset.capture import encode_header, encode_message
+from monitor.core.values.messages import Message
+from tests.repository import ROOT
+
+CONFIG = ROOT / "configs" / "monitor.toml"
+MESSAGES = [Message("plant/a/motor-1/motor", b"no JSON", 1e9 + number) for number in range(3)]
+
+
+@pytest.fixture
+def parts() -> list[bytes]:
+    """The header of a capture and its records, one for each message, of which each is refused by name."""
+    return [encode_header(load_config(CONFIG).source), *(encode_message(message, 1) for message in MESSAGES)]
+
+
+def replay(path: Path, data: bytes) -> int:
+    path.write_bytes(data)
+    return cli.main(["replay", "--config", str(CONFIG), str(path)])
+
+
+def test_of_a_capture_that_was_cut_off_whole_messages_are_replayed_and_the_rest_is_told(
+    tmp_path: Path, parts: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "night.capture"
+    assert replay(path, b"".join(parts)[:-5]) == 0
+    shown = capsys.readouterr()
+    assert [json.loads(line)["kind"] for line in shown.out.splitlines()] == ["discard"] * 2
+    assert shown.err == (
+        f"residuald: {path}: cut off: its last {len(parts[-1]) - 5} bytes are no whole message "
+        "(whole messages replayed: 2)\n"
+    )
+
+
+def test_of_a_whole_capture_nothing_is_told(
+    tmp_path: Path, parts: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay(tmp_path / "night.capture", b"".join(parts)) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == len(MESSAGES)
+    assert shown.err == ""
+
+
+def test_a_damaged_message_is_a_data_error_that_names_file_and_message(
+    tmp_path: Path, parts: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "night.capture"
+    parts[2] = parts[2][:4] + b"\xc1" * len(parts[2][4:])  # a byte that no msgpack begins with
+    assert replay(path, b"".join(parts)) == 65
+    assert capsys.readouterr().err.startswith(f"residuald: {path}: message 2 of 3 is damaged: ")
