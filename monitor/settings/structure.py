@@ -1,15 +1,18 @@
 """How settings classes nest: which section of a file is described by which class.
 
-A section that comes in several kinds is a tagged union: one of its keys, the tag (`kind`, `family`), selects the class.
+A section that comes in several kinds is a tagged union or an open section: one of its keys, the tag (`kind`, `family`),
+selects the class.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from monitor.settings.section import OpenSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ def sections_of(root: type[BaseModel]) -> Iterator[SectionPlace]:
 
 def models_in(annotation: object) -> list[type[BaseModel]]:
     """Find the settings classes that a field's annotation mentions."""
+    if _is_open(annotation):
+        return list(annotation.kinds.values())
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in models_in(part)]
@@ -73,8 +78,14 @@ def _below(model: type[BaseModel], path: str) -> Iterator[SectionPlace]:
 def _tag_in(annotation: object) -> str | None:
     if isinstance(annotation, FieldInfo):
         return annotation.discriminator if isinstance(annotation.discriminator, str) else None
+    if _is_open(annotation):
+        return annotation.tag
     found = (_tag_in(part) for part in get_args(annotation))
     return next((tag for tag in found if tag is not None), None)
+
+
+def _is_open(annotation: object) -> TypeGuard[type[OpenSection]]:
+    return isinstance(annotation, type) and issubclass(annotation, OpenSection)
 
 
 def _has_choice(annotation: Any) -> bool:

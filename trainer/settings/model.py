@@ -1,11 +1,10 @@
 """What the autoencoder is made of: one class per family, the shape of the network and nothing about its training."""
 
-from functools import cache
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
-from monitor.settings.section import Count, Section
+from monitor.settings.section import Count, OpenSection
 
 Activation = Literal["relu", "gelu"]
 CodeActivation = Literal["linear", "relu", "sigmoid"]
@@ -13,20 +12,12 @@ Features = Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)]
 KernelSize = Annotated[int, Field(ge=3, le=63)]
 
 
-# Every family's table by the family's name, wherever its class stands: `[model]` may be any of them.
-FAMILY_SETTINGS: dict[str, type["FamilySettings"]] = {}
+class FamilySettings(OpenSection):
+    """The table `[model]` of one family. A subclass says which by a literal `family` with a default."""
 
-
-class FamilySettings(Section):
-    """The table `[model]` of one family. A subclass says which by a literal `family` with a default, and is known."""
+    tag = "family"
 
     family: str
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
-        if not cls.model_fields["family"].is_required():
-            FAMILY_SETTINGS[cls.model_fields["family"].default] = cls
 
 
 class NetworkSettings(FamilySettings):
@@ -158,16 +149,4 @@ class PcaSettings(FamilySettings):
     """How many components or, below 1, which fraction of the variance they must explain."""
 
 
-@cache
-def _adapter_of(tables: tuple[type[FamilySettings], ...]) -> TypeAdapter[FamilySettings]:
-    any_of_them: Any = Union[tables]  # noqa: UP007 - of as many classes as there are
-    return TypeAdapter(Annotated[any_of_them, Field(discriminator="family")])
-
-
-def _of_its_family(table: Any) -> FamilySettings:
-    if isinstance(table, FamilySettings):
-        return table
-    return _adapter_of(tuple(FAMILY_SETTINGS.values())).validate_python(table)
-
-
-ModelSettings = Annotated[SerializeAsAny[FamilySettings], BeforeValidator(_of_its_family)]
+ModelSettings = Annotated[SerializeAsAny[FamilySettings], BeforeValidator(FamilySettings.of_its_kind)]

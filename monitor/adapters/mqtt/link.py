@@ -41,8 +41,8 @@ _JOIN_SECONDS = 0.5  # beyond the timeout, for the thread to notice it
 class MqttLink:
     """The link to the broker: a source of what is subscribed to, and a sink for alerts and states.
 
-    subscriptions: pairs of topic filter and QoS. Messages wait in `inbox`; those of QoS 1 and 2 have a token and must be
-    acknowledged once they are safe. While the inbox has no room, nothing is read. A payload longer than
+    subscriptions: pairs of topic filter and QoS. Messages wait in `inbox`; those of QoS 1 and 2 have a token and must
+    be acknowledged once they are safe. While the inbox has no room, nothing is read. A payload longer than
     `max_payload_bytes` arrives cut to one byte more than that. durable: whether somebody commits the progress of
     deliveries; without that, alerts go out at QoS 1, because QoS 2 would promise nothing. listen_only: no status, no
     last will, and no session that the broker keeps. clock: arrival times, epoch seconds.

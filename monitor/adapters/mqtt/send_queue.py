@@ -1,8 +1,8 @@
 """The send queue: what is to be published, until the broker has it.
 
-This file owns what happens while the broker is away. The send queue is bounded; what does not fit is refused and counted.
-A retained message replaces the one that waits for the same topic, because only the last one would be kept anyway:
-so states cannot crowd out alerts however long the broker is away.
+This file owns what happens while the broker is away. The send queue is bounded; what does not fit is refused and
+counted. A retained message replaces the one that waits for the same topic, because only the last one would be kept
+anyway: so states cannot crowd out alerts however long the broker is away.
 """
 
 import threading
@@ -16,8 +16,8 @@ from monitor.core.ports import StepKey
 class Outgoing(NamedTuple):
     """One message to publish.
 
-    step: the step of an alert that it delivers; None where it tells a state. packet_id: the identifier that a message of
-    QoS 2 has for its whole life. begun: it may have been sent before. released: the broker had it, and this is
+    step: the step of an alert that it delivers; None where it tells a state. packet_id: the identifier that a message
+    of QoS 2 has for its whole life. begun: it may have been sent before. released: the broker had it, and this is
     committed: all it still needs is a PUBREL.
     """
 
