@@ -13,7 +13,7 @@ import numpy as np
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment
 from monitor.setup.build import build_pipeline, load_setup
 
@@ -132,7 +132,7 @@ def expected_of(config: Path, devices: list[Device], progress: Callable[[int], N
     now = time.time()
     for device in devices:
         for topic, payload in device.sent:
-            step = pipeline.step([Message(topic, payload, now)], Moment(now, 0.0), everything=True)
+            step = pipeline.step(MessageBatch.of([Message(topic, payload, now)]), Moment(now, 0.0), everything=True)
             alerts |= {report.alert for report in step.reports if report.alert}
         progress(len(device.sent))
     windows, newest = {}, {}

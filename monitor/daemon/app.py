@@ -28,7 +28,7 @@ from monitor.adapters.storage.journal import PendingDelivery
 from monitor.adapters.web.server import HttpServer
 from monitor.core.outputs.reports import Report, journal_report
 from monitor.core.values.discards import Discard
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import MessageBatch
 from monitor.daemon.health import Health
 from monitor.durability.checkpointer import Checkpointer, checkpointer_of
 from monitor.errors import ConfigError
@@ -104,9 +104,9 @@ class App:
 
     def _turn(self) -> None:
         waited = self.pipeline.deadline_seconds - time.monotonic()
-        messages = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
+        batch = self.inbox.take(min(max(waited, 0.0), _IDLE_SECONDS))
         now = self._now()
-        self._walk(messages, now)
+        self._walk(batch, now)
         self.moved_monotonic = time.monotonic()
         if now.monotonic_seconds >= self._next_housekeeping:
             self._next_housekeeping = now.monotonic_seconds + _HOUSEKEEPING_SECONDS
@@ -129,23 +129,23 @@ class App:
     def _now(self) -> Moment:
         return Moment(self._clock(), time.monotonic())
 
-    def _walk(self, messages: list[Message], now: Moment, *, everything: bool = False) -> None:
+    def _walk(self, batch: MessageBatch | None, now: Moment, *, everything: bool = False) -> None:
         """One step, in this order: score, keep, publish, acknowledge. What dies in between is done again."""
-        step = self.pipeline.step(messages, now, everything=everything)
-        pending = [message for message in messages if message.token is not None]
-        self._tell(step, self._keep(pending, step, now))
+        step = self.pipeline.step(batch, now, everything=everything)
+        self._tell(step, self._keep(batch, step, now))
         if step.command_applied and self.checkpointer is not None:
             self.checkpointer.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources
-        self.link.acknowledge(message.token for message in pending if message.token is not None)
+        if batch is not None:
+            self.link.acknowledge(batch.tokens)
 
-    def _keep(self, messages: list[Message], step: Step, now: Moment) -> list[PendingDelivery]:
+    def _keep(self, batch: MessageBatch | None, step: Step, now: Moment) -> list[PendingDelivery]:
         """Make a step safe, and that the broker has received what was delivered; the alert steps to deliver now."""
         received, delivered = self.link.take_received(), self.link.take_confirmed()
         if self.checkpointer is None:
             pending = [PendingDelivery(report, 0) for report in step.reports if report.alert]
         else:
             self.checkpointer.note(received, delivered)
-            pending = self.checkpointer.keep(messages, step, now)
+            pending = self.checkpointer.keep(batch, step, now)
         self.link.release(received)
         return pending
 
@@ -170,12 +170,12 @@ class App:
     def _keep_house(self, now: Moment) -> None:
         step, checkpointer = self.pipeline.housekeep(now), self.checkpointer
         if checkpointer is None:
-            self._tell(step, self._keep([], step, now))
+            self._tell(step, self._keep(None, step, now))
             return
         self._tell(step, checkpointer.keep_housekeeping(step, now))
         checkpointer.settle_writing(self.pipeline)
         if checkpointer.is_due(now.monotonic_seconds):
-            self._walk([], now, everything=True)
+            self._walk(None, now, everything=True)
             checkpointer.checkpoint(self.pipeline, now)
         told = journal_report(checkpointer.trouble, checkpointer.moved_aside)
         if told.payload != self._journal_told:
@@ -196,16 +196,16 @@ class App:
         give_up = time.monotonic() + timeout_seconds
         while self.link.alive() and time.monotonic() < give_up:
             self.inbox.take(_NOTE_SECONDS)
-            self._keep([], Step((), ()), self._now())
+            self._keep(None, Step((), ()), self._now())
         self.link.stop(0.0)
-        self._keep([], Step((), ()), self._now())
+        self._keep(None, Step((), ()), self._now())
 
     def _empty_inbox(self) -> None:
         """Take in what came already; receipts are of use only to the link that gave them."""
         self.link.stop_receiving()
-        while messages := self.inbox.take(0.0):
-            self._walk(messages, self._now())
-        self._walk([], self._now(), everything=True)
+        while batch := self.inbox.take(0.0):
+            self._walk(batch, self._now())
+        self._walk(None, self._now(), everything=True)
 
     def _replace_link(self, why: str) -> None:
         log.error("the broker connection starts over", reason=why)
@@ -256,14 +256,14 @@ class App:
         same_link = (old.mqtt, subscriptions_of(old)) == (new.mqtt, subscriptions_of(new))
         if not same_link:
             self._empty_inbox()
-        self._walk([], now, everything=True)
+        self._walk(None, now, everything=True)
         if same_walk and self.pipeline.adopt(setup.artifacts):
             if self.checkpointer is not None:
                 self.checkpointer.checkpoint_soon()
         else:
             self.pipeline, final_step = succeed(self.pipeline, old, setup, self._log_discard)
             self.pipeline.on_batch = self._moved
-            self._tell(final_step, self._keep([], final_step, now))
+            self._tell(final_step, self._keep(None, final_step, now))
             if self.checkpointer is not None:
                 self.checkpointer.start_over(fingerprint_of(new))
                 self.checkpointer.checkpoint(self.pipeline, now)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from monitor.adapters.mqtt.inbound_session import contents_of
+from monitor.adapters.mqtt.inbound_session import contents_of, resume_of
 from monitor.adapters.mqtt.outbound_session import EXACTLY_ONCE_IDS, Delivery, PacketIds
 from monitor.adapters.storage.checkpoint import write_checkpoint
 from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
@@ -26,9 +26,9 @@ from monitor.config.model import STATE_DIRECTORY, Config, JournalConfig
 from monitor.core.outputs.journal_record import StepRecord, encode_step
 from monitor.core.outputs.reports import AlertKey, Report
 from monitor.core.values.histogram import Histogram
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import MessageBatch
 from monitor.core.values.snapshots import State, encode_state
-from monitor.durability.recovery import Recovered, Recovery
+from monitor.durability.recovery import MQTT, Recovered, Recovery
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 from monitor.setup.build import fingerprint_of
 
@@ -116,22 +116,25 @@ class Checkpointer:
 
     # --- in every turn
 
-    def keep(self, messages: list[Message], step: Step, now: Moment) -> list[PendingDelivery]:
+    def keep(self, batch: MessageBatch | None, step: Step, now: Moment) -> list[PendingDelivery]:
         """Commit a step: the messages that wait for an acknowledgement, what it says of alerts, and what was noted.
 
         Returns the alert steps to deliver: those of them that no former process has said.
         """
         said = _said(step)
-        if not (messages or said or self._received or self._delivered):
-            return []
-        record = encode_step(StepRecord(now.wall_seconds, messages)) if messages else None
-        return self._append(record, messages, said)
+        if batch is None or not batch.tokens:
+            if not (said or self._received or self._delivered):
+                return []
+            return self._append(None, 0, b"", said)
+        messages, resume = batch.waiting(), resume_of(batch.tokens)
+        record = encode_step(StepRecord(now.wall_seconds, messages, {MQTT: resume}))
+        return self._append(record, len(messages), resume, said)
 
     def keep_housekeeping(self, step: Step, now: Moment) -> list[PendingDelivery]:
         """Commit that housekeeping was done and changed something."""
         if not (step.reports and self._active):
-            return self.keep([], step, now)
-        return self._append(encode_step(StepRecord(now.wall_seconds, None)), [], _said(step))
+            return self.keep(None, step, now)
+        return self._append(encode_step(StepRecord(now.wall_seconds, None)), 0, b"", _said(step))
 
     def note(self, received: Iterable[Delivery], delivered: Iterable[Delivery]) -> None:
         """The broker has received or delivered these alert steps. Committed with the next `keep`."""
@@ -140,19 +143,19 @@ class Checkpointer:
             self._delivered.append(alert)
             self._ids_in_use.discard(packet_id)
 
-    def _append(self, record: bytes | None, messages: list[Message], said: list[Report]) -> list[PendingDelivery]:
+    def _append(self, record: bytes | None, messages: int, resume: bytes, said: list[Report]) -> list[PendingDelivery]:
         pending = [self._new_delivery(report) for report in said]
         if self._broken is not None and not self._mending:
-            self.dropped["disk"] += len(messages)
+            self.dropped["disk"] += messages
             return pending
         if record is not None and self._journal.nbytes + len(record) > self._settings.max_bytes:
-            self._break("max_bytes", f"the journal is full (max_bytes = {self._settings.max_bytes})", len(messages))
+            self._break("max_bytes", f"the journal is full (max_bytes = {self._settings.max_bytes})", messages)
             return pending
         began = time.monotonic()
         try:
             known = self._journal.append(record, pending, self._received, self._delivered)
         except JournalError as error:
-            self._break("disk", str(error), len(messages), damaged=isinstance(error, DamagedError))
+            self._break("disk", str(error), messages, damaged=isinstance(error, DamagedError))
             return pending
         took = time.monotonic() - began
         self.commit_seconds.observe(np.array([took]))
@@ -160,8 +163,8 @@ class Checkpointer:
             self._slow = (began, took)
         self._received.clear()
         self._delivered.clear()
-        self._safe.update(contents_of(messages))
-        self.messages_kept += len(messages)
+        self._safe.update(contents_of(resume))
+        self.messages_kept += messages
         self._active |= bool(messages)
         self._ids_in_use -= {each.packet_id for each in pending if each.report.alert in known}
         return [each for each in pending if each.report.alert not in known]

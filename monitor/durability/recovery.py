@@ -24,6 +24,8 @@ from monitor.pipeline.pipeline import Moment, Pipeline
 
 log = structlog.get_logger()
 
+MQTT = "mqtt"  # the source of messages, in records
+
 
 @dataclass(slots=True)
 class Recovered:
@@ -124,7 +126,7 @@ class Recovery:
                 said += self._replay_step(pipeline, data, now)
         except (DamagedError, RecordError) as error:
             self._journal.replace(str(error))
-        step = pipeline.step([], Moment(now.wall_seconds, time.monotonic()), everything=True)
+        step = pipeline.step(None, Moment(now.wall_seconds, time.monotonic()), everything=True)
         said += [report for report in step.reports if report.alert]
         self._journal.append(None, self._pending(said))
         lost = [resolved_report(report) for report in self._journal.unresolved(pipeline.open_alerts)]
@@ -132,15 +134,19 @@ class Recovery:
 
     def _replay_step(self, pipeline: Pipeline, data: bytes, now: Moment) -> Iterator[Report]:
         found, record = self._complete_windows, decode_step(data)
-        messages = record.messages or []
+        messages = 0 if record.messages is None else len(record.messages)
         if now.wall_seconds - record.wall_seconds > self._settings.max_age_seconds:
-            found.dropped["too_old"] += len(messages)
+            found.dropped["too_old"] += messages
             return
         moment = Moment(record.wall_seconds, time.monotonic())
-        step = pipeline.housekeep(moment, again=True) if record.messages is None else pipeline.step(messages, moment)
-        found.safe.update(contents_of(messages))
-        found.messages_replayed += len(messages)
-        found.messages_kept += len(messages)
+        if record.messages is None:
+            step = pipeline.housekeep(moment, again=True)
+        else:
+            step = pipeline.step(record.messages, moment)
+        found.safe.update(record.legacy_receipts)
+        found.safe.update(contents_of(record.resume.get(MQTT, b"")))
+        found.messages_replayed += messages
+        found.messages_kept += messages
         yield from (report for report in step.reports if report.alert)
 
     def _pending(self, said: list[Report]) -> list[PendingDelivery]:

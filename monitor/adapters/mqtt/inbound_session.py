@@ -8,21 +8,33 @@ connection or with a process, is known by its identifier and content and answere
 or thread.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-
-from monitor.core.values.messages import Message
+import struct
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # packet types with their flags; MQTT 5.0, section 2.1.2
+
+_CONTENT = struct.Struct("<HI")  # packet identifier, checksum of the content
 
 Receipt = tuple[int, int, int]  # (session number * 65536 + packet identifier, QoS, checksum of the content)
 
 
-def contents_of(messages: Iterable[Message]) -> Iterator[tuple[int, int]]:
-    """Packet identifier and checksum of the content of each message that has a receipt: what `remember` wants."""
-    for message in messages:
-        if message.token is not None:
-            number, _, content = message.token
-            yield number & 0xFFFF, content
+def resume_of(receipts: Sequence[Receipt]) -> bytes:
+    """What a later process has to know of messages that are safe, to be unpacked by `contents_of`."""
+    contents = ((number & 0xFFFF, content) for number, _, content in receipts)
+    return struct.pack("<" + "HI" * len(receipts), *chain.from_iterable(contents))
+
+
+def contents_of(resume: bytes) -> dict[int, int]:
+    """The checksum of the content by packet identifier, the last one where there are several: what `remember` takes.
+
+    Raises:
+        ValueError: `resume` is not what `resume_of` gave, nor several of it one behind the other.
+
+    """
+    if len(resume) % _CONTENT.size:
+        raise ValueError("packet identifiers and checksums are cut off")
+    return dict(_CONTENT.iter_unpack(resume))
 
 
 class InboundSession:
@@ -59,7 +71,10 @@ class InboundSession:
         self._safe.update(safe)
 
     def arrived(self, packet_id: int, qos: int, duplicate: bool, content: int = 0) -> Receipt | None:
-        """Note a message of QoS 1 or 2; None where it was taken in before and must not be again."""
+        """Note a message of QoS 1 or 2; None where it was taken in before and must not be again.
+
+        duplicate: whether the broker says that it delivers it again. content: the checksum of topic and payload.
+        """
         if duplicate:
             if packet_id in self._in_hand:
                 return None

@@ -18,7 +18,7 @@ from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.storage.journal import Journal
 from monitor.adapters.web.server import HttpServer
 from monitor.config.model import Config, HttpConfig
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.daemon.app import App
 from monitor.setup.build import Setup
@@ -73,7 +73,7 @@ class Bench:
         rows = [[number] for number in range(self._sent, self._sent + count)]
         payload = json.dumps({"ts": START + self._sent * PERIOD, "rows": rows}).encode()
         self._sent += count
-        self.app.inbox.put(Message("plant/press", payload, START + self._sent * PERIOD, receipt))
+        self.app.inbox.extend(MessageBatch.of([Message("plant/press", payload, START + self._sent * PERIOD, receipt)]))
 
     def take(self) -> None:
         """Walk what waits in the inbox; the windows that it completes go on waiting for the scorer."""
@@ -83,7 +83,7 @@ class Bench:
         self.app._swap(setup, self.app._now())
 
     def finish(self) -> None:
-        self.app._walk([], self.app._now(), everything=True)
+        self.app._walk(None, self.app._now(), everything=True)
 
 
 @pytest.fixture

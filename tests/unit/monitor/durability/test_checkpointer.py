@@ -20,7 +20,7 @@ from monitor.config.model import JournalConfig
 from monitor.core.decode.formats import JsonFormat
 from monitor.core.outputs.reports import Report
 from monitor.core.sources.source import SourceSpec
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.snapshots import StateError, encode_state
 from monitor.durability.checkpointer import Checkpointer
 from monitor.durability.recovery import Recovered
@@ -55,21 +55,21 @@ class Life:
     def send(self, first: int, rows: int, value: float = CALM, packet_id: int = 1) -> None:
         body = json.dumps({"t": START + first * PERIOD, "r": [[value]] * rows}).encode()
         now = Moment(START + (first + rows) * PERIOD, float(first))
-        messages = [Message("a/one", body, now.wall_seconds, (packet_id, 1, 77))]
-        step = self.pipeline.step(messages, now)
-        pending = self.checkpointer.keep(messages, step, now)
+        batch = MessageBatch.of([Message("a/one", body, now.wall_seconds, (packet_id, 1, 77))])
+        step = self.pipeline.step(batch, now)
+        pending = self.checkpointer.keep(batch, step, now)
         self.heard += [each.report for each in pending]
         self.pending += pending
 
     def receive(self) -> None:
         """The broker has received all that was published."""
         self.checkpointer.note(received=self._deliveries(), delivered=[])
-        self.checkpointer.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
+        self.checkpointer.keep(None, self.pipeline.step(None, Moment(START, 0.0)), Moment(START, 0.0))
 
     def confirm(self) -> None:
         """The broker confirms all that was published."""
         self.checkpointer.note(received=[], delivered=self._deliveries())
-        self.checkpointer.keep([], self.pipeline.step([], Moment(START, 0.0)), Moment(START, 0.0))
+        self.checkpointer.keep(None, self.pipeline.step(None, Moment(START, 0.0)), Moment(START, 0.0))
 
     def _deliveries(self) -> list[Delivery]:
         return [(packet_id, report.alert) for report, packet_id, _ in self.pending if report.alert]
@@ -187,8 +187,8 @@ def test_what_a_checkpoint_holds_is_not_walked_again_even_where_the_journal_stil
 def test_a_step_that_was_said_before_is_not_delivered_again(tmp_path: Path) -> None:
     life = Life(tmp_path, [])
     said = Step((), (Report("one/alert", b"{}", retain=False, alert=("a", "firing")),))
-    assert [each.report for each in life.checkpointer.keep([], said, Moment(START, 0.0))] == list(said.reports)
-    assert life.checkpointer.keep([], said, Moment(START, 0.0)) == []
+    assert [each.report for each in life.checkpointer.keep(None, said, Moment(START, 0.0))] == list(said.reports)
+    assert life.checkpointer.keep(None, said, Moment(START, 0.0)) == []
 
 
 def test_a_checkpoint_empties_the_journal(tmp_path: Path) -> None:
@@ -330,8 +330,8 @@ def test_without_anything_of_qos_1_nothing_is_written(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     now = Moment(START, 0.0)
     body = json.dumps({"t": START, "r": [[CALM]] * 50}).encode()
-    step = one.pipeline.step([Message("a/one", body, START)], now)
-    assert one.checkpointer.keep([], step, now) == []
+    step = one.pipeline.step(MessageBatch.of([Message("a/one", body, START)]), now)
+    assert one.checkpointer.keep(None, step, now) == []
     one.checkpointer.keep_housekeeping(one.pipeline.housekeep(Moment(START + 99, 99.0)), now)
     assert one.checkpointer.commit_seconds.cumulative()[-1] == 0
     assert not one.checkpointer.is_due(1e9)
@@ -437,8 +437,8 @@ def test_the_database_is_one_that_a_power_cut_leaves_whole(tmp_path: Path) -> No
 def test_a_mute_is_replayed_and_ends_when_it_would_have_however_long_the_replay_covers(tmp_path: Path) -> None:
     life = Life(tmp_path, [])
     life.send(0, 8)
-    mute = Message("residuald/one/set/mute", b"1h", START + 1, (2, 1, 77))
-    life.checkpointer.keep([mute], life.pipeline.step([mute], Moment(START + 1, 1.0)), Moment(START + 1, 1.0))
+    mute = MessageBatch.of([Message("residuald/one/set/mute", b"1h", START + 1, (2, 1, 77))])
+    life.checkpointer.keep(mute, life.pipeline.step(mute, Moment(START + 1, 1.0)), Moment(START + 1, 1.0))
     for at in (300, 600, 900):
         life.send(round(at / PERIOD), 8, packet_id=3 + at)
         later = Moment(START + at + 60, at + 60.0)  # silent by now, which is something to note

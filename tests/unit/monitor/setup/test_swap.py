@@ -12,7 +12,7 @@ from monitor.adapters.engines.loader import Artifact
 from monitor.config.model import Config
 from monitor.core.outputs.reports import Report
 from monitor.core.values.discards import Discard
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 from monitor.setup.build import Setup, build_pipeline, succeed
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of
@@ -62,25 +62,25 @@ class Walk:
         self._step([Message(topic, payload, START + first * PERIOD)])
 
     def swap(self, after: Setup) -> None:
-        self._note(self.pipeline.step([], self._now(), everything=True))
+        self._note(self.pipeline.step(None, self._now(), everything=True))
         self.pipeline, final_step = succeed(self.pipeline, self.setup.config, after, ignore)
         self._note(final_step)
         self.setup = after
 
     def adopt(self, after: Setup) -> None:
-        self._note(self.pipeline.step([], self._now(), everything=True))
+        self._note(self.pipeline.step(None, self._now(), everything=True))
         assert self.pipeline.adopt(after.artifacts)
         self.setup = after
 
     def end(self) -> "Walk":
-        self._note(self.pipeline.step([], self._now(), everything=True))
+        self._note(self.pipeline.step(None, self._now(), everything=True))
         return self
 
     def alerts(self) -> list[dict[str, Any]]:
         return [json.loads(report.payload) for report in self.reports if report.topic.endswith("/alert")]
 
     def _step(self, messages: list[Message]) -> None:
-        self._note(self.pipeline.step(messages, self._now()))
+        self._note(self.pipeline.step(MessageBatch.of(messages), self._now()))
 
     def _now(self) -> Moment:
         self._ticks += 1

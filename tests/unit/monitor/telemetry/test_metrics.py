@@ -22,7 +22,7 @@ from monitor.config.model import JournalConfig, MqttConfig
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from monitor.telemetry.metrics import registry_of
@@ -67,7 +67,7 @@ class Daemon:
 
     def send(self, topic: str, value: float | None, samples: int = 8) -> None:
         body = json.dumps({"t": START, "r": [[value, value and value / 2]] * samples}).encode()
-        self.pipeline.step([Message(topic, body, START + 1)], Moment(START + 1, START + 1))
+        self.pipeline.step(MessageBatch.of([Message(topic, body, START + 1)]), Moment(START + 1, START + 1))
 
     def text(self) -> str:
         return "".join(expose(self.registry))
@@ -89,10 +89,10 @@ def daemon() -> Daemon:
     made.send("north/a/wild", WILD)
     made.send("north/a/nan", None)
     made.send("north/a/nan", CALM, samples=3)  # again, in part
-    made.pipeline.step([Message("nowhere", b"", START)], Moment(START, START))
-    made.pipeline.step([Message("residuald/calm/set/mute", b"2h", START)], Moment(START, START))
-    made.pipeline.step([Message('residuald/calm/set/"\n', b"2h", START)], Moment(START, START))
-    made.pipeline.step([Message("north/a/bad", b"?", START)], Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message("nowhere", b"", START)]), Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message("residuald/calm/set/mute", b"2h", START)]), Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message('residuald/calm/set/"\n', b"2h", START)]), Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message("north/a/bad", b"?", START)]), Moment(START, START))
     return made
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.adapters.mqtt.inbound_session import InboundSession
+from monitor.adapters.mqtt.inbound_session import InboundSession, contents_of, resume_of
 
 PUBACK_5 = b"\x40\x02\x00\x05"
 PUBREC_5 = b"\x50\x02\x00\x05"
@@ -136,3 +136,15 @@ def test_a_broker_that_goes_back_to_publish_after_it_released_is_answered_and_no
     receipts.resume(session_present=True)
     assert receipts.arrived(7, 2, duplicate=True, content=99) is None
     assert receipts.take_replies() == bytes((0x50, 2, 0, 7))
+
+
+def test_what_a_later_process_has_to_know_of_messages_comes_back_and_may_be_joined() -> None:
+    older, newer = (
+        resume_of([(1 << 16 | 5, 1, 77), (1 << 16 | 65_535, 2, 2**32 - 1)]),
+        resume_of([(2 << 16 | 5, 1, 78)]),
+    )
+    assert contents_of(b"") == contents_of(resume_of([])) == {}
+    assert contents_of(older) == {5: 77, 65_535: 2**32 - 1}
+    assert contents_of(older + newer) == {5: 78, 65_535: 2**32 - 1}
+    with pytest.raises(ValueError, match="cut off"):
+        contents_of(older[:-1])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.core.decode.formats import JsonFormat, NumberFormat
 from monitor.core.sources.source import SourceSpec
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.snapshots import StateError, decode_state, encode_state
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_fields, manifest_of, model_group_of
@@ -76,7 +76,7 @@ def walk(
         slots[topic] += rows
         payload = body if topic.startswith("a/") else f"{wave[0]}"
         now = Moment(wall, float(number))
-        told.hear(pipeline, pipeline.step([Message(topic, payload.encode(), wall)], now))
+        told.hear(pipeline, pipeline.step(MessageBatch.of([Message(topic, payload.encode(), wall)]), now))
         if number % 10 == 9:
             told.hear(pipeline, pipeline.housekeep(now))
     return told, pipeline
@@ -109,7 +109,7 @@ def test_a_pipeline_that_goes_on_reports_the_state_of_every_stream_anew() -> Non
     after = pipeline_of()
     after.restore(before.snapshot())
     after.resume(START)
-    step = after.step([], Moment(START, 0.0))
+    step = after.step(None, Moment(START, 0.0))
     assert [report.topic for report in step.reports] == ["one/state"]
 
 
@@ -119,7 +119,7 @@ def test_who_was_away_does_not_take_a_stream_for_silent_or_gone() -> None:
     after.restore(before.snapshot())
     back = START + 1000
     after.resume(back)
-    after.step([], Moment(START, 0.0))
+    after.step(None, Moment(START, 0.0))
     assert after.housekeep(Moment(back + 4, 4.0)).reports == ()
     assert [r.topic for r in after.housekeep(Moment(back + 6, 6.0)).reports] == ["one/state"]
     assert len(after.model_groups["m"].streams) == 1
