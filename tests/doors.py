@@ -65,7 +65,7 @@ class MemorySink:
     news: list[Progress] = field(default_factory=list)
     alive: bool = False
 
-    def start(self, wake: Wake) -> None:
+    def start(self, wake: Wake) -> None:  # noqa: ARG002 - it never has news
         self.alive = True
 
     def begin(self, delivery: Delivery) -> bytes:

@@ -26,10 +26,11 @@ class Tap:
         """Take messages until there are `count` in all; every one is acknowledged as it is taken."""
 
         def enough() -> bool:
-            messages = self.inbox.take(0.05)
-            self.taken.extend(messages)
-            if acknowledge:
-                self.link.acknowledge([message.token for message in messages if message.token is not None])
+            batch = self.inbox.take(0.05)
+            if batch is not None:
+                self.taken.extend(batch.rows())
+                if acknowledge:
+                    self.link.acknowledge(batch.tokens)
             return len(self.taken) >= count
 
         wait_until(enough, f"{count} messages")

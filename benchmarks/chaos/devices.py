@@ -13,7 +13,7 @@ import numpy as np
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment
 from monitor.setup.build import build_pipeline, load_setup
 
@@ -132,8 +132,9 @@ def expected_of(config: Path, devices: list[Device], progress: Callable[[int], N
     now = time.time()
     for device in devices:
         for topic, payload in device.sent:
-            step = pipeline.step([Message(topic, payload, now)], Moment(now, 0.0), everything=True)
-            alerts |= {report.alert for report in step.reports if report.alert}
+            step = pipeline.step(MessageBatch.of([Message(topic, payload, now)]), Moment(now, 0.0), everything=True)
+            told = [json.loads(report.payload) for report in step.reports if report.step is not None]
+            alerts |= {(alert["id"], alert["phase"]) for alert in told}
         progress(len(device.sent))
     windows, newest = {}, {}
     for fleet in pipeline.model_groups.values():

@@ -14,7 +14,7 @@ from monitor.errors import OutputError, UnavailableError
 if TYPE_CHECKING:  # loaded when the command runs, so that --help is quick
     from monitor.adapters.mqtt.inbox import Inbox
     from monitor.adapters.mqtt.link import MqttLink
-    from monitor.core.values.messages import Message
+    from monitor.core.values.messages import MessageBatch
 
 _PATIENCE_SECONDS = 30.0
 _TURN_SECONDS = 0.25
@@ -114,12 +114,12 @@ class _Recorder:
         self._file.write(header)
         self.bytes += len(header)
 
-    def write(self, messages: "list[Message]") -> int:
+    def write(self, batch: "MessageBatch") -> int:
         """Write messages until the file is full; how many were written."""
         from monitor.core.dataset.capture import encode_message  # noqa: PLC0415 as above
 
-        for number, message in enumerate(messages):
-            record = encode_message(message, 0 if message.token is None else message.token[1])
+        for number, message in enumerate(batch.rows()):
+            record = encode_message(message)
             if self._max_bytes is not None and self.bytes + len(record) > self._max_bytes:
                 self.full = True
                 return number
@@ -127,7 +127,7 @@ class _Recorder:
             self.bytes += len(record)
             self.messages += 1
         self._file.flush()
-        return len(messages)
+        return len(batch)
 
 
 def _record(
@@ -156,9 +156,9 @@ def _record(
 
 
 def _move(recorder: _Recorder, link: "MqttLink", inbox: "Inbox", timeout_seconds: float) -> None:
-    messages = inbox.take(timeout_seconds)
-    written = recorder.write(messages)
-    link.acknowledge([message.token for message in messages[:written] if message.token is not None])
+    batch = inbox.take(timeout_seconds)
+    if batch is not None:
+        link.acknowledge(batch.slice(0, recorder.write(batch)).tokens)
 
 
 def _await_broker(link: "MqttLink", stop: threading.Event) -> None:

@@ -22,7 +22,7 @@ from monitor.core.outputs.reports import alert_fields
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup, ScoredBatch
 from monitor.core.values.discards import Discard
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch, TopicTable
 from monitor.core.windows.stream_windows import WindowBatch
 from monitor.errors import DataError
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
@@ -145,14 +145,15 @@ def _replay_windows(pipeline: Pipeline, model_group: ModelGroup, content: Window
 def _replay_capture(pipeline: Pipeline, capture: Capture, pace: Callable[[float], None]) -> Iterator[Step]:
     first, last = -math.inf, 0.0
     messages: list[Message] = []
-    for message, _ in capture:
+    topics = TopicTable()
+    for message in capture:
         if message.arrival_seconds > first + _PIECE_SECONDS:
             pace(last)
-            yield pipeline.step(messages, Moment(last, last))
+            yield pipeline.step(MessageBatch.of(messages, topics), Moment(last, last))
             messages, first = [], message.arrival_seconds
         last = message.arrival_seconds
         messages.append(message)
-    yield pipeline.step(messages, Moment(last, last), everything=True)
+    yield pipeline.step(MessageBatch.of(messages, topics), Moment(last, last), everything=True)
 
 
 def _tell_cut_off(path: Path, capture: Capture) -> None:

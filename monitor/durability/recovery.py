@@ -23,6 +23,8 @@ from monitor.pipeline.pipeline import Moment, Pipeline
 
 log = structlog.get_logger()
 
+MQTT = "mqtt"  # the source of messages, in records
+
 
 @dataclass(slots=True)
 class Recovered:

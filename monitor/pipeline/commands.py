@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from monitor.core.alerting.alerts import AlertStep
 from monitor.core.alerting.command import KINDS, Command, commands_below, parse_command
@@ -12,6 +13,14 @@ from monitor.core.values.messages import Message
 SOURCE = "commands"  # what the log calls where they come from
 ACCEPTED = "accepted"
 UNKNOWN = "unknown"  # counted in place of a command that there is not, which anybody may invent
+
+
+class AcceptedCommand(NamedTuple):
+    """A command that is to be applied, the model group of its stream, and when it arrived (epoch)."""
+
+    command: Command
+    model_group: ModelGroup
+    arrival_seconds: float
 
 
 class CommandHandler:
@@ -39,8 +48,8 @@ class CommandHandler:
         """Whether a topic that no source admits is one of commands."""
         return self._topics is not None and self._topics.match(topic) is not None
 
-    def take(self, message: Message) -> tuple[Command, ModelGroup] | None:
-        """Read and check a command that is meant for us: what to `obey`, or None where it is refused.
+    def take(self, message: Message) -> AcceptedCommand | None:
+        """Read and check a command that is meant for us: what to apply, or None where it is refused.
 
         Each is counted here.
         """
@@ -54,7 +63,7 @@ class CommandHandler:
         self._counts[label, ACCEPTED] += 1
         return found
 
-    def _check(self, stream: str, kind: str, message: Message) -> tuple[Command, ModelGroup] | Discard:
+    def _check(self, stream: str, kind: str, message: Message) -> AcceptedCommand | Discard:
         command = parse_command(stream, kind, message.payload)
         if isinstance(command, Discard):
             return command
@@ -67,7 +76,7 @@ class CommandHandler:
             return Discard(Reason.NOT_LEARNT, f"model {model_group.name} learns nothing of single streams")
         if command.seconds and stream not in model_group.mutes and self._muted() >= self._max_streams:
             return Discard(Reason.STREAM_LIMIT, f"{self._max_streams} streams are muted already (limits.max_streams)")
-        return command, model_group
+        return AcceptedCommand(command, model_group, message.arrival_seconds)
 
     def _model_group_of(self, stream: str) -> ModelGroup | None:
         model_groups = self._model_groups.values()
@@ -80,8 +89,9 @@ class CommandHandler:
         return sum(len(model_group.mutes) for model_group in self._model_groups.values())
 
 
-def apply_command(command: Command, model_group: ModelGroup, arrival_seconds: float) -> AlertStep | None:
+def apply_command(accepted: AcceptedCommand) -> AlertStep | None:
     """Do what a command says; an alert that was open is resolved by the step returned. No window may be waiting."""
+    command, model_group, arrival_seconds = accepted
     if command.kind == "relearn":
         return model_group.relearn(command.stream)
     return model_group.mute(command.stream, arrival_seconds + command.seconds if command.seconds else 0.0)

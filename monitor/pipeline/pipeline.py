@@ -6,7 +6,7 @@ The pipeline has no threads, sockets or files of its own. `monitor/daemon/app.py
 replay` feeds it recordings; both get the same answers.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,27 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.alerting.alerts import AlertStep
-from monitor.core.alerting.command import Command
 from monitor.core.artifact.manifest import Manifest
-from monitor.core.decode.decoded import Decoder
-from monitor.core.decode.decoder import decoder_for
-from monitor.core.decode.formats import CsvFormat, JsonFormat
 from monitor.core.outputs.counters import Counters
 from monitor.core.outputs.reports import Report, alert_report, gone_report, state_report
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.model_group import ModelGroup, PreparedBatch, ScoredBatch
-from monitor.core.streams.router import Route, Router
-from monitor.core.values.discards import Discard, Reason
-from monitor.core.values.messages import Message
+from monitor.core.streams.router import Router
+from monitor.core.values.discards import Discard
+from monitor.core.values.messages import MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
 from monitor.core.values.snapshots import State
 from monitor.core.windows.stream_windows import StreamBlocks, WindowBatch
-from monitor.pipeline.commands import CommandHandler, apply_command
+from monitor.pipeline.commands import AcceptedCommand, CommandHandler, apply_command
+from monitor.pipeline.intake import Intake
 from monitor.pipeline.pipeline_state import Refusal, restore_into, snapshot_of
-
-_Taken = dict[int, list[tuple[Message, Route]]]  # by source
-
-UNROUTED = "none"  # the source of messages that no source admits
 
 _LEAP_SECONDS = 1.0  # what the two clocks may differ by without one of them having been set
 
@@ -102,16 +95,12 @@ class Pipeline:
         self.counters = counters or Counters()
         self._scorers = dict(scorers)
         self._clock = clock
-        self._on_discard = on_discard
         self.on_batch: Callable[[], None] = lambda: None  # called once per scored batch: a step may hold many slow ones
-        self._commands = CommandHandler(
+        commands = CommandHandler(
             settings.commands_below, self.model_groups, settings.max_streams, self.counters.commands, on_discard
         )
         self._last_look: Moment | None = None
-        self._decoders: list[Decoder] = [
-            decoder_for(spec.format, self.router.width(number), settings.max_payload_bytes)
-            for number, spec in enumerate(sources)
-        ]
+        self._intake = Intake(sources, self.router, settings.max_payload_bytes, self.counters, commands, on_discard)
         self.counters.begin(self.model_groups)
 
     @property
@@ -121,26 +110,19 @@ class Pipeline:
             (model_group.batch.deadline_seconds for model_group in self.model_groups.values()), default=float("inf")
         )
 
-    def step(self, messages: list[Message], now: Moment, *, everything: bool = False) -> Step:
+    def step(self, batch: MessageBatch | None, now: Moment, *, everything: bool = False) -> Step:
         """Take in messages and score what is ready; `everything` scores what still waits, too (at the end)."""
         before: list[Step] = []
-        taken: _Taken = {}
-        route = self.router.route
-        for message in messages:
-            found = route(message.topic)
-            if isinstance(found, Route):
-                taken.setdefault(found.source, []).append((message, found))
-            elif self._commands.is_meant(message.topic):
-                asked = self._commands.take(message)
-                if asked is not None:
+        if batch is not None:
+            topic = np.array(batch.topic, np.int64)
+            start = 0
+            while start < len(batch):
+                start, blocks, command = self._intake.take_in(batch, topic, start)
+                self._ingest(blocks, now)
+                if command is not None:
                     # a walk through the same messages, scored at other moments, must come to the same: so what came
                     # before a command is judged without it, and what comes after it with it
-                    self._take_in_all(taken, now)
-                    taken = {}
-                    before += [self.score(now, everything=True), self._apply_command(*asked, message.arrival_seconds)]
-            else:
-                self._refuse(*found, message.topic)
-        self._take_in_all(taken, now)
+                    before += [self.score(now, everything=True), self._apply(command)]
         return _joined([*before, self.score(now, everything=everything)])
 
     def score(self, now: Moment, *, everything: bool = False) -> Step:
@@ -248,50 +230,16 @@ class Pipeline:
                 if not again:
                     model_group.mutes.leap(leap)
 
-    def _apply_command(self, command: Command, model_group: ModelGroup, arrival_seconds: float) -> Step:
-        step = apply_command(command, model_group, arrival_seconds)
+    def _ingest(self, blocks: Iterable[tuple[ModelGroup, StreamBlocks]], now: Moment) -> None:
+        for model_group, each in blocks:
+            model_group.ingest(each, now.monotonic_seconds, now.wall_seconds - float(each.arrival_seconds.min()))
+
+    def _apply(self, command: AcceptedCommand) -> Step:
+        step = apply_command(command)
         if step is None:
             return Step((), (), command_applied=True)
         self._count_step(step)
-        return Step((), (alert_report(step, model_group),), command_applied=True)
-
-    def _take_in_all(self, taken: _Taken, now: Moment) -> None:
-        for source, messages in taken.items():
-            self._take_in(source, messages, now)
-
-    def _take_in(self, source: int, taken: list[tuple[Message, Route]], now: Moment) -> None:
-        spec = self.sources[source]
-        self.counters.received[spec.name] += len(taken)
-        if not spec.accept_retained and any(message.retained for message, _ in taken):
-            for message, _ in taken:
-                if message.retained:
-                    self._refuse(source, Discard(Reason.RETAINED, "of unknown age (accept_retained)"), message.topic)
-            taken = [pair for pair in taken if not pair[0].retained]
-        decoded = self._decoders[source].decode([message.payload for message, _ in taken])
-        for index, discard in decoded.refused:
-            self._refuse(source, discard, taken[index][0].topic)
-        if not len(decoded.length):
-            return
-        channel_groups = np.array([route.channel_group for _, route in taken])[decoded.payload]
-        arrivals = np.array([message.arrival_seconds for message, _ in taken])[decoded.payload]
-        blocks = StreamBlocks(
-            channel_group=channel_groups,
-            columns=self.router.columns(source, channel_groups),
-            first_time_seconds=decoded.first_time_seconds,
-            length=decoded.length,
-            arrival_seconds=arrivals,
-            timed=_is_timed(spec),
-            values=decoded.values,
-        )
-        waited_seconds = now.wall_seconds - float(arrivals.min())
-        self.router.model_group(source).ingest(blocks, now.monotonic_seconds, waited_seconds)
-
-    def _refuse(self, source: int | None, discard: Discard, topic: str) -> None:
-        name = UNROUTED if source is None else self.sources[source].name
-        if source is None or discard.reason in _ROUTING_REASONS:
-            self.counters.received[name] += 1
-        self.counters.discarded[name, discard.reason] += 1
-        self._on_discard(name, topic, discard)
+        return Step((), (alert_report(step, command.model_group),), command_applied=True)
 
     def _judge(self, name: str, model_group: ModelGroup, windows: WindowBatch, now: Moment) -> ScoredBatch:
         prepared = model_group.prepare(windows)
@@ -329,9 +277,6 @@ class Pipeline:
         return reports
 
 
-_ROUTING_REASONS = frozenset({Reason.UNKNOWN_CHANNEL, Reason.BAD_NAME, Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
-
-
 def _joined(steps: list[Step]) -> Step:
     if len(steps) == 1:
         return steps[0]
@@ -340,17 +285,6 @@ def _joined(steps: list[Step]) -> Step:
         tuple(report for step in steps for report in step.reports),
         any(step.command_applied for step in steps),
     )
-
-
-def _is_timed(spec: SourceSpec) -> bool:
-    """Whether the source's payloads carry their own time."""
-    match spec.format:
-        case JsonFormat(timestamp=timestamp):
-            return timestamp is not None
-        case CsvFormat(time_column=time_column):
-            return time_column
-        case _:
-            return False
 
 
 def _nothing(channels: int) -> ScoreBatch:

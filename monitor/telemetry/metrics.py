@@ -28,7 +28,8 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.histogram import Histogram
 from monitor.durability.checkpointer import Checkpointer
-from monitor.pipeline.pipeline import UNROUTED, Pipeline
+from monitor.pipeline.intake import UNROUTED
+from monitor.pipeline.pipeline import Pipeline
 from monitor.telemetry.stream_columns import StreamColumns
 
 

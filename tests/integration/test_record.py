@@ -47,7 +47,7 @@ def record(config: Path, out: Path, *options: str) -> "subprocess.Popen[str]":
 def payloads(out: Path) -> list[bytes]:
     """What is in a capture that is still being written."""
     try:
-        return [captured.message.payload for captured in read_capture(out.read_bytes())]
+        return [captured.payload for captured in read_capture(out.read_bytes())]
     except (FileNotFoundError, CaptureError):
         return []  # not even its head is there
 
@@ -81,11 +81,11 @@ def test_messages_are_kept_as_they_came(broker: Broker, peer: Peer, tmp_path: Pa
     assert capture.leftover_bytes == 0
     assert printed == f"{out}: {capture.message_count} messages, {out.stat().st_size} bytes\n"
     assert [source.name for source in capture.sources] == ["motors"]
-    assert [m.message.payload for m in messages if m.message.retained] == [b"retained"]
-    live = [m for m in messages if not m.message.retained and m.message.payload != b"0"]
-    assert sorted(int(m.message.payload) for m in live if m.message.payload) == list(range(1, 51))
-    assert [m.message.payload for m in live].count(b"") == 1
-    assert all(m.qos == int(m.message.payload) % 2 for m in live if m.message.payload)
+    assert [m.payload for m in messages if m.retained] == [b"retained"]
+    live = [m for m in messages if not m.retained and m.payload != b"0"]
+    assert sorted(int(m.payload) for m in live if m.payload) == list(range(1, 51))
+    assert [m.payload for m in live].count(b"") == 1
+    assert all(m.qos == int(m.payload) % 2 for m in live if m.payload)
 
 
 def test_recording_does_not_disturb_the_daemon(broker: Broker, peer: Peer, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from monitor import cli
-from monitor.config.model import load_config
+from monitor.setup.config_file import load_config
 from monitor.core.dataset.capture import encode_header, encode_message
 from monitor.core.values.messages import Message
 from tests.repository import ROOT
@@ -18,7 +18,7 @@ MESSAGES = [Message("plant/a/motor-1/motor", b"no JSON", 1e9 + number) for numbe
 @pytest.fixture
 def parts() -> list[bytes]:
     """The header of a capture and its records, one for each message, of which each is refused by name."""
-    return [encode_header(load_config(CONFIG).source), *(encode_message(message, 1) for message in MESSAGES)]
+    return [encode_header(load_config(CONFIG).source), *(encode_message(message._replace(qos=1)) for message in MESSAGES)]
 
 
 def replay(path: Path, data: bytes) -> int:

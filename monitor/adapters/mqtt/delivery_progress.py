@@ -1,5 +1,4 @@
-"""How far deliveries are, in the bytes that the outbox keeps of them: packet identifier, and whether the broker has
-it."""
+"""How far deliveries are, in the bytes that the outbox keeps: packet identifier, and whether the broker has it."""
 
 import struct
 from collections.abc import Iterable

@@ -2,8 +2,8 @@
 
 This file owns the layout of PUBLISH (MQTT 5.0, section 3.3; 3.1.1 has the same without properties). All packets that
 one read brought are taken apart in one loop, because at 100,000 messages a second there is no time for a call per
-packet. PUBLISH becomes a `Message`, PUBREL is answered, and what answers a PUBLISH of ours goes to `Deliveries`; every
-other packet passes through for the MQTT library.
+packet. PUBLISH becomes a row of a `MessageBatch`, PUBREL is answered, and what answers a PUBLISH of ours goes to the
+outbound session; every other packet passes through for the MQTT library.
 Pure: no socket, no clock. Outcomes: messages; nothing yet; `FrameError` when *they* break the protocol. Any other
 exception would be a bug of ours.
 """
@@ -12,7 +12,7 @@ from zlib import crc32
 
 from monitor.adapters.mqtt.inbound_session import InboundSession
 from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, OutboundSession
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import ACKNOWLEDGE, MessageBatch, Token, TopicTable
 
 _CONNACK, _PUBLISH, _PUBREL = 0x20, 0x30, 0x60
 _ANSWERS = frozenset({PUBACK, PUBREC, PUBCOMP})
@@ -20,6 +20,7 @@ _MAX_HEADER_BYTES = 5  # type and remaining length, MQTT 5.0, section 2.1.4
 _MAX_TOPIC_BYTES = 65_535
 _MAX_PROPERTIES_BYTES = 65_535  # ours, not MQTT's: beyond it a PUBLISH counts as too large
 _MAX_KNOWN_TOPICS = 65_536
+_MAX_KNOWN_BYTES = 16 * 1024 * 1024  # of topics
 
 
 class FrameError(Exception):
@@ -47,15 +48,23 @@ class FrameReader:
         self._partial = bytearray()
         self._wanted_bytes = 0  # how long `partial` must be to be worth another look
         self._skip_bytes = 0
-        self._topics: dict[bytes, str] = {}
+        self._topics = TopicTable()
+        self._numbers: dict[bytes, int] = {}  # of topics in the table, by their bytes
+        self._known_bytes = 0
 
-    def feed(self, data: bytes, arrival_seconds: float) -> list[Message]:
+    def feed(self, data: bytes, arrival_seconds: float) -> MessageBatch:
         """Take in what was read; the messages that are complete now, in order.
+
+        arrival_seconds: epoch, of all of them. A message of QoS 1 or 2 has what `InboundSession.arrived` gives as its
+        token; one that was taken in before becomes no row.
 
         Raises:
             FrameError: the bytes are no MQTT.
 
         """
+        if len(self._numbers) >= _MAX_KNOWN_TOPICS or self._known_bytes >= _MAX_KNOWN_BYTES:
+            # between batches, so that each has one table
+            self._topics, self._numbers, self._known_bytes = TopicTable(), {}, 0
         if self._skip_bytes:
             skipped = min(self._skip_bytes, len(data))
             self._skip_bytes -= skipped
@@ -63,7 +72,7 @@ class FrameReader:
         if self._partial:
             self._partial += data
             if len(self._partial) < self._wanted_bytes:
-                return []
+                return MessageBatch(self._topics, [], [], [], [], [])
             data = bytes(self._partial)
             self._partial.clear()
         try:
@@ -71,10 +80,13 @@ class FrameReader:
         except IndexError:  # a length field points behind the end of its packet
             raise FrameError("a packet is shorter than its fields") from None
 
-    def _split(self, data: bytes, arrival_seconds: float) -> list[Message]:  # noqa: C901, PLR0912 see below
+    def _split(self, data: bytes, arrival_seconds: float) -> MessageBatch:  # noqa: C901 see below
         # One loop without calls for the usual PUBLISH: a call per message costs as much as all the rest.
-        messages: list[Message] = []
-        known, cut_bytes, mqtt5, new = self._topics.get, self._cut_bytes, self._mqtt5, tuple.__new__
+        topic: list[int] = []
+        payloads: list[bytes] = []
+        flags: list[int] = []
+        tokens: list[Token] = []
+        known, arrived, cut_bytes, mqtt5 = self._numbers.get, self._receipts.arrived, self._cut_bytes, self._mqtt5
         position, end = 0, len(data)
         self._wanted_bytes = 2
         while position + 2 <= end:
@@ -96,35 +108,30 @@ class FrameReader:
                 continue
             body = start + 2 + (data[start] << 8 | data[start + 1])
             raw_topic = data[start + 2 : body]
-            qos = kind & 6
-            if qos:
-                if qos == 6:
+            flag = kind & 7
+            if flag > 1:  # of QoS 1 or 2
+                if flag > 5:
                     raise FrameError("a message has QoS 3")
                 packet_id = data[body] << 8 | data[body + 1]
                 body += 2
             if mqtt5:
-                properties_bytes = data[body]
-                body += 1
-                if properties_bytes:
-                    if properties_bytes > 127:
-                        body, properties_bytes = _variable_integer(data, body - 1)
-                        if body < 0:
-                            raise FrameError("a message ends within its properties")
-                    body += properties_bytes
+                body += 1 + data[body] if data[body] < 128 else _properties_bytes(data, body)
             payload = data[body:stop]
             if body > stop or length > cut_bytes:
                 payload = self._cut(data, body, stop)
             position = stop
-            receipt = None
-            if qos:
-                content = crc32(payload, crc32(raw_topic))
-                receipt = self._receipts.arrived(packet_id, qos >> 1, bool(kind & 8), content)
-                if receipt is None:
+            if flag > 1:
+                token = arrived(packet_id, flag >> 1, kind & 8 == 8, crc32(payload, crc32(raw_topic)))
+                if token is None:
                     continue  # taken in before
-            topic = known(raw_topic) or self._learn(raw_topic)
-            messages.append(new(Message, (topic, payload, arrival_seconds, receipt, kind & 1 == 1, qos >> 1)))
+                tokens.append(token)
+                flag |= ACKNOWLEDGE
+            number = known(raw_topic)
+            topic.append(self._learn(raw_topic) if number is None else number)
+            payloads.append(payload)
+            flags.append(flag)
         self._partial += data[position:]
-        return messages
+        return MessageBatch(self._topics, topic, payloads, [arrival_seconds] * len(topic), flags, tokens)
 
     def _may_skip(self, kind: int, available_bytes: int, total_bytes: int) -> bool:
         """Whether enough of an incomplete packet is there to take it as too large; else note what to wait for."""
@@ -160,12 +167,19 @@ class FrameReader:
             self._receipts.resume(session_present=bool(data[start] & 1))
         self.passed += data[position:stop]
 
-    def _learn(self, raw_topic: bytes) -> str:
+    def _learn(self, raw_topic: bytes) -> int:
         """Decode a topic once. Ill-formed UTF-8 becomes replacement characters, which no name may contain."""
-        if len(self._topics) >= _MAX_KNOWN_TOPICS:
-            self._topics.clear()
-        topic = self._topics[raw_topic] = raw_topic.decode("utf-8", errors="replace")
-        return topic
+        self._known_bytes += len(raw_topic)
+        number = self._numbers[raw_topic] = self._topics.number_of(raw_topic.decode("utf-8", errors="replace"))
+        return number
+
+
+def _properties_bytes(data: bytes, position: int) -> int:
+    """How long the properties at `position` are, with their length."""
+    start, length = _variable_integer(data, position)
+    if start < 0:
+        raise FrameError("a message ends within its properties")
+    return start - position + length
 
 
 def _variable_integer(data: bytes, position: int) -> tuple[int, int]:

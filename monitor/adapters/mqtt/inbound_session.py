@@ -8,7 +8,9 @@ connection or with a process, is known by its identifier and content and answere
 or thread.
 """
 
+import struct
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,8 @@ _RESUME = np.dtype([("packet_id", "<u2"), ("content", "<u4")])
 
 def resume_of(receipts: Sequence[Receipt]) -> bytes:
     """What a later process has to know, once the messages with these receipts are safe."""
-    rows = [(number & 0xFFFF, content) for number, _, content in receipts]
-    return np.array(rows, _RESUME).tobytes()
+    contents = ((number & 0xFFFF, content) for number, _, content in receipts)
+    return struct.pack("<" + "HI" * len(receipts), *chain.from_iterable(contents))
 
 
 def merge_resumes(resumes: Sequence[bytes]) -> bytes:
@@ -71,7 +73,10 @@ class InboundSession:
         self._safe.update(zip(rows["packet_id"].tolist(), rows["content"].tolist(), strict=True))
 
     def arrived(self, packet_id: int, qos: int, duplicate: bool, content: int = 0) -> Receipt | None:
-        """Note a message of QoS 1 or 2; None where it was taken in before and must not be again."""
+        """Note a message of QoS 1 or 2; None where it was taken in before and must not be again.
+
+        duplicate: whether the broker says that it delivers it again. content: the checksum of topic and payload.
+        """
         if duplicate:
             if packet_id in self._in_hand:
                 return None

@@ -10,7 +10,7 @@ import socket
 import ssl
 
 from monitor.adapters.mqtt.frames import FrameReader
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import MessageBatch
 
 _READ_BYTES = 256 * 1024
 _MAX_UNSENT_BYTES = 1024 * 1024  # then the library has to wait, and with it whoever publishes
@@ -29,8 +29,10 @@ class FrameSocket:
 
     # Ours
 
-    def receive(self, arrival_seconds: float) -> list[Message]:
-        """Read once; the messages that are complete now. Empty when there is nothing to read.
+    def receive(self, arrival_seconds: float) -> MessageBatch | None:
+        """Read once; the messages that are complete now, which may be none. None when there is nothing to read.
+
+        arrival_seconds: epoch.
 
         Raises:
             FrameError: the broker sent what is no MQTT.
@@ -41,7 +43,7 @@ class FrameSocket:
         try:
             data = self._stream.recv(_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return []
+            return None
         self.heard = bool(data)
         if not data:
             self._ended = True

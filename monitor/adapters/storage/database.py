@@ -117,8 +117,7 @@ def move_aside(file: Path) -> Path:
 
 
 def explained(error: OSError | sqlite3.Error) -> StoreError:
-    """The error of a store that stands for one of the system or of SQLite; DamagedError where the database is
-    damaged."""
+    """The StoreError for an error of the system or of SQLite; a DamagedError where the database is damaged."""
     if isinstance(error, OSError):
         return StoreError(f"{error.filename}: {error.strerror}")
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -156,13 +156,13 @@ class DiskStore:
     def trim(self, sinks: Sequence[str], max_rows: int, before: float) -> dict[str, int]:
         """As `Store` says."""
         given_up: dict[str, int] = {}
+        newest = "SELECT alert, step FROM delivery WHERE sink = ? AND NOT done ORDER BY turn DESC LIMIT ?"
+        older = f"(alert, step) NOT IN ({newest})"
         try:
             database = self._open_database()
             for (sink,) in database.execute("SELECT DISTINCT sink FROM delivery WHERE NOT done").fetchall():
-                newest = "SELECT alert, step FROM delivery WHERE sink = ? AND NOT done ORDER BY turn DESC LIMIT ?"
                 done = database.execute(
-                    "UPDATE delivery SET done = 1 WHERE sink = ? AND NOT done"
-                    f" AND (seconds < ? OR (alert, step) NOT IN ({newest}))",
+                    f"UPDATE delivery SET done = 1 WHERE sink = ? AND NOT done AND (seconds < ? OR {older})",  # noqa: S608
                     (sink, before, sink, max_rows if sink in sinks else 0),
                 )
                 if done.rowcount:

@@ -14,7 +14,6 @@ whole is read, and how many bytes are left over is told.
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import msgspec
 from pydantic import TypeAdapter, ValidationError
@@ -43,13 +42,6 @@ class CaptureError(ValueError):
     """The file is no capture that can be read; the text says why."""
 
 
-class CapturedMessage(NamedTuple):
-    """A message as it came (nothing is left to acknowledge: its receipt is None) and the QoS it came with."""
-
-    message: Message
-    qos: int
-
-
 @dataclass(frozen=True, slots=True)
 class Capture:
     """A capture that was opened: iterate it for the messages, in order of arrival.
@@ -63,8 +55,8 @@ class Capture:
     leftover_bytes: int
     _records: memoryview
 
-    def __iter__(self) -> Iterator[CapturedMessage]:
-        """Read the messages one by one.
+    def __iter__(self) -> Iterator[Message]:
+        """Read the messages one by one, with the QoS that they came with; nothing is left to acknowledge.
 
         Raises:
             CaptureError: a record is damaged.
@@ -79,8 +71,9 @@ class Capture:
                 record = _decode_record(self._records[start:offset])
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise CaptureError(f"message {number} of {self.message_count} is damaged: {error}") from None
-            message = Message(record.topic, record.payload, record.arrival_seconds, retained=record.retained)
-            yield CapturedMessage(message, record.qos)
+            yield Message(
+                record.topic, record.payload, record.arrival_seconds, retained=record.retained, qos=record.qos & 3
+            )
 
 
 def encode_header(sources: Iterable[SourceSpec]) -> bytes:
@@ -89,10 +82,11 @@ def encode_header(sources: Iterable[SourceSpec]) -> bytes:
     return _MAGIC + _LENGTH.pack(len(text)) + text
 
 
-def encode_message(message: Message, qos: int) -> bytes:
+def encode_message(message: Message) -> bytes:
     """Encode one message, to be appended."""
-    record = _encode_record(_Record(message.arrival_seconds, message.topic, message.payload, qos, message.retained))
-    return _LENGTH.pack(len(record)) + record
+    record = _Record(message.arrival_seconds, message.topic, message.payload, message.qos, message.retained)
+    encoded = _encode_record(record)
+    return _LENGTH.pack(len(encoded)) + encoded
 
 
 def read_capture(data: bytes | memoryview) -> Capture:

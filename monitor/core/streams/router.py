@@ -13,6 +13,7 @@ from monitor.core.sources.source import SourceSpec
 from monitor.core.sources.topics import CHANNEL, TopicPattern, fill_template
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard, Reason
+from monitor.core.values.messages import TopicTable
 from monitor.core.values.names import is_name
 
 # What became of a topic is remembered, to be quick the next time. Since topics can be invented without end, too many
@@ -20,6 +21,7 @@ from monitor.core.values.names import is_name
 _MAX_REMEMBERED = 10_000
 _MAX_REFUSED_LETTERS = 1024
 _MAX_LABEL_LETTERS = 128  # of a placeholder that is not part of the name; as many as a name may have
+_MAX_TABLES = 4  # topic tables whose routes are at hand: one for each source of messages, and some that are fading out
 # reasons that may no longer hold when the topic comes again
 _PASSING = frozenset({Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
 
@@ -70,6 +72,7 @@ class Router:
         self._max_routes = max(_MAX_REMEMBERED, max_streams * most_channels)
         self._routes: dict[str, Route] = {}
         self._refused: dict[str, tuple[int | None, Discard]] = {}
+        self._by_number: dict[TopicTable, NDArray[np.int64]] = {}  # [2, topics], see `known`
         self._owner: dict[str, str] = {}  # stream -> model
         self._topics: dict[str, list[str]] = {}  # stream -> topics that lead to it
 
@@ -88,6 +91,38 @@ class Router:
             return inlet.model_group.groups.first_channel(channel_groups)[:, None]
         columns = np.array(list(inlet.columns.values()))
         return np.broadcast_to(columns, (len(channel_groups), len(columns)))
+
+    def known(self, topics: TopicTable, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Look up the routes of messages by the numbers of their topics.
+
+        numbers: int64 [M], of topics in the table. Returns int64 [2, M]: source and channel group; -1 for topics that
+        `learn` was not asked for, or that it refused.
+        """
+        routes = self._by_number.get(topics)
+        return np.full((2, len(numbers)), -1) if routes is None else routes.take(numbers, axis=1, mode="clip")
+
+    def learn(self, topics: TopicTable, number: int) -> Route | tuple[int | None, Discard]:
+        """Find the route of a topic, as `route` does, for `known` to look it up.
+
+        number: of the topic in the table.
+        """
+        found = self.route(topics.texts[number])
+        if isinstance(found, Route):
+            routes = self._by_number.get(topics)
+            if routes is None or routes.shape[1] <= number + 1:
+                routes = self._grown(topics, routes)
+            routes[:, number] = found
+        return found
+
+    def _grown(self, topics: TopicTable, routes: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        if routes is None and len(self._by_number) >= _MAX_TABLES:
+            self._by_number.clear()
+        # the last column stays free: it stands for all topics beyond the others
+        larger = np.full((2, 2 * len(topics) + 1), -1)
+        if routes is not None:
+            larger[:, : routes.shape[1]] = routes
+        self._by_number[topics] = larger
+        return larger
 
     def route(self, topic: str) -> Route | tuple[int | None, Discard]:
         """The route of a topic, or the source (None: no source admits it) and the reason for refusing it."""
@@ -166,6 +201,7 @@ class Router:
 
     def forget(self, name: str) -> None:
         """Drop all routes of a stream that was closed."""
+        self._by_number.clear()
         for topic in self._topics.pop(name, ()):
             del self._routes[topic]
         self._owner.pop(name, None)

@@ -126,20 +126,22 @@ class MessageBatch:
             qos = flags >> _QOS_SHIFT & _QOS
             yield Message(texts[number], payload, arrival_seconds, token, bool(flags & RETAINED), qos)
 
+    def row(self, index: int) -> Message:
+        """The message at one index."""
+        (message,) = self.slice(index, index + 1).rows()
+        return message
+
     def slice(self, start: int, stop: int) -> "MessageBatch":
-        """The messages from `start` to before `stop`."""
-        if start <= 0 and stop >= len(self.topic):
+        """The messages from `start` (at least 0) to before `stop`, with their tokens."""
+        if start == 0 and stop >= len(self.topic):
             return self
-        before, tokens = self._tokens_before(start), self.tokens
-        if tokens:
-            tokens = tokens[before : before + sum(flags >= ACKNOWLEDGE for flags in self.flags[start:stop])]
         return MessageBatch(
             self.topics,
             self.topic[start:stop],
             self.payload[start:stop],
             self.arrival_seconds[start:stop],
             self.flags[start:stop],
-            tokens,
+            self.tokens[self._tokens_before(start) : self._tokens_before(stop)],
         )
 
     def select(self, rows: Sequence[int]) -> "MessageBatch":
@@ -157,15 +159,7 @@ class MessageBatch:
         """The messages that somebody waits for: what a journal has to keep. Tokens stay."""
         if not self.droppable:
             return self
-        rows = [row for row, flags in enumerate(self.flags) if flags & ACKNOWLEDGE]
-        return MessageBatch(
-            self.topics,
-            [self.topic[row] for row in rows],
-            [self.payload[row] for row in rows],
-            [self.arrival_seconds[row] for row in rows],
-            [self.flags[row] for row in rows],
-            self.tokens,
-        )
+        return self._keep([row for row, flags in enumerate(self.flags) if flags >= ACKNOWLEDGE])
 
     def split(self, max_messages: int, max_bytes: int) -> tuple["MessageBatch", "MessageBatch | None"]:
         """At most so many messages from the front, and the rest (None: there is none).
@@ -188,25 +182,34 @@ class MessageBatch:
         Returns what is kept, and how many messages and bytes were dropped.
         """
         kept: list[int] = []
-        dropped = dropped_bytes = 0
+        dropped = dropped_bytes = row = 0
         for row, (payload, flags) in enumerate(zip(self.payload, self.flags, strict=True)):
             if dropped >= messages and dropped_bytes >= nbytes:
-                kept.extend(range(row, len(self.topic)))
                 break
-            if flags & ACKNOWLEDGE:
+            if flags >= ACKNOWLEDGE:
                 kept.append(row)
             else:
                 dropped += 1
                 dropped_bytes += len(payload)
-        rest = MessageBatch(
+        else:
+            row = len(self.topic)
+        if not kept:
+            return self.slice(row, len(self.topic)), dropped, dropped_bytes
+        kept.extend(range(row, len(self.topic)))
+        return self._keep(kept), dropped, dropped_bytes
+
+    def _keep(self, rows: list[int]) -> "MessageBatch":
+        """The messages at these indices, ascending, among which are all that have a token."""
+        return MessageBatch(
             self.topics,
-            [self.topic[row] for row in kept],
-            [self.payload[row] for row in kept],
-            [self.arrival_seconds[row] for row in kept],
-            [self.flags[row] for row in kept],
+            [self.topic[row] for row in rows],
+            [self.payload[row] for row in rows],
+            [self.arrival_seconds[row] for row in rows],
+            [self.flags[row] for row in rows],
             self.tokens,
         )
-        return rest, dropped, dropped_bytes
 
     def _tokens_before(self, row: int) -> int:
+        if not self.droppable:
+            return row
         return sum(flags >= ACKNOWLEDGE for flags in self.flags[:row]) if self.tokens else 0

@@ -12,6 +12,6 @@ def one(data: bytes) -> None:
         return
     assert len(messages) == capture.message_count
     assert 0 <= capture.leftover_bytes < len(data)
-    for message, qos in messages:
-        again = encode_message(message, qos)
+    for message in messages:
+        again = encode_message(message)
         assert isinstance(again, bytes)

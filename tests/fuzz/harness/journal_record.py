@@ -13,9 +13,14 @@ def one(data: bytes) -> None:
     encoded = encode_step(record)
     assert encode_step(decode_step(encoded)) == encoded
     assert isinstance(record.wall_seconds, float)
-    for message in record.messages or ():
+    for receipt in record.legacy_receipts.items():
+        assert [type(number) for number in receipt] == [int] * 2
+    for name, resume in record.resume.items():
+        assert isinstance(name, str)
+        assert isinstance(resume, bytes)
+    for message in () if record.messages is None else record.messages.rows():
         assert isinstance(message, Message)
         assert isinstance(message.topic, str)
         assert isinstance(message.payload, bytes)
         assert isinstance(message.arrival_seconds, float)
-        assert message.token is None or [type(number) for number in message.token] == [int] * 3
+        assert message.token is None

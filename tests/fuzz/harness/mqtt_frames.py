@@ -25,7 +25,7 @@ def _read(parts: list[bytes], mqtt5: bool) -> list[tuple[str, bytes, bool]] | No
     messages: list[Message] = []
     try:
         for part in parts:
-            messages += reader.feed(part, 0.0)
+            messages += reader.feed(part, 0.0).rows()
     except FrameError:
         return None
     return [(message.topic, bytes(message.payload), message.retained) for message in messages]

@@ -16,10 +16,11 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from monitor.adapters.mqtt.inbox import Inbox
+from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.core.scoring.quality import Quality
 from monitor.core.streams.stream_table import StreamState
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.pipeline import Moment
 from monitor.setup.build import build_pipeline, load_setup
@@ -78,11 +79,11 @@ def exported() -> Exported:
     setup = load_setup(CONFIGS / "monitor.toml")
     pipeline = build_pipeline(setup, lambda source, topic, discard: None)
     now = time.time()
-    step = pipeline.step(ecg_messages(12, now - 12), Moment(now, time.monotonic()), everything=True)
+    step = pipeline.step(MessageBatch.of(ecg_messages(12, now - 12)), Moment(now, time.monotonic()), everything=True)
     assert step.scored_batches
     inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
     link = MqttLink(setup.config.mqtt, [], inbox, max_payload_bytes=setup.config.limits.max_payload_bytes)
-    checkpointer = Checkpointer(setup.config.journal, Path("journal"), "")  # not opened: it has kept nothing
+    checkpointer = Checkpointer(DiskStore(Path("journal")), setup.config.journal, "")  # not opened: it has kept nothing
     checkpointer.checkpoint_seconds = now
     daemon = SimpleNamespace(  # the parts of a running daemon that its metrics are read from
         pipeline=pipeline,

@@ -16,8 +16,9 @@ from monitor.core.outputs.counters import Counters
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.discards import Discard, Reason
-from monitor.core.values.messages import Message
-from monitor.pipeline.pipeline import UNROUTED, Moment, Pipeline, PipelineSettings, Step
+from monitor.core.values.messages import Message, MessageBatch
+from monitor.pipeline.intake import UNROUTED
+from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
 from tests.manifests import PERIOD, Fake, MeanSquareScorer, manifest_of, model_group_of
 
 START = 1_700_000_000.0
@@ -58,7 +59,7 @@ class Walk:
         return Moment(self.now, self.now)
 
     def step(self, *messages: Message, everything: bool = False) -> Step:
-        return self.pipeline.step(list(messages), self.moment(), everything=everything)
+        return self.pipeline.step(MessageBatch.of(messages), self.moment(), everything=everything)
 
     def send(self, device: str, value: float = CALM, samples: int = 4) -> Step:
         """The next samples of a device, in JSON."""
@@ -262,7 +263,7 @@ TOPIC = (
     | st.text(max_size=12)
     | st.text(max_size=5).map("json/{}".format)
 )
-MESSAGE = st.builds(Message, TOPIC, PAYLOAD, st.floats(START, START + 50), retained=st.booleans())
+MESSAGE = st.builds(Message, TOPIC, PAYLOAD, st.floats(START, START + 50), st.none(), st.booleans(), st.just(0))
 
 
 @given(calls=st.lists(st.lists(MESSAGE, max_size=6), max_size=6), wait=st.sampled_from([0.0, 0.1, 40.0, 4000.0]))
@@ -272,7 +273,7 @@ def test_no_message_can_raise_out_of_the_pipeline_and_a_good_one_still_works(
 ) -> None:
     walk = Walk(max_streams=5, max_payload_bytes=300)
     decoded = Counter[str]()
-    for spec, decoder in zip(ALL, walk.pipeline._decoders, strict=True):
+    for spec, decoder in zip(ALL, walk.pipeline._intake._decoders, strict=True):
         decoder.decode = counting(decoder.decode, decoded, spec.name)  # type: ignore[method-assign]
     for call in calls:
         steps = [walk.step(*call), walk.pipeline.housekeep(walk.moment())]

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.adapters.engines.loader import Artifact
 from monitor.core.artifact.manifest import Manifest
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline
 from monitor.setup.build import Setup, build_pipeline, fingerprint_of, pipeline_settings_of, subscriptions_of
 from monitor.setup.registry import Config
@@ -57,8 +57,8 @@ def test_slow_sensors_on_topics_of_their_own_make_windows(period: float) -> None
     for at in range(16):
         for nth, channel in enumerate(CHANNELS):
             now = START + at * period + nth * 0.01
-            pipeline.step([Message(f"v/d/{channel}", b"1.0", now)], Moment(now, now))
-    pipeline.step([], Moment(now, now), everything=True)
+            pipeline.step(MessageBatch.of([Message(f"v/d/{channel}", b"1.0", now)]), Moment(now, now))
+    pipeline.step(None, Moment(now, now), everything=True)
     assert pipeline.model_groups["m"].streams.windows_scored[0] == 3
     assert not pipeline.model_groups["m"].samples_discarded
 
@@ -69,8 +69,8 @@ def test_blocks_longer_than_the_lateness_make_windows_too() -> None:
     for at in range(20):  # 6 s at a time, where the lateness is 2 s
         for channel in CHANNELS:
             now = START + at * 6.0
-            pipeline.step([Message(f"v/d/{channel}", bytes(4 * 60), now)], Moment(now, now))
-    pipeline.step([], Moment(now, now), everything=True)
+            pipeline.step(MessageBatch.of([Message(f"v/d/{channel}", bytes(4 * 60), now)]), Moment(now, now))
+    pipeline.step(None, Moment(now, now), everything=True)
     assert pipeline.model_groups["m"].streams.windows_scored[0] == 20 * 60 // 64
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from monitor.adapters.engines.loader import Artifact
 from monitor.core.outputs.reports import Report
 from monitor.core.values.discards import Discard
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 from monitor.setup.build import Setup, build_pipeline, succeed
+from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.registry import Config
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of
 
@@ -62,25 +63,26 @@ class Walk:
         self._step([Message(topic, payload, START + first * PERIOD)])
 
     def swap(self, after: Setup) -> None:
-        self._note(self.pipeline.step([], self._now(), everything=True))
-        self.pipeline, final_step = succeed(self.pipeline, self.setup.config, after, ignore)
+        self._note(self.pipeline.step(None, self._now(), everything=True))
+        models = ConfigDiff.between(self.setup.config, after.config).models
+        self.pipeline, final_step = succeed(self.pipeline, models, after, ignore)
         self._note(final_step)
         self.setup = after
 
     def adopt(self, after: Setup) -> None:
-        self._note(self.pipeline.step([], self._now(), everything=True))
+        self._note(self.pipeline.step(None, self._now(), everything=True))
         assert self.pipeline.adopt(after.artifacts)
         self.setup = after
 
     def end(self) -> "Walk":
-        self._note(self.pipeline.step([], self._now(), everything=True))
+        self._note(self.pipeline.step(None, self._now(), everything=True))
         return self
 
     def alerts(self) -> list[dict[str, Any]]:
         return [json.loads(report.payload) for report in self.reports if report.topic.endswith("/alert")]
 
     def _step(self, messages: list[Message]) -> None:
-        self._note(self.pipeline.step(messages, self._now()))
+        self._note(self.pipeline.step(MessageBatch.of(messages), self._now()))
 
     def _now(self) -> Moment:
         self._ticks += 1

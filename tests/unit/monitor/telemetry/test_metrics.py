@@ -18,12 +18,13 @@ from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.mqtt.settings import MqttConfig
+from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.storage.settings import JournalConfig
 from monitor.adapters.web.exposition import expose
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from monitor.telemetry.metrics import registry_of
@@ -59,7 +60,7 @@ class Daemon:
         self.reload_success_seconds = START + 1
         self.max_channel_series = max_channel_series
         self.checkpointer: Checkpointer | None = Checkpointer(
-            JournalConfig(), Path("journal"), ""
+            DiskStore(Path("journal")), JournalConfig(), ""
         )  # not opened: it has kept nothing
         self.checkpointer.checkpoint_seconds = START
         artifact = Artifact(Path("m.pt"), "ab" * 32, self.model_group.manifest, MeanSquareScorer(), 256)
@@ -68,7 +69,7 @@ class Daemon:
 
     def send(self, topic: str, value: float | None, samples: int = 8) -> None:
         body = json.dumps({"t": START, "r": [[value, value and value / 2]] * samples}).encode()
-        self.pipeline.step([Message(topic, body, START + 1)], Moment(START + 1, START + 1))
+        self.pipeline.step(MessageBatch.of([Message(topic, body, START + 1)]), Moment(START + 1, START + 1))
 
     def text(self) -> str:
         return "".join(expose(self.registry))
@@ -90,10 +91,10 @@ def daemon() -> Daemon:
     made.send("north/a/wild", WILD)
     made.send("north/a/nan", None)
     made.send("north/a/nan", CALM, samples=3)  # again, in part
-    made.pipeline.step([Message("nowhere", b"", START)], Moment(START, START))
-    made.pipeline.step([Message("residuald/calm/set/mute", b"2h", START)], Moment(START, START))
-    made.pipeline.step([Message('residuald/calm/set/"\n', b"2h", START)], Moment(START, START))
-    made.pipeline.step([Message("north/a/bad", b"?", START)], Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message("nowhere", b"", START)]), Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message("residuald/calm/set/mute", b"2h", START)]), Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message('residuald/calm/set/"\n', b"2h", START)]), Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message("north/a/bad", b"?", START)]), Moment(START, START))
     return made
 
 

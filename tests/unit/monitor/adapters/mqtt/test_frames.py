@@ -58,7 +58,7 @@ def checksum(publish: Publish) -> int:
 
 def feed_in_pieces(frames: FrameReader, data: bytes, cuts: list[int]) -> list[Message]:
     bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [message for start, stop in pairwise(bounds) for message in frames.feed(data[start:stop], 7.0)]
+    return [message for start, stop in pairwise(bounds) for message in frames.feed(data[start:stop], 7.0).rows()]
 
 
 topics = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(str.encode)
@@ -87,6 +87,7 @@ def test_messages_come_out_the_same_however_the_stream_is_cut(
             7.0,
             (publish.packet_id, publish.qos, checksum(publish)) if publish.qos else None,
             publish.retain,
+            publish.qos,
         )
         for publish in sent
     ]
@@ -98,8 +99,8 @@ def test_byte_by_byte_is_the_same_as_at_once(sent: list[Publish], mqtt5: bool) -
     sent = [publish._replace(packet_id=number + 1) for number, publish in enumerate(sent)]
     stream = b"".join(publish.encode(mqtt5=mqtt5) for publish in sent)
     slow = reader(mqtt5=mqtt5)
-    drops = [message for byte in stream for message in slow.feed(bytes([byte]), 7.0)]
-    assert drops == reader(mqtt5=mqtt5).feed(stream, 7.0)
+    drops = [message for byte in stream for message in slow.feed(bytes([byte]), 7.0).rows()]
+    assert drops == list(reader(mqtt5=mqtt5).feed(stream, 7.0).rows())
 
 
 @given(st.binary(max_size=500), st.booleans(), st.lists(st.integers(0, 500), max_size=5))
@@ -117,12 +118,12 @@ def test_a_huge_message_is_cut_and_its_rest_never_held(qos: int) -> None:
     size = 3_000_000
     whole = Publish(b"plant/a", bytes(size), qos).encode(mqtt5=True)
     frames = reader()
-    messages = []
+    messages: list[Message] = []
     most_held = 0
     for start in range(0, len(whole), 1000):
-        messages += frames.feed(whole[start : start + 1000], 7.0)
+        messages += frames.feed(whole[start : start + 1000], 7.0).rows()
         most_held = max(most_held, len(frames._partial))
-    messages += frames.feed(Publish(b"plant/a", b"next").encode(mqtt5=True), 7.0)
+    messages += frames.feed(Publish(b"plant/a", b"next").encode(mqtt5=True), 7.0).rows()
     assert [len(message.payload) for message in messages] == [MAX_PAYLOAD_BYTES + 1, 4]
     assert most_held < 150_000
 
@@ -130,29 +131,33 @@ def test_a_huge_message_is_cut_and_its_rest_never_held(qos: int) -> None:
 def test_endless_properties_count_as_a_huge_message() -> None:
     sent = Publish(b"plant/a", b"1", qos=1, properties=bytes(500_000)).encode(mqtt5=True)
     frames = reader()
-    messages = [m for start in range(0, len(sent), 1000) for m in frames.feed(sent[start : start + 1000], 7.0)]
-    messages += frames.feed(Publish(b"plant/b", b"next").encode(mqtt5=True), 7.0)
+    messages = [m for start in range(0, len(sent), 1000) for m in frames.feed(sent[start : start + 1000], 7.0).rows()]
+    messages += frames.feed(Publish(b"plant/b", b"next").encode(mqtt5=True), 7.0).rows()
     assert [(m.topic, len(m.payload)) for m in messages] == [("plant/a", MAX_PAYLOAD_BYTES + 1), ("plant/b", 4)]
     assert (messages[0].token or ())[:2] == (1, 1)
 
 
 def test_a_topic_that_is_no_utf8_comes_through_with_replacement_characters() -> None:
-    (message,) = reader().feed(Publish(b"plant/\xff\xfe", b"1").encode(mqtt5=True), 7.0)
+    (message,) = reader().feed(Publish(b"plant/\xff\xfe", b"1").encode(mqtt5=True), 7.0).rows()
     assert message.topic == "plant/��"
 
 
 def test_a_topic_is_decoded_once() -> None:
-    first, second = reader().feed(Publish(b"plant/a", b"1").encode(mqtt5=True) * 2, 7.0)
-    assert first.topic is second.topic
+    batch = reader().feed(Publish(b"plant/a", b"1").encode(mqtt5=True) * 2, 7.0)
+    assert batch.topics.texts == ["plant/a"]
+    assert batch.topic == [0, 0]
 
 
-def test_topics_without_end_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_frames, "_MAX_KNOWN_TOPICS", 3)
+@pytest.mark.parametrize(("bound", "most"), [("_MAX_KNOWN_TOPICS", 3), ("_MAX_KNOWN_BYTES", 3 * len("plant/0"))])
+def test_topics_without_end_are_not_remembered_without_end(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(mqtt_frames, bound, most)
     frames = reader()
-    for number in range(20):
-        (message,) = frames.feed(Publish(b"plant/%d" % number, b"1").encode(mqtt5=True), 7.0)
-        assert message.topic == f"plant/{number}"
-        assert len(frames._topics) <= 3
+    batches = [frames.feed(Publish(b"plant/%d" % number, b"1").encode(mqtt5=True), 7.0) for number in range(20)]
+    assert max(len(batch.topics) for batch in batches) <= 3
+    # each batch keeps the table that it was made with
+    assert [message.topic for batch in batches for message in batch.rows()] == [f"plant/{n}" for n in range(20)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import structlog
 from monitor.adapters.process.clock import ArrivalClock
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.discards import Reason
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from tests.manifests import PERIOD, MeanSquareScorer, model_group_of
 
@@ -85,7 +85,7 @@ class Watched:
             payload = json.dumps({"ts": START + self._sent * PERIOD, "rows": rows}).encode()
             self._sent += 10
             now = Moment(self.system.clock(), self.system.monotonic)
-            step = self.pipeline.step([Message("plant/a", payload, now.wall_seconds)], now)
+            step = self.pipeline.step(MessageBatch.of([Message("plant/a", payload, now.wall_seconds)]), now)
             self.windows += sum(len(done.windows) for _, done in step.scored_batches)
             self.pipeline.housekeep(now)
 

@@ -29,7 +29,7 @@ def done(alert: str, step: int, sink: str = "mqtt") -> tuple[str, Progress]:
 
 
 def keys(deliveries: list[Delivery]) -> list[tuple[str, int]]:
-    return [tuple(each.key) for each in deliveries]
+    return [(each.key.alert, each.key.step) for each in deliveries]
 
 
 def test_commits_are_kept_when_the_connection_is_never_closed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from monitor.core.scoring.normalize import Normalizer
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.discards import Discard
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.snapshots import decode_state, encode_state
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_fields, manifest_of, model_group_of
@@ -56,7 +56,7 @@ class Operated:
         return Message(f"residuald/{stream}/set/{kind}", payload, self.wall, retained=retained)
 
     def step(self, *messages: Message) -> Step:
-        return self.pipeline.step(list(messages), self.now)
+        return self.pipeline.step(MessageBatch.of(messages), self.now)
 
     def send(self, value: float, count: int = 8) -> Step:
         return self.step(self.samples(value, count))
@@ -72,7 +72,7 @@ class Operated:
 
 
 def phases(*steps: Step) -> list[str]:
-    return [report.alert[1] for step in steps for report in step.reports if report.alert]
+    return [json.loads(report.payload)["phase"] for step in steps for report in step.reports if report.step]
 
 
 def told(step: Step) -> list[dict[str, object]]:
@@ -136,7 +136,7 @@ def test_an_open_alert_is_resolved_by_a_mute_once(operated: Operated) -> None:
     operated.send(WILD)
     step = operated.step(operated.command("mute", b"2h"))
     assert phases(step) == ["resolved"]
-    assert json.loads(next(report.payload for report in step.reports if report.alert))["fired"] is True
+    assert json.loads(next(report.payload for report in step.reports if report.step))["fired"] is True
     assert told(step)[-1]["state"] == "normal"
     assert told(step)[-1]["alert"] is None
     assert operated.pipeline.open_alerts == set()
@@ -149,6 +149,14 @@ def test_what_came_before_a_command_is_judged_without_it_and_what_comes_after_it
     assert phases(operated.step(before, mute, after)) == ["pending", "firing", "resolved"]
     mute_off, again = operated.command("mute", b"0"), operated.samples(WILD)
     assert phases(operated.step(mute_off, again)) == ["pending", "firing"]
+
+
+def test_a_command_for_a_stream_that_opens_after_it_is_refused_as_if_it_had_come_alone(operated: Operated) -> None:
+    mute, first = operated.command("mute", b"2h", stream="two"), operated.samples(WILD, device="two")
+    assert phases(operated.step(mute, first)) == ["pending", "firing"]
+    assert operated.counts() == {("mute", "unknown_stream"): 1}
+    operated.step(operated.samples(CALM, device="three"), operated.command("mute", b"2h", stream="three"))
+    assert operated.counts() == {("mute", "unknown_stream"): 1, ("mute", "accepted"): 1}
 
 
 def test_other_streams_are_not_muted(operated: Operated) -> None:
@@ -273,7 +281,7 @@ def test_no_more_streams_can_be_muted_than_there_may_be() -> None:
 
 def test_without_commands_in_the_settings_nothing_is_one(operated: Operated) -> None:
     deaf = Pipeline((SOURCE,), {"m": operated.model_group}, {"m": MeanSquareScorer()}, PipelineSettings(), lambda: 0.0)
-    deaf.step([operated.command("mute", b"2h")], operated.now)
+    deaf.step(MessageBatch.of([operated.command("mute", b"2h")]), operated.now)
     assert len(operated.model_group.mutes) == 0
     assert not deaf.counters.commands
 
@@ -325,9 +333,9 @@ def test_walked_again_the_same_alerts_come_of_the_same_messages_whenever_windows
             if part:
                 one.wall = part[-1].arrival_seconds
                 one.monotonic = one.wall - START
-                said += [report.alert for report in one.step(*part).reports if report.alert]
-        last = one.pipeline.step([], one.now, everything=True)
-        return said + [report.alert for report in last.reports if report.alert]
+                said += [report.step for report in one.step(*part).reports if report.step]
+        last = one.pipeline.step(None, one.now, everything=True)
+        return said + [report.step for report in last.reports if report.step]
 
     assert walk(first) == walk(again)
     assert first.counts() == again.counts()

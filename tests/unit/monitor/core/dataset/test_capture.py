@@ -27,39 +27,40 @@ MESSAGES = st.builds(
     arrival_seconds=st.floats(0, 2e9),
     token=st.none(),
     retained=st.booleans(),
+    qos=st.integers(0, 2),
 )
-CAPTURED = st.lists(st.tuples(MESSAGES, st.integers(0, 2)), max_size=8)
+CAPTURED = st.lists(MESSAGES, max_size=8)
 
 
-def encode(captured: list[tuple[Message, int]]) -> bytes:
-    return encode_header(SOURCES) + b"".join(encode_message(message, qos) for message, qos in captured)
+def encode(captured: list[Message]) -> bytes:
+    return encode_header(SOURCES) + b"".join(map(encode_message, captured))
 
 
 @given(CAPTURED)
-def test_messages_come_back_in_order_with_the_source_settings(captured: list[tuple[Message, int]]) -> None:
+def test_messages_come_back_in_order_with_the_source_settings(captured: list[Message]) -> None:
     capture = read_capture(encode(captured))
     assert capture.sources == SOURCES
     assert capture.message_count == len(captured)
     assert capture.leftover_bytes == 0
-    assert [(message, qos) for message, qos in capture] == captured
+    assert list(capture) == captured
 
 
 def test_what_was_acknowledged_is_not_acknowledged_again() -> None:
-    message = Message("a/b", b"1", 1.0, token=(17, 1, 1))
-    (captured,) = read_capture(encode([(message, 1)]))
-    assert captured.message == message._replace(token=None)
+    message = Message("a/b", b"1", 1.0, token=(17, 1, 1), qos=1)
+    (captured,) = read_capture(encode([message]))
+    assert captured == message._replace(token=None)
 
 
 @given(CAPTURED, st.data())
 def test_a_capture_that_was_cut_off_gives_what_is_whole_and_says_what_is_left(
-    captured: list[tuple[Message, int]], data: st.DataObject
+    captured: list[Message], data: st.DataObject
 ) -> None:
     header = len(encode([]))
     whole = encode(captured)
     cut = data.draw(st.integers(header, len(whole)))
     capture = read_capture(whole[:cut])
     messages = list(capture)
-    assert [tuple(item) for item in messages] == captured[: len(messages)]
+    assert messages == captured[: len(messages)]
     assert len(encode(captured[: len(messages)])) + capture.leftover_bytes == cut
     if len(messages) < len(captured):
         assert len(encode(captured[: len(messages) + 1])) > cut
@@ -67,20 +68,20 @@ def test_a_capture_that_was_cut_off_gives_what_is_whole_and_says_what_is_left(
 
 def test_blocks_of_zeros_where_the_disk_was_never_written_are_left_over() -> None:
     message = Message("a/b", b"1", 1.0)
-    capture = read_capture(encode([(message, 0)]) + bytes(4096))
-    assert [item.message for item in capture] == [message]
+    capture = read_capture(encode([message]) + bytes(4096))
+    assert list(capture) == [message]
     assert capture.leftover_bytes == 4096
 
 
 def test_a_capture_can_be_read_through_a_view_and_more_than_once() -> None:
-    capture = read_capture(memoryview(encode([(Message("a", b"x", 1.0), 0)])))
+    capture = read_capture(memoryview(encode([Message("a", b"x", 1.0)])))
     assert list(capture) == list(capture)
 
 
 def test_a_damaged_record_is_named_after_the_ones_before_it_were_given() -> None:
-    good = encode_message(Message("a/b", b"1", 1.0), 0)
+    good = encode_message(Message("a/b", b"1", 1.0))
     capture = iter(read_capture(encode_header(SOURCES) + good + b"\x03\0\0\0\xc1\xc1\xc1" + good))
-    assert next(capture).message.topic == "a/b"
+    assert next(capture).topic == "a/b"
     with pytest.raises(CaptureError, match="message 2 of 3 is damaged"):
         next(capture)
 

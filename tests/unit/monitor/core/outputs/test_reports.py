@@ -14,6 +14,7 @@ from monitor.core.outputs.reports import (
     resolved_report,
     state_report,
 )
+from monitor.core.ports import Delivery, StepKey
 from monitor.core.scoring.quality import CODES, Quality
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
@@ -31,7 +32,8 @@ def motor() -> ModelGroup:
 
 def step(phase: str, *, fired: bool, channel_error: dict[str, float] | None = None) -> AlertStep:
     evidence = Evidence(TIME + 2, 2.25, 4.5, channel_error or {"x": 1.5, "y": 7.5})
-    return AlertStep(ALERT_ID, phase, "plant1.motor-17", TIME, fired, evidence)
+    number = {"pending": 0, "firing": 1, "resolved": 2}[phase]
+    return AlertStep(ALERT_ID, number, phase, "plant1.motor-17", TIME, fired, evidence)
 
 
 def test_an_alert_reads_as_pinned() -> None:
@@ -42,7 +44,7 @@ def test_an_alert_reads_as_pinned() -> None:
         b'"time":1700000002.25,"since":1700000000.25,"score":2.25,"error":4.5,"threshold":2.0,'
         b'"channel":"y","channels":{"x":1.5,"y":7.5}}',
         retain=False,
-        alert=(ALERT_ID, "firing"),
+        step=StepKey(ALERT_ID, 1),
     )
 
 
@@ -97,10 +99,10 @@ def test_no_payload_holds_what_json_lacks() -> None:
 
 
 def test_an_alert_of_which_only_a_report_is_left_is_resolved_under_its_own_id() -> None:
-    last = alert_report(step("firing", fired=True), motor())
+    last = Delivery(StepKey(ALERT_ID, 1), "m/alert", alert_report(step("firing", fired=True), motor()).payload)
     end = resolved_report(last)
     assert end.topic == last.topic
-    assert end.alert == (ALERT_ID, "resolved")
+    assert (end.step, end.ends) == (StepKey(ALERT_ID, 2), True)
     assert json.loads(end.payload) == json.loads(last.payload) | {"phase": "resolved"}
 
 

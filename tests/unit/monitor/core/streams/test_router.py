@@ -12,6 +12,7 @@ from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.router import Route, Router
 from monitor.core.values.discards import Discard, Reason
+from monitor.core.values.messages import TopicTable
 from monitor.core.values.names import is_name
 from tests.manifests import manifest_of, model_group_of
 
@@ -55,6 +56,35 @@ def test_a_template_says_how_the_stream_is_named() -> None:
     router, model_group = router_of(source(stream="{device}_at_{site}"))
     router.route("plant/north/m1")
     assert list(model_group.streams.number) == ["m1_at_north"]
+
+
+def test_what_was_learnt_of_a_topic_is_known_by_its_number() -> None:
+    router, _ = router_of()
+    table = TopicTable()
+    north, bad, south = (table.number_of(text) for text in ("plant/north/a", "nowhere", "plant/south/b"))
+    numbers = np.array([north, bad, south, north])
+    assert router.known(table, numbers).tolist() == [[-1] * 4] * 2
+    assert router.learn(table, south) == Route(source=0, channel_group=0)
+    assert not isinstance(router.learn(table, bad), Route)
+    assert router.known(table, numbers).tolist() == [[-1, -1, 0, -1], [-1, -1, 0, -1]]
+    assert router.learn(table, north) == Route(source=0, channel_group=3)
+    assert router.known(table, numbers).tolist() == [[0, -1, 0, 0], [3, -1, 0, 3]]
+    late = [table.number_of(f"plant/late/{number}") for number in range(50)]
+    assert router.known(table, np.array(late)).max() == -1
+    for number in late:
+        router.learn(table, number)
+    assert router.known(table, np.array([south, *late]))[1].tolist() == [0, *range(6, 156, 3)]
+
+
+def test_what_was_learnt_of_topics_is_forgotten_with_a_stream_and_bounded_over_tables() -> None:
+    router, model_group = router_of()
+    tables = [TopicTable() for _ in range(20)]
+    for table in tables:
+        router.learn(table, table.number_of("plant/north/a"))
+    assert sum(router.known(table, np.array([0]))[0, 0] == 0 for table in tables) <= 4
+    model_group.close_stream("north.a")
+    router.forget("north.a")
+    assert all(router.known(table, np.array([0]))[0, 0] == -1 for table in tables)
 
 
 def test_the_same_topic_always_has_the_same_route() -> None:

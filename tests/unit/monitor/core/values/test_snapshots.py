@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.decode.formats import JsonFormat, NumberFormat
+from monitor.core.ports import StepKey
 from monitor.core.sources.source import SourceSpec
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.snapshots import StateError, decode_state, encode_state
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_fields, manifest_of, model_group_of
@@ -36,7 +37,7 @@ class Told:
 
     def __init__(self) -> None:
         self.windows: dict[str, list[tuple[float, ...]]] = {}
-        self.alerts: list[tuple[str, str] | None] = []
+        self.alerts: list[StepKey] = []
 
     def hear(self, pipeline: Pipeline, step: Step) -> None:
         for name, done in step.scored_batches:
@@ -44,7 +45,7 @@ class Told:
             for stream, end, score, verdict in rows:
                 key = pipeline.model_groups[name].streams.name(int(stream))
                 self.windows.setdefault(key, []).append((float(end), float(np.nan_to_num(score)), int(verdict)))
-        self.alerts += [report.alert for report in step.reports if report.alert]
+        self.alerts += [report.step for report in step.reports if report.step]
 
 
 messages = st.lists(
@@ -76,7 +77,7 @@ def walk(
         slots[topic] += rows
         payload = body if topic.startswith("a/") else f"{wave[0]}"
         now = Moment(wall, float(number))
-        told.hear(pipeline, pipeline.step([Message(topic, payload.encode(), wall)], now))
+        told.hear(pipeline, pipeline.step(MessageBatch.of([Message(topic, payload.encode(), wall)]), now))
         if number % 10 == 9:
             told.hear(pipeline, pipeline.housekeep(now))
     return told, pipeline
@@ -109,7 +110,7 @@ def test_a_pipeline_that_goes_on_reports_the_state_of_every_stream_anew() -> Non
     after = pipeline_of()
     after.restore(before.snapshot())
     after.resume(START)
-    step = after.step([], Moment(START, 0.0))
+    step = after.step(None, Moment(START, 0.0))
     assert [report.topic for report in step.reports] == ["one/state"]
 
 
@@ -119,7 +120,7 @@ def test_who_was_away_does_not_take_a_stream_for_silent_or_gone() -> None:
     after.restore(before.snapshot())
     back = START + 1000
     after.resume(back)
-    after.step([], Moment(START, 0.0))
+    after.step(None, Moment(START, 0.0))
     assert after.housekeep(Moment(back + 4, 4.0)).reports == ()
     assert [r.topic for r in after.housekeep(Moment(back + 6, 6.0)).reports] == ["one/state"]
     assert len(after.model_groups["m"].streams) == 1
