@@ -43,7 +43,7 @@ LAYERS = {
         "ports",
         "values __init__",
     ),
-    "monitor/adapters": ("engines mqtt process storage web __init__",),
+    "monitor/adapters": ("engines file mqtt process storage web webhook __init__",),
     "trainer": (
         "cli commands",
         "report",

@@ -1,0 +1,1 @@
+"""Messages from a file or from standard input, one a line."""
