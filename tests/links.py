@@ -6,6 +6,7 @@ from typing import Any
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.mqtt.settings import MqttConfig
+from monitor.core.ports import TAKE_LIMITS
 from monitor.core.values.messages import Message
 from tests.broker import Broker, wait_until
 
@@ -26,7 +27,7 @@ class Tap:
         """Take messages until there are `count` in all; every one is acknowledged as it is taken."""
 
         def enough() -> bool:
-            batch = self.inbox.take(0.05)
+            batch = self.link.take(TAKE_LIMITS)
             if batch is not None:
                 self.taken.extend(batch.rows())
                 if acknowledge:
@@ -52,11 +53,12 @@ class Links:
         *subscriptions: tuple[str, int],
         max_messages: int = 10_000,
         max_payload_bytes: int = 100_000,
+        durable: bool = False,
         **settings: Any,
     ) -> Tap:
         inbox = Inbox(max_messages, 100_000_000)
         config = MqttConfig.model_validate({"host": broker.host, "port": broker.port} | settings)
-        link = MqttLink(config, subscriptions, inbox, max_payload_bytes=max_payload_bytes)
+        link = MqttLink(config, subscriptions, inbox, max_payload_bytes=max_payload_bytes, durable=durable)
         link.start()
         self._links.append(link)
         return Tap(link, inbox)

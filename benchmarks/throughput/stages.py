@@ -29,6 +29,7 @@ from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.outbound_session import OutboundSession
 from monitor.core.decode.binary_format import BinaryDecoder
 from monitor.core.decode.json_format import JsonDecoder
+from monitor.core.ports import TAKE_LIMITS
 from monitor.core.streams.model_group import ModelGroup
 from monitor.pipeline.pipeline import Moment, Pipeline
 from monitor.setup.build import build_pipeline, load_setup
@@ -80,7 +81,7 @@ def measure(workload: Workload, rounds: int, seconds: float) -> list[Microsecond
             for chunk in packets.chunks(start, stop):
                 inbox.extend(reader.feed(bytes(chunk), time.time()))
             # under load so much waits that each walk takes all it may
-            while taken := inbox.take(0.0):
+            while taken := inbox.take(TAKE_LIMITS):
                 pipeline.step(taken, Moment(time.time(), time.monotonic()))
         seconds_by_stage[_WALK] -= sum(seconds_by_stage[name] for name in _WITHIN_WALK)
         found.append({name: seconds_by_stage[name] / (stop - start) * 1e6 for name, _ in _STAGES})

@@ -12,7 +12,6 @@ from monitor.commands.arguments import count, positive
 from monitor.errors import OutputError, UnavailableError
 
 if TYPE_CHECKING:  # loaded when the command runs, so that --help is quick
-    from monitor.adapters.mqtt.inbox import Inbox
     from monitor.adapters.mqtt.link import MqttLink
     from monitor.core.values.messages import MessageBatch
 
@@ -81,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         with args.out.open("xb") as file:
             recorder = _Recorder(file, args.max_bytes)
             recorder.start(encode_header(config.source))
-            _record(recorder, link, inbox, stop, args.duration)
+            _record(recorder, link, stop, args.duration)
     except UnavailableError:
         args.out.unlink()  # nothing is in it, and the next attempt may want the name
         raise
@@ -130,13 +129,14 @@ class _Recorder:
         return len(batch)
 
 
-def _record(
-    recorder: _Recorder, link: "MqttLink", inbox: "Inbox", stop: threading.Event, duration_seconds: float | None
-) -> None:
+def _record(recorder: _Recorder, link: "MqttLink", stop: threading.Event, duration_seconds: float | None) -> None:
     """Write what comes until the end; say how it goes in one live line on a terminal."""
     from rich.console import Console  # noqa: PLC0415 as above
 
-    link.start()
+    from monitor.daemon.bell import Bell  # noqa: PLC0415
+
+    bell = Bell()
+    link.start(bell.ring)
     try:
         with Console(stderr=True).status("connecting") as line:
             _await_broker(link, stop)
@@ -145,19 +145,21 @@ def _record(
                 left = _TURN_SECONDS if end is None else end - time.monotonic()
                 if left <= 0:
                     break
-                _move(recorder, link, inbox, min(left, _TURN_SECONDS))
+                bell.wait(min(left, _TURN_SECONDS))
+                _move(recorder, link)
                 broker = "" if link.connected else f"; no broker: {link.last_error}"
                 line.update(f"recording: {recorder.messages} messages, {recorder.bytes / 1e6:.1f} MB{broker}")
         link.stop_receiving()
-        while inbox.messages and not recorder.full:
-            _move(recorder, link, inbox, 0.0)
+        _move(recorder, link)
     finally:
         link.stop(_STOP_SECONDS)
 
 
-def _move(recorder: _Recorder, link: "MqttLink", inbox: "Inbox", timeout_seconds: float) -> None:
-    batch = inbox.take(timeout_seconds)
-    if batch is not None:
+def _move(recorder: _Recorder, link: "MqttLink") -> None:
+    """Write all that waits, as far as it fits."""
+    from monitor.core.ports import TAKE_LIMITS  # noqa: PLC0415 as above
+
+    while not recorder.full and (batch := link.take(TAKE_LIMITS)) is not None:
         link.acknowledge(batch.slice(0, recorder.write(batch)).tokens)
 
 

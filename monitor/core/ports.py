@@ -29,6 +29,11 @@ class TakeLimits(NamedTuple):
     nbytes: int
 
 
+# What is taken in one go is walked through in one go. Arrays of about this much stay in the processor's caches: with
+# ten times as much, a message costs twice as much, or three times if it is large.
+TAKE_LIMITS = TakeLimits(messages=1000, nbytes=1024 * 1024)
+
+
 class Source(Protocol):
     """Where messages come from. All methods are called by the engine's thread, and none of them blocks.
 

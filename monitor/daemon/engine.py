@@ -10,16 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from monitor.core.outputs.reports import Report, journal_report
-from monitor.core.ports import OutboxRow, Progress, Sink, Source, TakeLimits
+from monitor.core.ports import TAKE_LIMITS, OutboxRow, Progress, Sink, Source
 from monitor.core.values.messages import MessageBatch
 from monitor.daemon.bell import Bell
 from monitor.durability.checkpointer import Checkpointer
 from monitor.durability.outbox import Outbox
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 
-# What is taken in one go is walked through in one go. Arrays of about this much stay in the processor's caches: with
-# ten times as much, a message costs twice as much, or three times if it is large.
-LIMITS = TakeLimits(messages=1000, nbytes=1024 * 1024)
 HOUSEKEEPING_SECONDS = 1.0
 _IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing waits
 _NOTE_SECONDS = 0.05  # while sinks leave: how often the engine looks for progress
@@ -102,11 +99,11 @@ class Engine:
         """Walk through what each source has, a batch of each; whether there was any."""
         any_taken = False
         for source in self.sources.values():
-            batch = source.take(LIMITS)
+            batch = source.take(TAKE_LIMITS)
             if batch is not None:
                 any_taken = True
                 self._walk(now, source, batch)
-                if len(batch) >= LIMITS.messages or batch.nbytes >= LIMITS.nbytes:
+                if len(batch) >= TAKE_LIMITS.messages or batch.nbytes >= TAKE_LIMITS.nbytes:
                     self._bell.ring(urgent=True)  # more may wait
         return any_taken
 
@@ -218,7 +215,7 @@ class Engine:
         for source in sources:
             source.stop_receiving()
         for source in sources:
-            while (batch := source.take(LIMITS)) is not None:
+            while (batch := source.take(TAKE_LIMITS)) is not None:
                 self._walk(self.now(), source, batch)
         self.flush()
 

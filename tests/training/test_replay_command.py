@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from monitor import cli
-from monitor.setup.config_file import load_config
 from monitor.core.dataset.capture import encode_header, encode_message
 from monitor.core.values.messages import Message
+from monitor.setup.config_file import load_config
 from tests.repository import ROOT
 
 CONFIG = ROOT / "configs" / "monitor.toml"
@@ -18,7 +18,10 @@ MESSAGES = [Message("plant/a/motor-1/motor", b"no JSON", 1e9 + number) for numbe
 @pytest.fixture
 def parts() -> list[bytes]:
     """The header of a capture and its records, one for each message, of which each is refused by name."""
-    return [encode_header(load_config(CONFIG).source), *(encode_message(message._replace(qos=1)) for message in MESSAGES)]
+    return [
+        encode_header(load_config(CONFIG).source),
+        *(encode_message(message._replace(qos=1)) for message in MESSAGES),
+    ]
 
 
 def replay(path: Path, data: bytes) -> int:

@@ -54,8 +54,8 @@ class Traffic:
     """What the network thread shares with the others, for as long as the link lives.
 
     outbound, inbound: the network thread's own, but for the deques of the former, which any thread may empty.
-    released: packet identifiers for `Deliveries.release`. receiving: whether messages go to the inbox. leave_before:
-    once set, say goodbye and be gone by then (monotonic). wake: lets the engine look at what came and was answered.
+    released: packet identifiers for `OutboundSession.release`. receiving: whether messages go to the inbox.
+    leave_before: once set, say goodbye and be gone by then (monotonic). wake: lets the engine look at what came and was answered.
     """
 
     inbox: Inbox

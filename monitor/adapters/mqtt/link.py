@@ -93,7 +93,7 @@ class MqttLink:
 
     def take(self, limits: TakeLimits) -> MessageBatch | None:
         """The messages that wait, oldest first; None if none does."""
-        return self.inbox.take_now(limits.messages, limits.nbytes)
+        return self.inbox.take(limits)
 
     def acknowledge(self, tokens: Sequence[Token]) -> None:
         """Confirm messages, in this order: what they carry is safe."""

@@ -16,8 +16,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from monitor.adapters.mqtt.inbox import Inbox
-from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.storage.disk_store import DiskStore
 from monitor.core.scoring.quality import Quality
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.messages import Message, MessageBatch

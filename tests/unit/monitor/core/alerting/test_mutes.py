@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.ports import StepKey
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
@@ -325,7 +326,7 @@ def test_walked_again_the_same_alerts_come_of_the_same_messages_whenever_windows
         first.wall += 1.0
         messages.append(first.command("mute", event) if isinstance(event, bytes) else first.samples(event))
 
-    def walk(one: Operated) -> list[tuple[str, str]]:
+    def walk(one: Operated) -> list[StepKey]:
         said, at = [], 0
         for size in [*sizes, len(messages)]:
             part = messages[at : at + size]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.adapters.mqtt.inbound_session import resume_of
 from monitor.core.outputs.journal_record import RecordError, StepRecord, decode_step, encode_step
 from monitor.core.values.messages import Message, MessageBatch, TopicTable
 
@@ -32,7 +33,7 @@ def test_a_step_comes_back_without_its_tokens(
     for number in range(3):
         table.number_of(f"not in the record {number}")
     record = decode_step(encode_step(StepRecord(wall_seconds, MessageBatch.of(messages, table), resume)))
-    assert (record.wall_seconds, record.resume, record.legacy_receipts) == (wall_seconds, resume, {})
+    assert (record.wall_seconds, record.resume) == (wall_seconds, resume)
     assert record.messages is not None
     assert list(record.messages.rows()) == [message._replace(token=None) for message in messages]
     assert len(record.messages.topics) == len({message.topic for message in messages})
@@ -48,7 +49,7 @@ def test_a_record_of_the_layout_without_a_version_is_read_with_its_receipts() ->
         [5.0, [["a/b", b"1", 4.0, [3 << 16 | 17, 1, 99], True], ["a/c", b"2", 4.5, None, False]]]
     )
     record = decode_step(data)
-    assert (record.wall_seconds, record.resume, record.legacy_receipts) == (5.0, {}, {17: 99})
+    assert (record.wall_seconds, record.resume) == (5.0, {"mqtt": resume_of([(17, 1, 99)])})
     assert record.messages is not None
     assert list(record.messages.rows()) == [Message("a/b", b"1", 4.0, retained=True), Message("a/c", b"2", 4.5)]
     assert decode_step(msgspec.msgpack.encode([6.0, None])) == StepRecord(6.0, None)
