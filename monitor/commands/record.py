@@ -64,12 +64,11 @@ def run(args: argparse.Namespace) -> int:
     from monitor.adapters.mqtt.link import MqttLink  # noqa: PLC0415
     from monitor.adapters.process.logs import configure_logs  # noqa: PLC0415
     from monitor.core.dataset.capture import encode_header  # noqa: PLC0415
-    from monitor.core.sources.topics import TopicPattern  # noqa: PLC0415
     from monitor.setup.config_file import load_config  # noqa: PLC0415
 
     config = load_config(args.config)
     configure_logs(config.log.model_copy(update={"level": "warning"}))  # the live line tells the rest
-    topics = [(TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source]
+    topics = [(source.pattern.subscription, source.qos) for source in config.source if source.file is None]
     inbox = Inbox(config.limits.max_inbox_messages, config.limits.max_inbox_bytes)
     # a client id of our own: with the daemon's we would take its place at the broker
     mqtt = config.mqtt.model_copy(update={"client_id": f"{config.mqtt.client_id}-record-{os.getpid()}"})

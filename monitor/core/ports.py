@@ -22,6 +22,10 @@ class Wake(Protocol):
     def __call__(self, *, urgent: bool = False) -> None: ...  # noqa: D102 - the class says it
 
 
+def do_nothing(*, urgent: bool = False) -> None:
+    """A `Wake` for sources and sinks that nobody waits for."""
+
+
 class TakeLimits(NamedTuple):
     """How much one `take` may bring: at most so many messages and, beyond the first, so many bytes of payload."""
 

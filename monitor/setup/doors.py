@@ -68,9 +68,16 @@ def _link(config: Config, clock: Clock, *, durable: bool) -> MqttLink | None:
 
 
 def _files(config: Config, clock: Clock) -> tuple[FileSource, ...]:
-    limit = config.limits.max_payload_bytes
+    limits = config.limits
     return tuple(
-        FileSource(source.name, source.file, max_payload_bytes=limit, clock=clock)
+        FileSource(
+            source.name,
+            source.file,
+            max_messages=limits.max_inbox_messages,
+            max_bytes=limits.max_inbox_bytes,
+            max_payload_bytes=limits.max_payload_bytes,
+            clock=clock,
+        )
         for source in config.source
         if source.file is not None
     )

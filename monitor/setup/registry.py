@@ -12,6 +12,7 @@ from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.process.settings import LogConfig
 from monitor.adapters.storage.settings import JournalConfig
 from monitor.adapters.web.settings import HttpConfig, WebConfig
+from monitor.adapters.webhook.settings import WebhookConfig
 from monitor.config.limits import LimitsConfig
 from monitor.config.model import ModelConfig
 from monitor.config.references import reference_problems
@@ -31,9 +32,15 @@ class Config(Section):
     timing: TimingConfig = TimingConfig()
     limits: LimitsConfig = LimitsConfig()
     journal: JournalConfig = JournalConfig()
+    webhook: tuple[WebhookConfig, ...] = ()
     http: HttpConfig = HttpConfig()
     web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def uses_broker(self) -> bool:
+        """Whether there is a broker to connect to: a source has topics, or `[mqtt]` stands in the file."""
+        return "mqtt" in self.model_fields_set or any(source.file is None for source in self.source)
 
     @model_validator(mode="after")
     def _references_hold(self) -> "Config":

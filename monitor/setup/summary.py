@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from monitor.config.model import ModelConfig
 from monitor.core.artifact.manifest import Manifest
-from monitor.core.sources.source import SourceSpec
-from monitor.core.sources.topics import TopicPattern
+from monitor.core.sources.source import STDIN, SourceSpec
 from monitor.setup.build import Setup
 from monitor.setup.registry import Config
 
@@ -13,8 +12,9 @@ from monitor.setup.registry import Config
 def summary(setup: Setup) -> Iterator[str]:
     """Say in a few lines where telemetry comes from, what judges it, and where the results go."""
     config = setup.config
-    user = f"as {config.mqtt.username}" if config.mqtt.username else "anonymously"
-    yield f"broker   {config.mqtt.host}:{config.mqtt.port}, MQTT {config.mqtt.protocol}{_tls(config)}, {user}"
+    if config.uses_broker:
+        user = f"as {config.mqtt.username}" if config.mqtt.username else "anonymously"
+        yield f"broker   {config.mqtt.host}:{config.mqtt.port}, MQTT {config.mqtt.protocol}{_tls(config)}, {user}"
     for source in config.source:
         yield from _source_lines(source, setup.artifacts[source.model].manifest)
     for model in config.model:
@@ -24,14 +24,20 @@ def summary(setup: Setup) -> Iterator[str]:
         f"limits   {limits.max_streams:,} streams, payloads up to {_size(limits.max_payload_bytes)}, "
         f"inbox of {limits.max_inbox_messages:,} messages or {_size(limits.max_inbox_bytes)}"
     )
-    yield f"output   MQTT below {config.mqtt.base_topic}/, http://{config.http.host}:{config.http.port}/metrics"
+    broker = f"MQTT below {config.mqtt.base_topic}/, " if config.uses_broker else ""
+    yield f"output   {broker}http://{config.http.host}:{config.http.port}/metrics"
 
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
-    pattern = TopicPattern.parse(source.topic)
     channels = ", ".join(source.channels or manifest.measured_names)
-    yield f"source   {source.name}: {source.topic} ({source.format.kind}, QoS {source.qos}) -> model {source.model}"
-    yield f"         stream {pattern.stream_template(source.stream)}, channels {channels}"
+    if source.file is None:
+        origin, how = source.topic, f"QoS {source.qos}"
+    elif source.file == STDIN:
+        origin, how = "standard input", "not journaled: what was read is lost with the process"
+    else:
+        origin, how = source.file, "goes on where it stopped"
+    yield f"source   {source.name}: {origin} ({source.format.kind}, {how}) -> model {source.model}"
+    yield f"         stream {source.pattern.stream_template(source.stream)}, channels {channels}"
 
 
 def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:

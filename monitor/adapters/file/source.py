@@ -63,12 +63,12 @@ class FileSource:
         max_payload_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.name = name
+        self.name = f"file/{name}"  # of its own kind: no name of a file may be that of another source
         self._path = path
         self._max_payload_bytes = max_payload_bytes
         self._clock = clock
         self._topics = TopicTable()
-        self._topic = self._topics.number_of(f"file/{name}")
+        self._topic = self._topics.number_of(self.name)
         self._buffer = BatchBuffer(max_messages, max_bytes)
         self._resume: bytes = b""
         self._descriptor = -1
@@ -97,7 +97,7 @@ class FileSource:
         except OSError as error:
             raise UnavailableError(f"source {self.name}: cannot read {self._path}: {error.strerror}") from None
         splitter = LineSplitter(self._max_payload_bytes, offset)
-        self._thread = threading.Thread(target=self._read, args=(splitter, wake), name=f"file {self.name}", daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(splitter, wake), name=self.name, daemon=True)
         self._thread.start()
 
     def take(self, limits: TakeLimits) -> MessageBatch | None:
@@ -116,9 +116,9 @@ class FileSource:
         """
         return Position.of(self._descriptor, tokens[-1]).encode() if tokens else b""
 
-    def merge(self, older: bytes, newer: bytes) -> bytes:
-        """The later of two positions."""
-        return newer or older
+    def merge(self, resumes: Sequence[bytes]) -> bytes:
+        """The last of several positions."""
+        return next((resume for resume in reversed(resumes) if resume), b"")
 
     def stop_receiving(self) -> None:
         """Read nothing more; what waits can still be taken. Idempotent."""

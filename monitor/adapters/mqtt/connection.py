@@ -26,7 +26,7 @@ from monitor.adapters.mqtt.outbound_session import UNTOLD_IN_FLIGHT, OutboundSes
 from monitor.adapters.mqtt.send_queue import Outgoing, SendQueue
 from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.mqtt.waker import Waker
-from monitor.core.ports import Wake
+from monitor.core.ports import Wake, do_nothing
 
 log = structlog.get_logger()
 
@@ -41,10 +41,6 @@ _DEAD_TIMES = 2.0  # the keep-alive, without a byte from the broker although it 
 _READS_PER_TURN = 4  # then acknowledgements and what we publish get their turn
 
 
-def do_nothing(*, urgent: bool = False) -> None:
-    """Wake nobody: what a link does that was not started."""
-
-
 class ConnectionOverError(Exception):
     """The connection must end; the text says why."""
 
@@ -55,7 +51,8 @@ class Traffic:
 
     outbound, inbound: the network thread's own, but for the deques of the former, which any thread may empty.
     released: packet identifiers for `OutboundSession.release`. receiving: whether messages go to the inbox.
-    leave_before: once set, say goodbye and be gone by then (monotonic). wake: lets the engine look at what came and was answered.
+    leave_before: once set, say goodbye and be gone by then (monotonic). wake: lets the engine look at what came or was
+    answered.
     """
 
     inbox: Inbox

@@ -19,7 +19,7 @@ from typing import Literal
 import structlog
 
 from monitor.adapters.mqtt.client import SettingsFileError, explain
-from monitor.adapters.mqtt.connection import Connection, ConnectionOverError, Traffic, do_nothing
+from monitor.adapters.mqtt.connection import Connection, ConnectionOverError, Traffic
 from monitor.adapters.mqtt.delivery_progress import DeliveryProgress
 from monitor.adapters.mqtt.frames import FrameError
 from monitor.adapters.mqtt.inbound_session import merge_resumes, resume_of
@@ -27,7 +27,7 @@ from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.outbound_session import Answer, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig
-from monitor.core.ports import Delivery, Progress, StepKey, TakeLimits, Told, Wake
+from monitor.core.ports import Delivery, Progress, StepKey, TakeLimits, Told, Wake, do_nothing
 from monitor.core.values.backoff import Backoff
 from monitor.core.values.messages import MessageBatch, Token
 

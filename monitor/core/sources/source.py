@@ -1,12 +1,15 @@
-"""A source: one topic pattern, the format of what arrives there, and the model that judges it."""
+"""A source: one topic pattern or one file, the format of what comes from there, and the model that judges it."""
 
+from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from monitor.core.decode.formats import Format, NumberFormat
 from monitor.core.sources.topics import TopicPattern
 from monitor.core.values.names import Name
+
+STDIN = "-"  # in place of the name of a file
 
 
 class SourceSpec(BaseModel):
@@ -20,9 +23,13 @@ class SourceSpec(BaseModel):
     name: Name
     """The `source` label of its metrics."""
 
-    topic: str
+    topic: str | None = None
     """Topics to subscribe to, with whole levels as placeholders, e.g. `plant/{site}/{device}/vib`. `{channel}` makes
     one topic one channel; the others name the stream and become labels. No two sources may admit the same topic."""
+
+    file: str | None = None
+    """A file to read instead, line by line, each line one payload; `-` is standard input. A source has a `topic` or a
+    `file`. A file is read to its end, and a daemon that has only files ends with them."""
 
     model: Name
     """Name of the model that judges its streams."""
@@ -45,13 +52,34 @@ class SourceSpec(BaseModel):
 
     @field_validator("topic")
     @classmethod
-    def _topic_is_a_pattern(cls, topic: str) -> str:
-        TopicPattern.parse(topic)
+    def _topic_is_a_pattern(cls, topic: str | None) -> str | None:
+        if topic is not None:
+            TopicPattern.parse(topic)
         return topic
+
+    @field_validator("file")
+    @classmethod
+    def _file_is_taken_from_the_folder(cls, file: str | None, info: ValidationInfo) -> str | None:
+        folder = info.context.get("folder") if info.context else None
+        return file if file in {None, STDIN} or folder is None else str(PurePath(folder, str(file)))
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "SourceSpec":
+        if (self.topic is None) == (self.file is None):
+            raise ValueError("give exactly one of `topic` and `file`")
+        given = [key for key in ("qos", "accept_retained") if self.file is not None and key in self.model_fields_set]
+        if given:
+            raise ValueError(f"`{given[0]}` is of topics; a source with `file` has none")
+        return self
+
+    @property
+    def pattern(self) -> TopicPattern:
+        """The pattern of the topics that it admits; the lines of a file come under `file/<name>`."""
+        return TopicPattern.parse(f"file/{self.name}" if self.topic is None else self.topic)
 
     @model_validator(mode="after")
     def _stream_is_named(self) -> "SourceSpec":
-        pattern = TopicPattern.parse(self.topic)
+        pattern = self.pattern
         pattern.stream_template(self.stream)
         if isinstance(self.format, NumberFormat) and not pattern.has_channel and len(self.channels or ("",)) != 1:
             raise ValueError("format `number` carries one channel: put {channel} in `topic` or list one in `channels`")

@@ -14,7 +14,7 @@ from typing import Protocol
 import pytest
 
 from monitor.adapters.file.source import FileSource
-from monitor.core.ports import Source, TakeLimits
+from monitor.core.ports import Source, TakeLimits, Wake, do_nothing
 from monitor.core.values.messages import MessageBatch, Token
 from tests.broker import wait_until
 
@@ -97,7 +97,7 @@ def start(feed: Feed) -> Iterator[Callable[..., Source]]:
     """Starts a source on the feed, with what was committed of it before."""
     started: list[Source] = []
 
-    def start_one(resume: bytes = b"", wake: Callable[[], None] = lambda: None) -> Source:
+    def start_one(resume: bytes = b"", wake: Wake = do_nothing) -> Source:
         source = feed.source()
         if resume:
             source.remember(resume)
@@ -151,7 +151,7 @@ def test_with_nothing_there_a_take_gives_none_at_once(feed: Feed, start: Callabl
 def test_the_engine_is_woken_when_there_is_something_to_take(feed: Feed, start: Callable[..., Source]) -> None:
     woken = threading.Event()
     feed.feed(numbered(0, 1))
-    source = start(wake=woken.set)
+    source = start(wake=lambda *, urgent=False: woken.set())
     found = None
     while found is None:
         assert woken.wait(20)
@@ -165,7 +165,7 @@ def test_start_and_leave_are_idempotent_and_a_source_that_was_left_is_dead(
 ) -> None:
     feed.feed(numbered(0, 3))
     source = start()
-    source.start(lambda: None)
+    source.start(do_nothing)
     assert source.alive
     assert payloads(take(source, 3)) == numbered(0, 3)
     for _ in range(2):
@@ -221,7 +221,7 @@ def test_what_was_committed_is_not_brought_to_the_next_process_and_all_else_is(
         for _ in range(batches):
             (batch,) = take(source, 1)
             committed = source.resume_of(batch.tokens)
-            resume = source.merge(resume, committed) if resume else committed
+            resume = source.merge([resume, committed]) if resume else committed
             seen += batch.payload
             if len(seen) == 100:
                 break
@@ -237,7 +237,7 @@ def test_two_resumes_merge_into_one_that_stands_for_both(feed: Feed, start: Call
     feed.feed(numbered(0, 30))
     source = start()
     (one, two) = (take(source, 1)[0], take(source, 1)[0])
-    merged = source.merge(source.resume_of(one.tokens), source.resume_of(two.tokens))
+    merged = source.merge([source.resume_of(one.tokens), source.resume_of(two.tokens)])
     source.leave(1.0)
     (following,) = take(start(merged), 1)
     taken = len(one) + len(two)

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from monitor.adapters.engines.loader import Artifact
-from monitor.adapters.mqtt.connection import do_nothing
 from monitor.adapters.mqtt.inbound_session import Receipt, resume_of
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.process.sd_notify import Notifier
-from monitor.core.ports import Wake
+from monitor.core.ports import Wake, do_nothing
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.daemon.app import App

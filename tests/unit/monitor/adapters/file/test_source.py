@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from monitor.adapters.file.source import _CHUNK_BYTES, FileSource, problem_of
-from monitor.core.ports import TakeLimits
+from monitor.core.ports import TakeLimits, do_nothing
 from monitor.core.values.messages import MessageBatch
 from monitor.errors import UnavailableError
 from tests.broker import wait_until
@@ -34,7 +34,7 @@ def start() -> Iterator[Start]:
         if resume:
             source.remember(resume)
         started.append(source)
-        source.start(lambda: None)
+        source.start(do_nothing)
         return source
 
     yield start_one
@@ -93,7 +93,7 @@ def test_a_file_is_resumed_behind_what_was_committed(tmp_path: Path, start: Star
     batches = [batch for _ in range(3) if (batch := first.take(LIMITS))]
     resume = b""
     for batch in batches:
-        resume = first.merge(resume, first.resume_of(batch.tokens))
+        resume = first.merge([resume, first.resume_of(batch.tokens)])
     second = start(path, resume)
     assert payloads(batches) + payloads(take_all(second)) == [b"%d" % number for number in range(3000)]
 
@@ -186,7 +186,7 @@ def test_a_file_that_fails_while_it_is_read_leaves_a_dead_source_that_is_not_fin
 READS_STDIN = """
 import sys, threading
 from monitor.adapters.file.source import FileSource
-from monitor.core.ports import TakeLimits
+from monitor.core.ports import TakeLimits, do_nothing
 source = FileSource("lines", "-", max_messages=10, max_bytes=1000, max_payload_bytes=100)
 woken = threading.Event()
 source.start(woken.set)
@@ -227,7 +227,7 @@ def test_a_source_that_was_left_ends_its_thread_whatever_it_waits_for(tmp_path: 
         assert source.alive
         source.leave(1.0)
     wait_until(lambda: not any(source.alive for source in sources), "they have ended")
-    assert "file lines" not in [thread.name for thread in threading.enumerate()]
+    assert "file/lines" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_the_clock_tells_when_lines_arrive(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_the_clock_tells_when_lines_arrive(tmp_path: Path) -> None:
     path.write_bytes(b"one\n")
     source = FileSource("lines", path, max_messages=1, max_bytes=1, max_payload_bytes=10)
     before = time.time()
-    source.start(lambda: None)
+    source.start(do_nothing)
     (batch,) = take_all(source)
     assert before <= batch.arrival_seconds[0] <= time.time()
     source.leave(1.0)
