@@ -124,11 +124,9 @@ class App:
             self._reload()
             self._replace_dead_link()
             self._notifier.status(self.health.status())
-            if self.health.network_moves():
-                self._notifier.watchdog()
 
     def _moved(self) -> None:
-        """Let a batch count as progress: what waits may take a slow model longer than anybody's patience."""
+        """Note that the engine moved, and feed the watchdog about once a second: a slow model may take longer for a step."""
         self.moved_monotonic = time.monotonic()
         if self.moved_monotonic >= self._next_feeding:
             self._next_feeding = self.moved_monotonic + HOUSEKEEPING_SECONDS

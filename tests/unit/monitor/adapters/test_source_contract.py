@@ -150,8 +150,12 @@ def test_with_nothing_there_a_take_gives_none_at_once(feed: Feed, start: Callabl
 
 def test_the_engine_is_woken_when_there_is_something_to_take(feed: Feed, start: Callable[..., Source]) -> None:
     woken = threading.Event()
+
+    def wake(*, urgent: bool = False) -> None:
+        woken.set()
+
     feed.feed(numbered(0, 1))
-    source = start(wake=lambda *, urgent=False: woken.set())
+    source = start(wake=wake)
     found = None
     while found is None:
         assert woken.wait(20)

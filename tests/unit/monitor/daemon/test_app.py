@@ -23,7 +23,7 @@ from monitor.setup.build import Setup
 from monitor.setup.registry import Config
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of
 
-START = 1_700_000_000.0
+START = float(int(time.time()))  # a stream of long ago would be forgotten
 LENGTH, STRIDE = 8, 4
 SOURCE = {
     "name": "rows",
@@ -264,6 +264,10 @@ def test_the_daemon_ends_by_itself_when_its_sources_do(tmp_path: Path) -> None:
     file = tmp_path / "lines.json"
     file.write_text("")
     source = {key: value for key, value in SOURCE.items() if key not in {"topic", "qos"}}
-    app = App(Path("/nowhere/monitor.toml"), setup_of(Noting(), source=[source | {"file": str(file)}]), Notifier(None))
+    app = App(
+        Path("/nowhere/monitor.toml"),
+        setup_of(Noting(), source=[source | {"file": str(file), "stream": "press"}]),
+        Notifier(None),
+    )
     app.assemble()
     assert app.link is None

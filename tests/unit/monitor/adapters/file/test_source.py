@@ -154,7 +154,7 @@ def test_what_cannot_be_read_is_refused_by_check_and_start(tmp_path: Path, start
     problem = problem_of(path)
     assert problem is not None
     assert problem.startswith(f"cannot read {path}: ")
-    with pytest.raises(UnavailableError, match=f"^source lines: cannot read {path}: "):
+    with pytest.raises(UnavailableError, match=f"^source file/lines: cannot read {path}: "):
         start(path)
 
 
