@@ -23,6 +23,7 @@ from monitor.config.model import (
     TlsConfig,
 )
 from monitor.config.security import ArtifactsConfig, WebConfig, WebTlsConfig
+from monitor.config.webhook import WebhookConfig
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.decode.formats import BinaryFormat, CsvFormat, JsonFormat, NumberFormat
 from monitor.core.sources.source import SourceSpec
@@ -79,6 +80,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[http]", HttpConfig),
     ("[web]", WebConfig),
     ("[web.tls_server_config]", WebTlsConfig),
+    ("[[webhook]]", WebhookConfig),
     ("[log]", LogConfig),
 )
 TYPES = {

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from monitor.config.field_types import BASE_TOPIC, AnyPath, Port, ReadableFile, Seconds, SecretFile
 from monitor.config.references import reference_problems
 from monitor.config.security import ArtifactsConfig, WebConfig
+from monitor.config.webhook import WebhookConfig
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.names import Name
@@ -198,6 +199,12 @@ class JournalConfig(Section):
     checkpoint_seconds: Seconds = 10.0
     """How often the state is written. A process that starts after a crash replays what came since."""
 
+    @property
+    def folder(self) -> Path | None:
+        """Where journal and checkpoint lie: `path`, or in the unit's state directory; None: there is no journal."""
+        given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
+        return self.path or (Path(given.split(":")[0], "journal") if given else None)
+
 
 class HttpConfig(Section):
     """Where `/metrics`, `/healthz` and `/readyz` are served."""
@@ -232,6 +239,7 @@ class Config(Section):
     journal: JournalConfig = JournalConfig()
     http: HttpConfig = HttpConfig()
     web: WebConfig = WebConfig()
+    webhook: tuple[WebhookConfig, ...] = ()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

@@ -8,7 +8,6 @@ While the journal cannot be used, the daemon goes on without it and says so (`tr
 step is of use again once there is a checkpoint that holds it, so that is what is tried every few seconds.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +21,7 @@ from monitor.adapters.mqtt.inbound_session import contents_of
 from monitor.adapters.mqtt.outbound_session import EXACTLY_ONCE_IDS, Delivery, PacketIds
 from monitor.adapters.storage.checkpoint import write_checkpoint
 from monitor.adapters.storage.journal import DamagedError, Journal, JournalError, PendingDelivery
-from monitor.config.model import STATE_DIRECTORY, Config, JournalConfig
+from monitor.config.model import Config, JournalConfig
 from monitor.core.outputs.journal_record import StepRecord, encode_step
 from monitor.core.outputs.reports import AlertKey, Report
 from monitor.core.values.histogram import Histogram
@@ -283,8 +282,5 @@ def _said(step: Step) -> list[Report]:
 
 def checkpointer_of(config: Config) -> Checkpointer | None:
     """Make the checkpointer of a configuration; None where there is no place for journal and checkpoint."""
-    folder = config.journal.path
-    if folder is None:
-        given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
-        folder = Path(given.split(":")[0], "journal") if given else None
+    folder = config.journal.folder
     return None if folder is None else Checkpointer(config.journal, folder, fingerprint_of(config))

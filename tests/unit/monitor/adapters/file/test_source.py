@@ -17,6 +17,7 @@ from monitor.core.values.messages import MessageBatch
 from monitor.errors import UnavailableError
 from tests.broker import wait_until
 from tests.repository import ROOT
+from tests.wakes import quiet
 
 LIMITS = TakeLimits(10, 10_000)
 
@@ -34,7 +35,7 @@ def start() -> Iterator[Start]:
         if resume:
             source.remember(resume)
         started.append(source)
-        source.start(lambda: None)
+        source.start(quiet)
         return source
 
     yield start_one
@@ -235,7 +236,7 @@ def test_the_clock_tells_when_lines_arrive(tmp_path: Path) -> None:
     path.write_bytes(b"one\n")
     source = FileSource("lines", path, max_messages=1, max_bytes=1, max_payload_bytes=10)
     before = time.time()
-    source.start(lambda: None)
+    source.start(quiet)
     (batch,) = take_all(source)
     assert before <= batch.arrival_seconds[0] <= time.time()
     source.leave(1.0)

@@ -1,0 +1,1 @@
+"""Steps of alerts, posted to a web server as JSON."""
