@@ -17,6 +17,7 @@ def reference_problems(table: dict[str, Any]) -> list[str]:
     sources, models = _tables(table, "source"), _tables(table, "model")
     names = [model.get("name") for _, model in models]
     problems = [*_equal_names("source", sources), *_equal_names("model", models)]
+    problems += _equal_names("webhook", _tables(table, "webhook"))
     problems += [
         f"source[{index}].model: there is no model {source['model']!r}{suggestion(source['model'], names)}"
         for index, source in sources

@@ -9,7 +9,6 @@ The engine's loop runs in this thread, between `start` and `stop`. It alone feed
 """
 
 import gc
-import os
 import signal
 import threading
 import time
@@ -24,7 +23,6 @@ from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.process.clock import ArrivalClock
 from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.storage.disk_store import DiskStore
-from monitor.adapters.storage.settings import STATE_DIRECTORY
 from monitor.adapters.web.server import HttpServer
 from monitor.core.values.discards import Discard
 from monitor.daemon.engine import HOUSEKEEPING_SECONDS, Engine
@@ -35,7 +33,6 @@ from monitor.pipeline.pipeline import Pipeline
 from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fingerprints_of, succeed
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.doors import Doors, build_doors, rebuild_doors
-from monitor.setup.registry import Config
 from monitor.setup.reloader import Reloader
 from monitor.telemetry.metrics import registry_of
 
@@ -100,7 +97,7 @@ class App:
     def assemble(self) -> None:
         """Build everything from the setup, and go on where the last process stopped. Nothing is started."""
         setup = self._setup
-        config, folder = setup.config, journal_folder(setup.config)
+        config, folder = setup.config, setup.config.journal.folder
         store = None if folder is None else DiskStore(folder)
         self.doors = build_doors(config, self._clock, durable=store is not None)
         self.engine = Engine(
@@ -126,7 +123,7 @@ class App:
             self._notifier.status(self.health.status())
 
     def _moved(self) -> None:
-        """Note that the engine moved, and feed the watchdog about once a second: a slow model may take longer for a step."""
+        """Note that the engine moved, and feed the watchdog about once a second; a step may hold many slow batches."""
         self.moved_monotonic = time.monotonic()
         if self.moved_monotonic >= self._next_feeding:
             self._next_feeding = self.moved_monotonic + HOUSEKEEPING_SECONDS
@@ -229,11 +226,3 @@ class App:
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-def journal_folder(config: Config) -> Path | None:
-    """Where journal and checkpoint lie; None where the configuration names no place and systemd gives none."""
-    if config.journal.path is not None:
-        return config.journal.path
-    given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
-    return Path(given.split(":")[0], "journal") if given else None

@@ -26,6 +26,18 @@ def summary(setup: Setup) -> Iterator[str]:
     )
     broker = f"MQTT below {config.mqtt.base_topic}/, " if config.uses_broker else ""
     yield f"output   {broker}http://{config.http.host}:{config.http.port}/metrics"
+    for webhook in config.webhook:
+        yield f"output   webhook {webhook.name}: {webhook.origin}"
+    yield from _warnings(config)
+
+
+def _warnings(config: Config) -> Iterator[str]:
+    """What works, and is not what its owner may expect."""
+    if config.webhook and config.journal.folder is None:
+        yield (
+            "warning  webhooks need the journal ([journal] path): without it steps of alerts that wait for a server "
+            "are lost with the process"
+        )
 
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """The section `[journal]`: what is kept on disk."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -26,3 +28,9 @@ class JournalConfig(Section):
 
     checkpoint_seconds: Seconds = 10.0
     """How often the state is written. A process that starts after a crash replays what came since."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where journal and checkpoint lie: `path`, or in the unit's state directory; None: there is no journal."""
+        given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
+        return self.path or (Path(given.split(":")[0], "journal") if given else None)

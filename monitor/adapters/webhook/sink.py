@@ -20,7 +20,7 @@ from monitor import __version__
 from monitor.adapters.webhook.request import Answer, Failure, RequestError, post
 from monitor.adapters.webhook.schedule import Schedule, Waiting
 from monitor.adapters.webhook.settings import WebhookConfig, read_headers
-from monitor.core.ports import Delivery, Progress, StepKey, Told, Wake, do_nothing
+from monitor.core.ports import Delivery, Progress, StepKey, Told, Wake
 from monitor.core.values.backoff import Backoff
 
 log = structlog.get_logger()
@@ -62,7 +62,6 @@ class WebhookSink:
         self._progress: list[Progress] = []
         self._context: ssl.SSLContext | None = None
         self._trouble: str | None = None  # why the last attempt failed, as logged
-        self._wake: Wake = do_nothing
         self._thread: threading.Thread | None = None
         self._leave_before = math.inf  # monotonic
         self._changed = threading.Condition()  # holds all that two threads share
@@ -82,8 +81,7 @@ class WebhookSink:
     def start(self, wake: Wake) -> None:
         """Begin to post. Idempotent."""
         if self._thread is None:
-            self._wake = wake
-            self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(wake,), name=self.name, daemon=True)
             self._thread.start()
 
     def begin(self, delivery: Delivery) -> bytes:  # noqa: ARG002 - the protocol gives it
@@ -141,7 +139,7 @@ class WebhookSink:
 
     # --- the thread
 
-    def _run(self) -> None:
+    def _run(self, wake: Wake) -> None:
         while (waiting := self._next()) is not None:
             outcome = self._attempt(waiting)
             with self._changed:
@@ -149,7 +147,7 @@ class WebhookSink:
                     self._finish(waiting, outcome)
                 else:
                     self._repeat(waiting, outcome)
-            self._wake()
+            wake()
 
     def _next(self) -> Waiting | None:
         """Wait for the next step to try; None if we leave and none is due."""

@@ -14,9 +14,10 @@ from typing import Protocol
 import pytest
 
 from monitor.adapters.file.source import FileSource
-from monitor.core.ports import Source, TakeLimits, Wake, do_nothing
+from monitor.core.ports import Source, TakeLimits, Wake
 from monitor.core.values.messages import MessageBatch, Token
 from tests.broker import wait_until
+from tests.wakes import quiet, ringing
 
 LIMITS = TakeLimits(7, 60)
 
@@ -97,7 +98,7 @@ def start(feed: Feed) -> Iterator[Callable[..., Source]]:
     """Starts a source on the feed, with what was committed of it before."""
     started: list[Source] = []
 
-    def start_one(resume: bytes = b"", wake: Wake = do_nothing) -> Source:
+    def start_one(resume: bytes = b"", wake: Wake = quiet) -> Source:
         source = feed.source()
         if resume:
             source.remember(resume)
@@ -150,12 +151,8 @@ def test_with_nothing_there_a_take_gives_none_at_once(feed: Feed, start: Callabl
 
 def test_the_engine_is_woken_when_there_is_something_to_take(feed: Feed, start: Callable[..., Source]) -> None:
     woken = threading.Event()
-
-    def wake(*, urgent: bool = False) -> None:
-        woken.set()
-
     feed.feed(numbered(0, 1))
-    source = start(wake=wake)
+    source = start(wake=ringing(woken))
     found = None
     while found is None:
         assert woken.wait(20)
@@ -169,7 +166,7 @@ def test_start_and_leave_are_idempotent_and_a_source_that_was_left_is_dead(
 ) -> None:
     feed.feed(numbered(0, 3))
     source = start()
-    source.start(do_nothing)
+    source.start(quiet)
     assert source.alive
     assert payloads(take(source, 3)) == numbered(0, 3)
     for _ in range(2):

@@ -12,11 +12,12 @@ import pytest
 import structlog
 
 from monitor.adapters.file.source import _CHUNK_BYTES, FileSource, problem_of
-from monitor.core.ports import TakeLimits, do_nothing
+from monitor.core.ports import TakeLimits
 from monitor.core.values.messages import MessageBatch
 from monitor.errors import UnavailableError
 from tests.broker import wait_until
 from tests.repository import ROOT
+from tests.wakes import quiet
 
 LIMITS = TakeLimits(10, 10_000)
 
@@ -34,7 +35,7 @@ def start() -> Iterator[Start]:
         if resume:
             source.remember(resume)
         started.append(source)
-        source.start(do_nothing)
+        source.start(quiet)
         return source
 
     yield start_one
@@ -186,7 +187,7 @@ def test_a_file_that_fails_while_it_is_read_leaves_a_dead_source_that_is_not_fin
 READS_STDIN = """
 import sys, threading
 from monitor.adapters.file.source import FileSource
-from monitor.core.ports import TakeLimits, do_nothing
+from monitor.core.ports import TakeLimits
 source = FileSource("lines", "-", max_messages=10, max_bytes=1000, max_payload_bytes=100)
 woken = threading.Event()
 source.start(woken.set)
@@ -235,7 +236,7 @@ def test_the_clock_tells_when_lines_arrive(tmp_path: Path) -> None:
     path.write_bytes(b"one\n")
     source = FileSource("lines", path, max_messages=1, max_bytes=1, max_payload_bytes=10)
     before = time.time()
-    source.start(do_nothing)
+    source.start(quiet)
     (batch,) = take_all(source)
     assert before <= batch.arrival_seconds[0] <= time.time()
     source.leave(1.0)

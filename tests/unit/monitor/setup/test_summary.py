@@ -1,0 +1,42 @@
+"""The summary of a setup: what `residuald check` shows of webhooks, and what it warns of."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.adapters.engines.loader import Artifact
+from monitor.adapters.storage.settings import STATE_DIRECTORY
+from monitor.setup.build import Setup
+from monitor.setup.registry import Config
+from monitor.setup.summary import summary
+from tests.manifests import MeanSquareScorer, manifest_of
+
+WEBHOOK = {"url": "https://example.org:8443/hooks/secret?key=secret", "name": "pager"}
+
+
+def lines(**sections: Any) -> list[str]:
+    source = {"name": "all", "topic": "v/{device}", "format": {"kind": "csv"}, "model": "m"}
+    model = {"name": "m", "path": "models/m"}
+    config = Config.model_validate({"source": [source], "model": [model]} | sections)
+    artifact = Artifact(Path("models/m/1.pt"), "", manifest_of(("x", "y", "z")), MeanSquareScorer(), 32)
+    return list(summary(Setup(config, {"m": artifact})))
+
+
+def warnings(**sections: Any) -> list[str]:
+    return [line for line in lines(**sections) if line.startswith("warning")]
+
+
+def test_a_webhook_is_shown_without_what_may_be_secret() -> None:
+    assert "output   webhook pager: https://example.org:8443" in lines(webhook=[WEBHOOK])
+    assert "secret" not in str(lines(webhook=[WEBHOOK]))
+
+
+def test_a_webhook_without_a_journal_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STATE_DIRECTORY, raising=False)
+    (warning,) = warnings(webhook=[WEBHOOK])
+    assert "webhooks need the journal" in warning
+    assert warnings(webhook=[WEBHOOK], journal={"path": tmp_path}) == []
+    assert warnings() == []
+    monkeypatch.setenv(STATE_DIRECTORY, f"{tmp_path}:/elsewhere")
+    assert warnings(webhook=[WEBHOOK]) == []
