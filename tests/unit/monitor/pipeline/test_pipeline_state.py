@@ -152,6 +152,37 @@ def test_rings_that_another_version_wrote_are_refused_and_the_rest_is_kept(damag
     assert same(after.snapshot()["kept"], state()["kept"])
 
 
+@pytest.mark.parametrize(
+    ("model", "place", "number"),
+    [
+        ("fixed", ("grid", "head"), 2**40),
+        ("fixed", ("grid", "run_start"), 2**40),
+        ("fixed", ("policy", "next_end"), 0),
+        ("heart", ("policy", "run"), 2**40),
+        ("heart", ("policy", "beats", "seen"), 0),
+    ],
+    ids=lambda given: given[-1] if isinstance(given, tuple) else "",
+)
+def test_a_slot_that_is_far_from_all_others_is_no_state_of_rings(
+    model: str, place: tuple[str, ...], number: int
+) -> None:
+    given_state, after = state(), pipeline_of()
+    part = given_state["rings"][model]["windows"]
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = np.full_like(part[place[-1]], number)
+    assert [refusal.reason for refusal in after.restore(given_state)] == ["rings"]
+
+
+@pytest.mark.parametrize("name", ["begin", "next_pause"])
+def test_beats_that_are_overdue_without_end_are_no_state_of_rings(name: str) -> None:
+    given_state, after = state(), pipeline_of()
+    for rules in given_state["rings"]["heart"]["windows"]["policy"]["beats"]["rules"]:
+        rules[name] = -(2**40)
+        rules["beat_heights"] = []
+    assert [refusal.reason for refusal in after.restore(given_state)] == ["rings"]
+
+
 def test_a_state_of_a_later_version_is_refused() -> None:
     given_state, after = state(), pipeline_of()
     given_state["kept"]["version"] += 1
