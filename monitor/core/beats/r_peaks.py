@@ -175,8 +175,16 @@ class BeatFinder(Columns):
         """See whether `state` is a snapshot of `count` streams; raises StateError if it is not."""
         super().check(state, count)
         in_range(part_of(state, "seen"), 0, LARGEST)
-        if len(typed(part_of(state, "rules"), list[BeatRulesState])) != count:
+        rules = typed(part_of(state, "rules"), list[BeatRulesState])
+        if len(rules) != count:
             raise StateError("rules of other streams")
+        # all that was due before the newest sample was decided: what is overdue for ever would be told without end
+        decided = part_of(state, "seen") - 1
+        pauses = np.array([kept.next_pause for kept in rules], np.int64)
+        learnt = np.array(
+            [LARGEST if kept.beat_heights else kept.begin + self._times.learning for kept in rules], np.int64
+        )
+        in_range(np.minimum(pauses, learnt) - decided, 0, LARGEST)
 
     def restore(self, streams: Ints, state: State) -> None:
         """Give streams [T] that are open what a snapshot that passes `check` says."""

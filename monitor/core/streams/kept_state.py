@@ -53,7 +53,7 @@ class KeptModel(msgspec.Struct):
 
     channels: list[str]
     window_length: Count
-    normalization: dict[str, Any]
+    normalization: dict[str, str | float | list[float] | None]
     streams: list[KeptStream]
     qualities: list[str]
     table: dict[str, Any]
@@ -176,7 +176,7 @@ def check_rings(group: ModelGroup, state: object, count: int) -> None:
         StateError: they do not.
 
     """
-    if part_of(state, "schema") != _schema_of(group):
+    if typed(part_of(state, "schema"), str) != _schema_of(group):
         raise StateError("another version of the program, or an artifact that cuts other windows")
     group.windows.check(part_of(state, "windows"), count)
 

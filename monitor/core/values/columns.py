@@ -63,6 +63,8 @@ class Columns:
     def __init_subclass__(cls) -> None:
         own = {attribute: each for attribute, each in vars(cls).items() if isinstance(each, Column)}
         cls._columns = {**cls._columns, **own}
+        for attribute in own:  # or each look at an array would find the declaration first
+            delattr(cls, attribute)
 
     def __init__(self, channel_groups: ChannelGroups | None = None, **sizes: int) -> None:
         self._groups = channel_groups or ChannelGroups(1)

@@ -47,7 +47,7 @@ def typed(value: object, kind: type[_Kind]) -> _Kind:
     """
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # an array in the way makes it stumble
         raise StateError(f"another state was expected: {error}") from None
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.grid.ring_buffers import Rings
 from monitor.core.grid.sample_grid import Floats, GridRules, Ints, SampleGrid
+from monitor.core.values.columns import in_range
 from monitor.core.values.discards import Reason
-from monitor.core.values.snapshots import State, array_in, part_of
+from monitor.core.values.snapshots import LARGEST, State, StateError, array_in, part_of
 from monitor.core.windows.window_policies import WindowPolicy, window_policy_of
 
 # Blocks are cut to what a ring has room for, and every piece costs a round over all arrays. So rings are widened for
@@ -211,6 +212,12 @@ class StreamWindows:
         self.grid.check(part_of(state, "grid"), count)
         array_in(state, "tails", np.float32, (count, self.grid.groups.channels, self._tail_samples))
         self._policy.check(part_of(state, "policy"), count)
+        grid, policy = part_of(state, "grid"), part_of(state, "policy")
+        if (grid["run_start"] != policy["run"]).any():
+            raise StateError("windows of other runs")
+        # what is to be cut lies in the rings, and is not without end
+        newest = grid["head"].reshape(count, self.grid.groups.channels).max(axis=1)
+        in_range(newest - self._policy.cut_before(policy), -LARGEST, self._held_samples)
 
     def restore(self, streams: Ints, state: State) -> None:
         """Give streams [T] that were just opened what a snapshot that passes `check` says."""

@@ -18,8 +18,8 @@ from monitor.core.artifact.manifest import BeatSpec, WindowSpec
 from monitor.core.beats.rr_intervals import Rhythm, RhythmState
 from monitor.core.grid.ring_buffers import Rings
 from monitor.core.grid.sample_grid import Ints
-from monitor.core.values.columns import Columns, column
-from monitor.core.values.snapshots import Slot, State, StateError, part_of, typed
+from monitor.core.values.columns import Columns, column, in_range
+from monitor.core.values.snapshots import LARGEST, Slot, State, StateError, part_of, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,10 @@ class WindowPolicy(Protocol):
 
     def check(self, state: object, count: int) -> None:
         """See whether `state` is a snapshot of `count` streams; raises StateError if it is not."""
+        ...
+
+    def cut_before(self, state: State) -> Ints:
+        """Of a snapshot that passes `check`, the slots before which nothing is left to be cut: int64 [T]."""
         ...
 
     def restore(self, streams: Ints, state: State) -> None:
@@ -112,6 +116,16 @@ class SlidingWindows(Columns):
         end = self._next_end[owner] + nth * self._stride
         self._next_end[streams] += due * self._stride
         return CompleteWindows(owner, end, np.zeros((len(owner), 0), np.float32))
+
+    def check(self, state: object, count: int) -> None:
+        """As `WindowPolicy` says."""
+        super().check(state, count)
+        in_range(part_of(state, "next_end"), 0, LARGEST)
+
+    def cut_before(self, state: State) -> Ints:
+        """As `WindowPolicy` says."""
+        next_end: Ints = state["next_end"]
+        return next_end
 
 
 _Waiting = tuple[Slot, float, float]  # of a window to complete: end, rr, rr_change
@@ -193,6 +207,11 @@ class BeatWindows(Columns):
         waiting = typed(part_of(state, "waiting"), list[list[_Waiting]])
         if not len(rhythms) == len(waiting) == count:
             raise StateError("rhythms of other streams")
+
+    def cut_before(self, state: State) -> Ints:
+        """As `WindowPolicy` says."""
+        seen: Ints = state["beats"]["seen"]
+        return seen
 
     def restore(self, streams: Ints, state: State) -> None:
         """As `WindowPolicy` says."""

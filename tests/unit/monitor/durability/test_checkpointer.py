@@ -29,6 +29,7 @@ from monitor.durability.recovery import Recovered
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
 from tests.doors import MemorySink, MemorySource
 from tests.manifests import PERIOD, MeanSquareScorer, model_group_of
+from tests.states.mutations import mutate
 
 START = 1e9
 SOURCE = SourceSpec(
@@ -376,6 +377,69 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) 
     with pytest.raises(IsADirectoryError):
         write_checkpoint(file, encode_state({"a": 2}))
     assert read_checkpoint(file) == {"a": 1}
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_whatever_lies_there_a_process_starts_and_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("kept")
+    one = Life(folder, [])
+    one.send(0, 20)
+    one.checkpoint()
+    one.send(20, 20)
+    state = read_checkpoint(folder / "checkpoint")
+    assert state is not None
+    mutate(data, state)
+    write_checkpoint(folder / "checkpoint", encode_state(state))
+    two = Life(folder, [])
+    assert two.recovered.trouble is None
+    used = two.recovered.checkpoint_seconds is not None
+    assert used or sum(two.checkpointer.discarded.values()) == 1
+    two.send(40, 20)
+    assert two.scored >= windows_in(20)
+    two.close()
+
+
+def test_a_step_that_cannot_be_walked_through_again_is_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 20)
+    one.send(20, 10, value=7.0)
+    one.send(30, 20)
+    step = Pipeline.step
+
+    def stumble(self: Pipeline, messages: list[Message], now: Moment, *, everything: bool = False) -> Step:
+        if any(b"7.0" in message.payload for message in messages):
+            raise ZeroDivisionError
+        return step(self, messages, now, everything=everything)
+
+    monkeypatch.setattr(Pipeline, "step", stumble)
+    two = Life(tmp_path, [])
+    assert two.checkpointer.dropped == {"error": 1}
+    assert (two.recovered.trouble, two.recovered.messages_replayed) == (None, 2)
+    assert two.scored == 2 * windows_in(20)
+
+
+def test_an_error_that_nobody_thought_of_is_no_reason_not_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 20)
+    one.checkpoint()
+    one.send(20, 20)
+    with monkeypatch.context() as broken:
+        broken.setattr(Pipeline, "restore", lambda *_: os.environ["RESIDUALD_MISSING"])
+        broken.setattr(Journal, "undelivered", lambda _: os.environ["RESIDUALD_MISSING"])
+        two = Life(tmp_path, [])
+        assert two.checkpointer.discarded == {"damaged": 1}
+        assert two.checkpointer.trouble is not None
+    two.send(40, 20)
+    two.checkpoint()
+    assert two.checkpointer.trouble is None
+    assert Life(tmp_path, []).recovered.trouble is None
 
 
 def test_no_checkpoint_is_no_error_and_another_version_is_one(tmp_path: Path) -> None:

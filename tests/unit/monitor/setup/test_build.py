@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 
 from monitor.adapters.engines.loader import Artifact
+from monitor.config.timing import TimingConfig
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline
-from monitor.setup.build import Setup, build_pipeline, fingerprint_of, pipeline_settings_of, subscriptions_of
+from monitor.setup.build import (
+    Setup,
+    build_pipeline,
+    fingerprint_of,
+    older_fingerprints_of,
+    pipeline_settings_of,
+    subscriptions_of,
+)
 from monitor.setup.registry import Config
 from tests.manifests import MeanSquareScorer, manifest_of
 
@@ -89,3 +97,17 @@ def test_commands_are_subscribed_to_only_when_the_configuration_says_so() -> Non
 def test_what_was_kept_is_of_use_whether_or_not_there_are_commands() -> None:
     assert fingerprint_of(config_with()) == fingerprint_of(config_with(commands=True, base_topic="plant/one"))
     assert pipeline_settings_of(config_with()) != pipeline_settings_of(config_with(commands=True))
+
+
+def test_a_key_that_a_later_version_adds_changes_no_fingerprint_while_it_has_its_default() -> None:
+    class LaterTiming(TimingConfig):
+        patience_seconds: float = 3.0
+
+    class LaterConfig(Config):
+        timing: LaterTiming = LaterTiming()
+
+    table = config_with().model_dump()
+    later = LaterConfig.model_validate(table)
+    other = LaterConfig.model_validate(table | {"timing": {"patience_seconds": 4.0}})
+    assert fingerprint_of(later) == fingerprint_of(config_with()) != fingerprint_of(other)
+    assert older_fingerprints_of(later) == older_fingerprints_of(config_with())

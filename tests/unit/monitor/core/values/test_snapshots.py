@@ -69,7 +69,7 @@ def walk(
         if number == cut:
             kept = encode_state(pipeline.snapshot())
             pipeline = pipeline_of(kind)
-            pipeline.restore(decode_state(kept))
+            assert pipeline.restore(decode_state(kept)) == []
         slots[topic] = max(slots.get(topic, 0) + leap, 0)
         wall = max(wall, START + slots[topic] * PERIOD) + rows * PERIOD
         wave = value * np.where(np.arange(slots[topic], slots[topic] + rows) % 2, 1.0, -1.0) + slots[topic] % 7 / 100
