@@ -7,7 +7,6 @@ from monitor.config.model import Config
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.decode.formats import JsonFormat, NumberFormat
 from monitor.core.sources.source import SourceSpec
-from monitor.core.sources.topics import TopicPattern
 
 
 def check_sources(config: Config, manifests: Mapping[str, Manifest]) -> list[str]:
@@ -40,7 +39,7 @@ def _source_problems(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
             yield f"channels: model {source.model!r} has no channel {name!r}; {hint}"
         if listed.count(name) > 1:
             yield f"channels: {name!r} is listed {listed.count(name)} times"
-    if TopicPattern.parse(source.topic).has_channel:
+    if source.pattern.has_channel:
         columns, why = 1, "{channel} in the topic names the only one"
     else:
         columns = len(_carried(source, manifest))

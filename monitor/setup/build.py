@@ -16,7 +16,6 @@ from monitor.config.model import Config, ModelConfig, load_config
 from monitor.core.alerting.command import commands_below
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.outputs.counters import Counters
-from monitor.core.sources.topics import TopicPattern
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard
 from monitor.errors import ArtifactError, ConfigError
@@ -143,7 +142,7 @@ def build_model_group(config: Config, model: ModelConfig, artifact: Artifact) ->
     timing, manifest = config.timing, artifact.manifest
     period = manifest.sample_period_seconds
     in_one_piece = all(
-        not TopicPattern.parse(source.topic).has_channel
+        not source.pattern.has_channel
         and len(source.channels or manifest.measured_names) == len(manifest.measured_names)
         for source in config.source
         if source.model == model.name
@@ -164,7 +163,7 @@ def build_model_group(config: Config, model: ModelConfig, artifact: Artifact) ->
 def subscriptions_of(config: Config) -> list[tuple[str, int]]:
     """What the broker is asked for: topic filter and QoS."""
     topics: list[tuple[str, int]] = [
-        (TopicPattern.parse(source.topic).subscription, source.qos) for source in config.source
+        (source.pattern.subscription, source.qos) for source in config.source if source.topic is not None
     ]
     if config.mqtt.commands:
         topics.append((commands_below(config.mqtt.base_topic).subscription, config.mqtt.alert_qos))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from monitor.config.model import Config, ModelConfig
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.sources.source import SourceSpec
-from monitor.core.sources.topics import TopicPattern
 from monitor.setup.build import Setup
 
 
@@ -27,10 +26,12 @@ def summary(setup: Setup) -> Iterator[str]:
 
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
-    pattern = TopicPattern.parse(source.topic)
     channels = ", ".join(source.channels or manifest.measured_names)
-    yield f"source   {source.name}: {source.topic} ({source.format.kind}, QoS {source.qos}) -> model {source.model}"
-    yield f"         stream {pattern.stream_template(source.stream)}, channels {channels}"
+    where = f"{source.topic} ({source.format.kind}, QoS {source.qos})"
+    if source.file is not None:
+        where = f"{'standard input' if source.file == '-' else source.file} ({source.format.kind})"
+    yield f"source   {source.name}: {where} -> model {source.model}"
+    yield f"         stream {source.pattern.stream_template(source.stream)}, channels {channels}"
 
 
 def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A source: one topic pattern, the format of what arrives there, and the model that judges it."""
+"""A source: one topic pattern or one file, the format of what arrives there, and the model that judges it."""
 
 from typing import Annotated, Literal
 
@@ -20,9 +20,14 @@ class SourceSpec(BaseModel):
     name: Name
     """The `source` label of its metrics."""
 
-    topic: str
+    topic: str | None = None
     """Topics to subscribe to, with whole levels as placeholders, e.g. `plant/{site}/{device}/vib`. `{channel}` makes
-    one topic one channel; the others name the stream and become labels. No two sources may admit the same topic."""
+    one topic one channel; the others name the stream and become labels. No two sources may admit the same topic.
+    Either this or `file` is needed."""
+
+    file: Annotated[str, Field(min_length=1)] | None = None
+    """A file whose lines are the messages, instead of topics; `-` is standard input. Its messages have the topic
+    `file/` and the name of the source."""
 
     model: Name
     """Name of the model that judges its streams."""
@@ -43,16 +48,35 @@ class SourceSpec(BaseModel):
     accept_retained: bool = False
     """Take retained messages too. They are of unknown age and refused otherwise."""
 
+    @property
+    def pattern(self) -> TopicPattern:
+        """The topics that the source admits; a file has one."""
+        return TopicPattern.parse(file_topic(self.name) if self.topic is None else self.topic)
+
     @field_validator("topic")
     @classmethod
-    def _topic_is_a_pattern(cls, topic: str) -> str:
-        TopicPattern.parse(topic)
+    def _topic_is_a_pattern(cls, topic: str | None) -> str | None:
+        if topic is not None:
+            TopicPattern.parse(topic)
         return topic
 
     @model_validator(mode="after")
+    def _topic_or_file(self) -> "SourceSpec":
+        if (self.topic is None) == (self.file is None):
+            raise ValueError("give exactly one of `topic`, `file`")
+        if self.file is not None and (self.qos or self.accept_retained):
+            raise ValueError("`qos` and `accept_retained` are for a `topic`: lines of a file have neither")
+        return self
+
+    @model_validator(mode="after")
     def _stream_is_named(self) -> "SourceSpec":
-        pattern = TopicPattern.parse(self.topic)
+        pattern = self.pattern
         pattern.stream_template(self.stream)
         if isinstance(self.format, NumberFormat) and not pattern.has_channel and len(self.channels or ("",)) != 1:
             raise ValueError("format `number` carries one channel: put {channel} in `topic` or list one in `channels`")
         return self
+
+
+def file_topic(source: str) -> str:
+    """The topic of all messages of a source that is a file, by the source's name."""
+    return f"file/{source}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.sources.source import SourceSpec
-from monitor.core.sources.topics import CHANNEL, TopicPattern, fill_template
+from monitor.core.sources.topics import CHANNEL, fill_template
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import TopicTable
@@ -41,7 +41,7 @@ class _Inlet:
     def __init__(self, spec: SourceSpec, model_group: ModelGroup) -> None:
         self.spec = spec
         self.model_group = model_group
-        self.pattern = TopicPattern.parse(spec.topic)
+        self.pattern = spec.pattern
         self.template = self.pattern.stream_template(spec.stream)
         numbers = {name: number for number, name in enumerate(model_group.measured)}
         self.columns = {name: numbers[name] for name in spec.channels or model_group.measured}
