@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from monitor.commands.arguments import count, positive
-from monitor.errors import OutputError, UnavailableError
+from monitor.errors import ConfigError, OutputError, UnavailableError
 
 if TYPE_CHECKING:  # loaded when the command runs, so that --help is quick
     from monitor.adapters.mqtt.link import MqttLink
@@ -68,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config)
     configure_logs(config.log.model_copy(update={"level": "warning"}))  # the live line tells the rest
-    topics = [(source.pattern.subscription, source.qos) for source in config.source if source.file is None]
+    topics = [(source.pattern.subscription, source.qos) for source in config.source if source.topic is not None]
+    if not topics:
+        raise ConfigError(str(args.config), ["source: none has a topic, so there is nothing to record"])
     inbox = Inbox(config.limits.max_inbox_messages, config.limits.max_inbox_bytes)
     # a client id of our own: with the daemon's we would take its place at the broker
     mqtt = config.mqtt.model_copy(update={"client_id": f"{config.mqtt.client_id}-record-{os.getpid()}"})

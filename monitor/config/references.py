@@ -5,6 +5,7 @@ from typing import Any
 
 from monitor.config.field_types import BASE_TOPIC
 from monitor.core.alerting.command import commands_below
+from monitor.core.sources.source import file_topic
 from monitor.core.sources.topics import TopicPattern
 from monitor.settings.problems import suggestion
 
@@ -23,7 +24,7 @@ def reference_problems(table: dict[str, Any]) -> list[str]:
         for index, source in sources
         if isinstance(source.get("model"), str) and source["model"] not in names
     ]
-    patterns = [(index, source.get("name"), _levels(source.get("topic"))) for index, source in sources]
+    patterns = [(index, source.get("name"), _levels(_topic_of(source))) for index, source in sources]
     for position, (index, _, levels) in enumerate(patterns):
         for _, other_name, other_levels in patterns[:position]:
             if levels and other_levels and _overlap(levels, other_levels):
@@ -48,6 +49,10 @@ def _equal_names(key: str, tables: list[tuple[int, dict[str, Any]]]) -> Iterator
         name = entry.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
             yield f"{key}[{index}].name: {key}[{first[name]}] is named {name!r} too"
+
+
+def _topic_of(source: dict[str, Any]) -> object:
+    return source.get("topic") if source.get("file") is None else file_topic(str(source.get("name")))
 
 
 def _levels(topic: object) -> tuple[str | None, ...] | None:

@@ -1,4 +1,4 @@
-"""A source: one topic pattern or one file, the format of what comes from there, and the model that judges it."""
+"""A source: one topic pattern or one file, the format of what arrives there, and the model that judges it."""
 
 from pathlib import PurePath
 from typing import Annotated, Literal
@@ -25,11 +25,12 @@ class SourceSpec(BaseModel):
 
     topic: str | None = None
     """Topics to subscribe to, with whole levels as placeholders, e.g. `plant/{site}/{device}/vib`. `{channel}` makes
-    one topic one channel; the others name the stream and become labels. No two sources may admit the same topic."""
+    one topic one channel; the others name the stream and become labels. No two sources may admit the same topic.
+    Either this or `file` is needed."""
 
-    file: str | None = None
-    """A file to read instead, line by line, each line one payload; `-` is standard input. A source has a `topic` or a
-    `file`. A file is read to its end, and a daemon that has only files ends with them."""
+    file: Annotated[str, Field(min_length=1)] | None = None
+    """A file whose lines are the messages, instead of topics; `-` is standard input. Its messages have the topic
+    `file/` and the name of the source. A file is read to its end, and a daemon that has only files ends with them."""
 
     model: Name
     """Name of the model that judges its streams."""
@@ -50,6 +51,11 @@ class SourceSpec(BaseModel):
     accept_retained: bool = False
     """Take retained messages too. They are of unknown age and refused otherwise."""
 
+    @property
+    def pattern(self) -> TopicPattern:
+        """The topics that the source admits; a file has one."""
+        return TopicPattern.parse(file_topic(self.name) if self.topic is None else self.topic)
+
     @field_validator("topic")
     @classmethod
     def _topic_is_a_pattern(cls, topic: str | None) -> str | None:
@@ -61,21 +67,15 @@ class SourceSpec(BaseModel):
     @classmethod
     def _file_is_taken_from_the_folder(cls, file: str | None, info: ValidationInfo) -> str | None:
         folder = info.context.get("folder") if info.context else None
-        return file if file in {None, STDIN} or folder is None else str(PurePath(folder, str(file)))
+        return file if file is None or file == STDIN or folder is None else str(PurePath(folder, file))
 
     @model_validator(mode="after")
-    def _has_one_origin(self) -> "SourceSpec":
+    def _topic_or_file(self) -> "SourceSpec":
         if (self.topic is None) == (self.file is None):
-            raise ValueError("give exactly one of `topic` and `file`")
-        given = [key for key in ("qos", "accept_retained") if self.file is not None and key in self.model_fields_set]
-        if given:
-            raise ValueError(f"`{given[0]}` is of topics; a source with `file` has none")
+            raise ValueError("give exactly one of `topic`, `file`")
+        if self.file is not None and (self.qos or self.accept_retained):
+            raise ValueError("`qos` and `accept_retained` are for a `topic`: lines of a file have neither")
         return self
-
-    @property
-    def pattern(self) -> TopicPattern:
-        """The pattern of the topics that it admits; the lines of a file come under `file/<name>`."""
-        return TopicPattern.parse(f"file/{self.name}" if self.topic is None else self.topic)
 
     @model_validator(mode="after")
     def _stream_is_named(self) -> "SourceSpec":
@@ -84,3 +84,8 @@ class SourceSpec(BaseModel):
         if isinstance(self.format, NumberFormat) and not pattern.has_channel and len(self.channels or ("",)) != 1:
             raise ValueError("format `number` carries one channel: put {channel} in `topic` or list one in `channels`")
         return self
+
+
+def file_topic(source: str) -> str:
+    """The topic of all messages of a source that is a file, by the source's name."""
+    return f"file/{source}"

@@ -411,10 +411,10 @@ def test_a_step_that_cannot_be_walked_through_again_is_left_out_and_counted(
     one.send(30, 20)
     step = Pipeline.step
 
-    def stumble(self: Pipeline, messages: list[Message], now: Moment, *, everything: bool = False) -> Step:
-        if any(b"7.0" in message.payload for message in messages):
+    def stumble(self: Pipeline, batch: MessageBatch | None, now: Moment, *, everything: bool = False) -> Step:
+        if batch is not None and any(b"7.0" in payload for payload in batch.payload):
             raise ZeroDivisionError
-        return step(self, messages, now, everything=everything)
+        return step(self, batch, now, everything=everything)
 
     monkeypatch.setattr(Pipeline, "step", stumble)
     two = Life(tmp_path, [])
@@ -432,7 +432,7 @@ def test_an_error_that_nobody_thought_of_is_no_reason_not_to_start(
     one.send(20, 20)
     with monkeypatch.context() as broken:
         broken.setattr(Pipeline, "restore", lambda *_: os.environ["RESIDUALD_MISSING"])
-        broken.setattr(Journal, "undelivered", lambda _: os.environ["RESIDUALD_MISSING"])
+        broken.setattr(DiskStore, "undelivered", lambda *_: os.environ["RESIDUALD_MISSING"])
         two = Life(tmp_path, [])
         assert two.checkpointer.discarded == {"damaged": 1}
         assert two.checkpointer.trouble is not None

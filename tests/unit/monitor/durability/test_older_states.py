@@ -6,13 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from monitor.adapters.mqtt.delivery_progress import DeliveryProgress
+from monitor.adapters.mqtt.inbound_session import InboundSession
+from monitor.adapters.storage.disk_store import DiskStore
 from monitor.core.streams.model_group import ModelGroup
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.windows.stream_windows import WindowBatch
 from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.outbox import Outbox
 from monitor.durability.recovery import Recovered
 from monitor.pipeline.pipeline import Moment, Pipeline
 from monitor.setup.build import fingerprint_of, older_fingerprints_of
+from tests.doors import MemorySink, MemorySource
 from tests.states.restored import VERSIONS, Left, phases_of
 from tests.states.write import KINDS, LEARNING, LEARNT, LENGTH, RATE_HZ, WARMUP, wave
 
@@ -30,12 +35,19 @@ def restored(left: Left) -> Pipeline:
     return pipeline
 
 
-def recovered(left: Left) -> tuple[Pipeline, Recovered]:
-    """A pipeline that went on from checkpoint and journal, a moment after the daemon was killed."""
+def recovered(
+    left: Left, sink: MemorySink | None = None, source: MemorySource | None = None
+) -> tuple[Pipeline, Recovered]:
+    """A pipeline that went on from checkpoint and journal, a moment after the daemon was killed.
+
+    sink, source: what takes the place of the link to the broker.
+    """
     pipeline, config = left.pipeline(), left.config()
-    digests = fingerprint_of(config), older_fingerprints_of(config)
-    checkpointer = Checkpointer(config.journal, left.folder / "kept", *digests)
-    return pipeline, checkpointer.recover(pipeline, Moment(left.meta["wall_seconds"] + 1, 0.0))
+    store = DiskStore(left.folder / "kept")
+    checkpointer = Checkpointer(store, config.journal, fingerprint_of(config), older_fingerprints_of(config))
+    sources = {"mqtt": source or MemorySource("mqtt")}
+    now = Moment(left.meta["wall_seconds"] + 1, 0.0)
+    return pipeline, checkpointer.recover(pipeline, now, sources, Outbox([sink or MemorySink("mqtt")]))
 
 
 def expected_phases(phases: dict[str, list[str]]) -> dict[str, str]:
@@ -145,10 +157,35 @@ def test_alerts_end_under_their_ids_when_their_streams_calm_down(left: Left) -> 
             body = {"ts": began + number * LENGTH / RATE_HZ, "rows": wave(number * LENGTH, LENGTH).tolist()}
             topic = f"plant/{stream.replace('.', '/')}/hum"
             messages.append(Message(topic, json.dumps(body).encode(), now))
-        step = pipeline.step(messages, Moment(now, now), everything=True)
-        said += [report.alert for report in step.reports if report.alert]
-    assert sorted(said) == sorted((alert, "resolved") for alert in ids.values())
+        step = pipeline.step(MessageBatch.of(messages), Moment(now, now), everything=True)
+        said += [json.loads(report.payload) for report in step.reports if report.step]
+    assert sorted((alert["id"], alert["phase"]) for alert in said) == sorted((id_, "resolved") for id_ in ids.values())
     assert pipeline.open_alerts == set()
+
+
+@of_every_version
+def test_steps_that_the_broker_does_not_have_are_delivered_and_the_others_only_released(left: Left) -> None:
+    sink = MemorySink("mqtt")
+    recovered(left, sink)
+    told = [(json.loads(each.payload)["stream"], json.loads(each.payload)["phase"], each) for each in sink.delivered]
+    unsaid = {(stream, phase) for stream, phase in left.meta["unsaid"]}
+    received = {(stream, phase) for stream, phase in left.meta["received"]}
+    assert {(stream, phase) for stream, phase, _ in told} == unsaid | received
+    released = {(stream, phase) for stream, phase, each in told if DeliveryProgress().take_up(each)[1]}
+    assert released == received
+    assert all(each.begun for _, _, each in told)
+    assert len({DeliveryProgress().take_up(each)[0] for _, _, each in told}) == len(told)
+
+
+@of_every_version
+def test_what_was_journaled_is_known_by_its_packet_identifier(left: Left) -> None:
+    source = MemorySource("mqtt", joins=True)
+    _, found = recovered(left, source=source)
+    session = InboundSession()
+    session.resume(session_present=True)
+    session.remember(source.remembered)
+    assert len(source.remembered) == 6 * len(set(range(1, left.meta["messages"] + 1)))
+    assert found.resume == {"mqtt": source.remembered}
 
 
 @of_every_version

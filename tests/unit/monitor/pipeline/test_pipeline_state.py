@@ -14,9 +14,9 @@ from monitor.core.alerting.command import Command
 from monitor.core.artifact.manifest import RHYTHM_CHANNELS, Manifest
 from monitor.core.decode.formats import JsonFormat
 from monitor.core.sources.source import SourceSpec
-from monitor.core.values.messages import Message
+from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.snapshots import State, StateError, decode_state, encode_state
-from monitor.pipeline.commands import apply_command
+from monitor.pipeline.commands import AcceptedCommand, apply_command
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from tests.manifests import PERIOD, MeanSquareScorer, array_fields, manifest_fields, model_group_of
 from tests.states.mutations import mutate
@@ -72,7 +72,8 @@ def send(pipeline: Pipeline, topic: str, first: int, rows: int, value: float = 1
     wave = np.where(slots % 80 < 4, value, 0.0) if topic.startswith("heart") else np.where(slots % 2, value, -value)
     body = json.dumps({"t": START + first * PERIOD, "r": [[x, -x] for x in wave.tolist()]})
     now = Moment(START + (first + rows) * PERIOD, float(first))
-    pipeline.step([Message(topic, body.encode(), now.wall_seconds)], now, everything=True)
+    batch = MessageBatch.of([Message(topic, body.encode(), now.wall_seconds)])
+    pipeline.step(batch, now, everything=True)
 
 
 def walked() -> Pipeline:
@@ -84,7 +85,7 @@ def walked() -> Pipeline:
         send(pipeline, f"heart/{device}", 0, rows)
     send(pipeline, "fixed/one", 22, 30, 3.0)
     send(pipeline, "fixed/two", 21, 3, 3.0)
-    apply_command(Command("mute", "three", 1e6), pipeline.model_groups["fixed"], START)
+    apply_command(AcceptedCommand(Command("mute", "three", 1e6), pipeline.model_groups["fixed"], START))
     for model in ("stream", "template"):
         send(pipeline, f"{model}/{model}-learnt", 0, 40)
         send(pipeline, f"{model}/{model}-learning", 0, 13)

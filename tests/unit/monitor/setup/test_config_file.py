@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from monitor.config.references import reference_problems
 from monitor.errors import ConfigError
 from monitor.settings.problems import describe
+from monitor.setup.build import subscriptions_of
 from monitor.setup.config_file import load_config, sound_models
 from monitor.setup.registry import Config
 
@@ -149,6 +150,17 @@ def test_sources_of_different_depth_or_literals_do_not_overlap(write: Write) -> 
     for topic in ("{site}/17/motor", "plant/{machine}/{kind}"):
         assert problems_of(write(second.replace("plant/{device}/motor", topic) + MINIMAL)) == [
             "source[1].topic: source 'more' admits the same topics"
+        ]
+
+
+def test_a_file_is_no_topic_to_subscribe_to_and_no_topic_may_stand_for_it(write: Write) -> None:
+    second = MINIMAL.partition("[[model]]")[0].replace('"motors"', '"lines"')
+    second = second.replace('topic = "plant/{device}/motor"', 'file = "-"\nstream = "press"')
+    assert subscriptions_of(load_config(write(second + MINIMAL))) == [("plant/+/motor", 0)]
+    assert len(load_config(write(second + second.replace('"lines"', '"more"') + MINIMAL)).source) == 3
+    for topic in ("file/{name}", "{any}/{name}"):
+        assert problems_of(write(second + MINIMAL.replace("plant/{device}/motor", topic))) == [
+            "source[1].topic: source 'lines' admits the same topics"
         ]
 
 
