@@ -40,7 +40,7 @@ class Rings:
             self._hold(grown(self._values, stream + 1, 0.0))
 
     def widen(self, capacity: int, end: Ints) -> None:
-        """Go on with a larger capacity, keeping all that lies before slot `end` [S] of every stream."""
+        """Go on with a larger capacity, keeping all that lies before slot `end`. end: int64 [S], of every stream."""
         streams = np.arange(len(end))
         kept = self.tails(streams, end, self.capacity)
         rows = len(self._values)
@@ -92,21 +92,27 @@ class Rings:
         flat[index[twice] + self.capacity] = values[twice]
 
     def gather(self, stream: Ints, end: Ints) -> NDArray[np.float32]:
-        """Windows that end before slot `end`: float32 [B, C, L], a copy."""
+        """Windows that end before slot `end`: float32 [B, C, L], a copy. stream, end: int64 [B]."""
         return self._windows[stream, :, (end - self.window_length) % self.capacity]
 
     def stretches(self, streams: Ints, channel: int, end: Ints, count: int) -> NDArray[np.float32]:
-        """The last `count` samples before slot `end` [T] of one channel of streams: float32 [T, count], a copy."""
+        """The last `count` samples before slot `end` of one channel of streams: float32 [T, count], a copy.
+
+        streams, end: int64 [T].
+        """
         slots = (end[:, None] - count + np.arange(count)) % self.capacity
         found: NDArray[np.float32] = self._values[streams[:, None], channel, slots]
         return found
 
     def tails(self, streams: Ints, end: Ints, count: int) -> NDArray[np.float32]:
-        """What lies in the last `count` slots before `end` [T] of these streams: float32 [T, C, count], a copy."""
+        """What lies in the last `count` slots before `end` of these streams: float32 [T, C, count], a copy.
+
+        streams, end: int64 [T].
+        """
         return self._values[self._places(streams, end, count)]
 
     def put_tails(self, streams: Ints, end: Ints, values: NDArray[np.float32]) -> None:
-        """The opposite of `tails`; the streams are open."""
+        """The opposite of `tails`; the streams are open. streams, end: int64 [T]. values: float32 [T, C, count]."""
         self._values[self._places(streams, end, values.shape[2])] = values
         self._values[streams, :, self.capacity :] = self._values[streams, :, : self._twice]
 

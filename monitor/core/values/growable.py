@@ -22,7 +22,10 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 
 def grown(array: NDArray[Any], rows: int, fill: Any) -> NDArray[Any]:
-    """`array` itself if it has `rows` rows, otherwise a copy with room to spare, new rows set to `fill`."""
+    """`array` itself if it has `rows` rows, otherwise a copy with room to spare, new rows set to `fill`.
+
+    array: [R, ...].
+    """
     if rows <= len(array):
         return array
     larger = zeros((max(rows, 2 * len(array), 16), *array.shape[1:]), array.dtype)

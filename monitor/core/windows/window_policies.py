@@ -84,18 +84,18 @@ class SlidingWindows:
 
     @property
     def lookback_samples(self) -> int:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         return self._length
 
     def open_stream(self, stream: int, run_start: int) -> None:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         for name in self._KEPT:
             setattr(self, name, grown(getattr(self, name), stream + 1, 0))
         self._run[stream] = run_start
         self._next_end[stream] = run_start + self._length
 
     def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:  # noqa: ARG002 - the protocol's
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         broken = streams[run_start != self._run[streams]]
         self._run[broken] = run_start[run_start != self._run[streams]]
         self._next_end[broken] = self._run[broken] + self._length
@@ -107,11 +107,11 @@ class SlidingWindows:
         return CompleteWindows(owner, end, np.zeros((len(owner), 0), np.float32))
 
     def snapshot(self) -> State:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         return arrays_of(self, self._KEPT)
 
     def restore(self, state: State) -> None:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         put_arrays(self, self._KEPT, state)
 
 
@@ -132,11 +132,11 @@ class BeatWindows:
 
     @property
     def lookback_samples(self) -> int:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         return self._length + self._finder.lookback_samples
 
     def open_stream(self, stream: int, run_start: int) -> None:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         self._finder.open_stream(stream)
         self._run = grown(self._run, stream + 1, 0)
         self._run[stream] = run_start
@@ -145,7 +145,7 @@ class BeatWindows:
         self._waiting = [window for window in self._waiting if window[0] != stream]
 
     def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         self._interrupt(streams[run_start != self._run[streams]].tolist())
         self._run[streams] = run_start
         for stream, slot, is_beat in self._finder.find(streams, run_start, complete, rings):
@@ -167,7 +167,7 @@ class BeatWindows:
             self._waiting = [window for window in self._waiting if window[0] != stream]
 
     def snapshot(self) -> State:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         return {
             "finder": self._finder.snapshot(),
             "rhythms": [rhythm.snapshot() for rhythm in self._rhythms],
@@ -176,7 +176,7 @@ class BeatWindows:
         }
 
     def restore(self, state: State) -> None:
-        """As `Cut` says."""
+        """As `WindowPolicy` says."""
         self._finder.restore(state["finder"])
         self._rhythms = [Rhythm(self._period_seconds) for _ in state["rhythms"]]
         for rhythm, kept in zip(self._rhythms, state["rhythms"], strict=True):
