@@ -12,7 +12,7 @@ from tests.sines import sine_recording, write_npz
 from trainer.cli import main
 from trainer.registry import FAMILIES, Family
 from trainer.settings import FitSettings
-from trainer.settings.model import FAMILY_SETTINGS
+from trainer.settings.model import FamilySettings
 
 EXAMPLE = "tests.training.example_family"
 
@@ -25,7 +25,7 @@ def single(monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
     family = Family(SingleSettings, f"{EXAMPLE}:SingleLayer", "one layer there and one back")
     monkeypatch.setitem(FAMILIES, family.name, family)
     yield family
-    del FAMILY_SETTINGS[family.name], sys.modules[EXAMPLE]
+    del FamilySettings.kinds[family.name], sys.modules[EXAMPLE]
 
 
 def test_a_new_family_is_fitted_exported_and_loaded_by_the_daemon(single: Family, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """What the autoencoder is made of: one class per family, the shape of the network and nothing about its training."""
 
 from functools import cache
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, field_validator, model_validator
 
-from monitor.settings.section import Count, Section
+from monitor.settings.section import Count
+from monitor.settings.tagged_section import TaggedSection
 
 Activation = Literal["relu", "gelu"]
 CodeActivation = Literal["linear", "relu", "sigmoid"]
@@ -13,20 +14,13 @@ Features = Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)]
 KernelSize = Annotated[int, Field(ge=3, le=63)]
 
 
-# Every family's table by the family's name, wherever its class stands: `[model]` may be any of them.
-FAMILY_SETTINGS: dict[str, type["FamilySettings"]] = {}
+class FamilySettings(TaggedSection):
+    """The table `[model]` of one family, wherever its class stands. A subclass says which by a literal `family`."""
 
-
-class FamilySettings(Section):
-    """The table `[model]` of one family. A subclass says which by a literal `family` with a default, and is known."""
+    tag: ClassVar[str] = "family"
+    kinds: ClassVar[dict[str, type["FamilySettings"]]] = {}
 
     family: str
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
-        if not cls.model_fields["family"].is_required():
-            FAMILY_SETTINGS[cls.model_fields["family"].default] = cls
 
 
 class NetworkSettings(FamilySettings):
@@ -134,13 +128,13 @@ class PcaSettings(FamilySettings):
 @cache
 def _adapter_of(tables: tuple[type[FamilySettings], ...]) -> TypeAdapter[FamilySettings]:
     any_of_them: Any = Union[tables]  # noqa: UP007 - of as many classes as there are
-    return TypeAdapter(Annotated[any_of_them, Field(discriminator="family")])
+    return TypeAdapter(Annotated[any_of_them, Field(discriminator=FamilySettings.tag)])
 
 
 def _of_its_family(table: Any) -> FamilySettings:
     if isinstance(table, FamilySettings):
         return table
-    return _adapter_of(tuple(FAMILY_SETTINGS.values())).validate_python(table)
+    return _adapter_of(tuple(FamilySettings.kinds.values())).validate_python(table)
 
 
 ModelSettings = Annotated[SerializeAsAny[FamilySettings], BeforeValidator(_of_its_family)]

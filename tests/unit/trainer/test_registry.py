@@ -11,12 +11,12 @@ from monitor.core.artifact.manifest import NormalizationKind
 from trainer.cli import build_parser
 from trainer.registry import FAMILIES, FAMILY_LIST, REPRESENTATION_LIST, REPRESENTATIONS, Family
 from trainer.selection.candidates import candidates_for
-from trainer.settings.model import FAMILY_SETTINGS
+from trainer.settings.model import FamilySettings
 from trainer.settings.representation import RepresentationSettings
 
 
 def test_families_and_their_settings_are_the_same_and_none_is_listed_twice() -> None:
-    assert {name: family.settings for name, family in FAMILIES.items()} == FAMILY_SETTINGS
+    assert {name: family.settings for name, family in FAMILIES.items()} == FamilySettings.kinds
     assert len(FAMILIES) == len(FAMILY_LIST)
 
 
