@@ -62,7 +62,10 @@ class Impacts:
         self._next = rng.uniform()  # the passage at which the next impact happens
 
     def advance(self, turns: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the housing's vibration [n] as the shaft makes `turns` [n]; impacts have the peak `strength` [n]."""
+        """Return the housing's vibration: float64 [n].
+
+        turns: float64 [n], how far the shaft has turned since it started. strength: float64 [n], the peak of an impact.
+        """
         passages = np.concatenate(([self._passed], self._per_turn * turns))
         self._passed = float(passages[-1])
         struck = []

@@ -37,11 +37,11 @@ class Fault:
             raise ValueError(f"{self.name} ends at {self.end_seconds} s, before it begins at {self.onset_seconds} s")
 
     def active(self, time_seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether the fault is there: bool [n]."""
+        """Whether the fault is there: bool [n]. time_seconds: float64 [n]."""
         return (time_seconds >= self.onset_seconds) & (time_seconds < self.end_seconds)
 
     def severity_at(self, time_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How bad it is: float64 [n], 0 while it is not there."""
+        """How bad it is: float64 [n], 0 while it is not there. time_seconds: float64 [n]."""
         if self.ramp_seconds > 0:
             grown = np.minimum((time_seconds - self.onset_seconds) / self.ramp_seconds, 1.0)
         else:

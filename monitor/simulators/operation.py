@@ -45,7 +45,10 @@ class Operation:
         self._knots.append((at_seconds + self._rng.uniform(*self._DWELL_SECONDS), line_hz, load))
 
     def advance(self, time_seconds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return line frequency in Hz [n] and load, 1 = rated [n], at the times [n] that follow the last call's."""
+        """Return line frequency in Hz and load (1 = rated), float64 [n] each.
+
+        time_seconds: float64 [n], which follow the last call's.
+        """
         while self._knots[-1][0] <= time_seconds[-1]:
             at_seconds, was_hz, _ = self._knots[-1]
             line_hz, load = self._set_point()

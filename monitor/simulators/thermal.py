@@ -19,7 +19,9 @@ class Winding:
     def advance(
         self, losses_kelvin: NDArray[np.float64], resistance_factor: NDArray[np.float64], period_seconds: float
     ) -> NDArray[np.float64]:
-        """Return the temperature [n] in degC under losses [n] and a thermal resistance grown by a factor [n].
+        """Return the temperature in degC: float64 [n].
+
+        losses_kelvin: float64 [n]. resistance_factor: float64 [n], by which the thermal resistance has grown.
 
         Solved by the integrating factor exp(∫ dt / (R C)), exactly but for the rectangle rule; n samples must be short
         beside the time constant, or the factor overflows.

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from monitor.adapters.storage.checkpoint import read_checkpoint
-from monitor.config.model import Config, load_config
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.core.values.snapshots import State
 from monitor.pipeline.pipeline import Pipeline
 from monitor.setup.build import Setup, build_pipeline
+from monitor.setup.config_file import load_config
+from monitor.setup.registry import Config
 
 VERSIONS = sorted(file.parent for file in Path(__file__).parent.glob("*/meta.json"))
 

@@ -43,7 +43,11 @@ class WindowScorer(nn.Module):
         self.rhythm = rhythm or NoRhythm()
 
     def forward(self, windows: Tensor, centre: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Error [B] and channel error [B, C]."""
+        """Give error [B] and channel error [B, C].
+
+        windows: float32 [B, C, L]. centre: float32 [B, C] or, of normalization `template`, [B, C, L].
+        scale: float32 [B, C].
+        """
         features = self.represent(windows, centre, scale)
         code = self.autoencoder.encode(features)
         _, channel_error = self.error_definition(features, self.autoencoder.decode(code), code)
@@ -52,13 +56,21 @@ class WindowScorer(nn.Module):
 
     @torch.jit.export
     def represent(self, windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features [B, C, F] or [B, C, H, W]: what the autoencoder sees."""
+        """Give the features that the autoencoder sees: [B, C, F] or [B, C, H, W].
+
+        windows: float32 [B, C, L]. centre: float32 [B, C] or, of normalization `template`, [B, C, L].
+        scale: float32 [B, C].
+        """
         features: Tensor = self.representation(normalize(windows, centre, scale), centre, scale)
         return features
 
     @torch.jit.export
     def reconstruct(self, windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Reconstruction of the features; of raw windows [B, C, L], in the units of the input."""
+        """Reconstruct the features; raw windows come out in the units of the input, [B, C, L].
+
+        windows: float32 [B, C, L]. centre: float32 [B, C] or, of normalization `template`, [B, C, L].
+        scale: float32 [B, C].
+        """
         reconstruction = self.autoencoder(self.represent(windows, centre, scale))
         restored: Tensor = self.representation.restore(reconstruction, centre, scale)
         return restored

@@ -51,7 +51,9 @@ class Alarm:
 
 
 def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> list[Alarm]:
-    """Judge each series at each of the `thresholds` [K]; in no particular order.
+    """Judge each series at each threshold; in no particular order.
+
+    thresholds: float64 [K].
 
     To the judge, each pair of series and threshold is a stream of its own.
     """
@@ -83,13 +85,15 @@ def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: Decis
 
 
 def alarm_counts(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> NDArray[np.int64]:
-    """How many alarms all series together raise at each of the `thresholds` [K]: int64 [K]."""
+    """How many alarms all series together raise at each threshold: int64 [K]. thresholds: float64 [K]."""
     raised = [alarm.threshold for alarm in alarms_of(series, thresholds, settings)]
     return np.bincount(raised, minlength=len(thresholds)).astype(np.int64)
 
 
 def agreed(error: NDArray[np.floating], settings: DecisionSettings) -> Floats:
     """The error that `k` of the last `n` windows reach: an alert fires where this exceeds the threshold.
+
+    error: floating [N], finite.
 
     float64 [N] for N finite errors; minus infinity where fewer than `k` windows have been seen.
     """

@@ -44,6 +44,8 @@ def windows_needed(level: float) -> int:
 def quantile_threshold(errors: NDArray[np.floating], level: float) -> float:
     """Find the smallest error that a new exchangeable one exceeds with probability of at most `1 - level`.
 
+    errors: floating [n].
+
     That is the ceil((n + 1) * level)-th smallest of n (split conformal prediction; Vovk et al. 2005, Lei et al. 2018).
     The plain empirical quantile is exceeded more often. Too few errors for the level: the largest one.
     """

@@ -37,9 +37,10 @@ class Tail:
 
     @classmethod
     def fit(cls, excess: Floats, beyond: int = 0) -> "Tail":
-        """Fit to excesses [N > 0], all at least 0 and not all 0.
+        """Fit to excesses, all at least 0 and not all 0.
 
-        beyond: of so many more it is only known that they are larger than all of these (right-censored).
+        excess: float64 [N], at least one. beyond: of so many more it is only known that they are larger than all of
+        these (right-censored).
         """
         scales = _RELATIVE_SCALES * excess.mean()
         log_weight = _LOG_PRIOR - len(excess) * np.log(scales)
@@ -100,7 +101,7 @@ class Tail:
         return float(self.weight.sum(axis=0) @ self.scales[0])
 
     def misfit(self, excess: Floats) -> float:
-        """The statistic A² of Anderson & Darling (1954) for excesses [N]: it weighs what happens far out most."""
+        """The statistic A² of Anderson & Darling (1954): it weighs what happens far out most. excess: float64 [N]."""
         survival = np.clip([self.survival(one) for one in np.sort(excess)], 1e-12, 1 - 1e-12)
         odd = 2 * np.arange(1, len(survival) + 1) - 1
         return float(-len(survival) - np.mean(odd * (np.log1p(-survival) + np.log(survival[::-1]))))

@@ -68,7 +68,10 @@ class Corpus:
     folds: tuple["Corpus", ...] = ()
 
     def without(self, left_out: dict[Part, NDArray[np.bool_]], reason: str) -> "Corpus":
-        """The corpus without some windows of some parts (masks [N]); the ranges tell how many, and for which reason."""
+        """The corpus without some windows of some parts; the ranges tell how many, and for which reason.
+
+        left_out: of each part, bool [N].
+        """
         parts, origins, ranges = dict(self.parts), dict(self.origins), list(self.ranges)
         for part, mask in left_out.items():
             for number, count in Counter(self.origins[part].file[mask].tolist()).items():
@@ -79,7 +82,7 @@ class Corpus:
         return replace(self, parts=parts, origins=origins, ranges=tuple(ranges))
 
     def series(self, part: Part, error: NDArray[np.float32]) -> list[ErrorSeries]:
-        """The errors [N] of a part's windows, by recording."""
+        """The errors of a part's windows, by recording. error: float32 [N]."""
         origin = self.origins[part]
         several = []
         for number in np.unique(origin.file).tolist():

@@ -24,7 +24,10 @@ RHYTHM_FLOOR = {"rr": 0.25, "rr_change": 0.05}
 def normalization_spec(
     windows: NDArray[np.float32], settings: NormalizationSettings, derived: tuple[ChannelSpec, ...] = ()
 ) -> NormalizationSpec:
-    """Centre, scale and scale floor per channel from training windows [N, C, L], all finite; the last are `derived`."""
+    """Centre, scale and scale floor per channel from training windows; the last channels are `derived`.
+
+    windows: float32 [N, C, L], all finite.
+    """
     values = windows.astype(np.float64)
     centre = values.mean(axis=(0, 2))  # [C]
     deviation = values.std(axis=(0, 2))

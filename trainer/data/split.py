@@ -28,7 +28,9 @@ class Part(IntEnum):
 def split_by_time(
     start_seconds: Floats, end_seconds: Floats, usable: Bools, gap_seconds: float, settings: SplitSettings
 ) -> NDArray[np.int8]:
-    """Give each window [N] of one recording its `Part`, int8 [N].
+    """Give each window of one recording its `Part`: int8 [N].
+
+    start_seconds, end_seconds: float64 [N], of its first and last sample. usable: bool [N].
 
     The boundaries follow from the number of usable windows. Every window of a later part starts more than
     `gap_seconds` after the last sample of the part before it; so with `gap_seconds >= 0` no sample is in two parts.
@@ -49,6 +51,8 @@ def split_by_time(
 
 def folds_of(usable: list[Bools], settings: SplitSettings) -> list[list[Bools]]:
     """Tell which windows each fold holds out: for each fold, a mask [N] per recording.
+
+    usable: of each recording, bool [N].
 
     As many folds as calibration parts make a whole. By time: of each recording its first part, its second one and so
     on. By recording: whole recordings, those of a fold spread over the list. Each usable window is held out once.
@@ -72,7 +76,9 @@ def split_around(
     gap_seconds: float,
     settings: SplitSettings,
 ) -> NDArray[np.int8]:
-    """Give each window [N] of one recording, in time order, its `Part` where those `held_out` [N] calibrate: int8 [N].
+    """Give each window of one recording, in time order, its `Part`, where those held out calibrate: int8 [N].
+
+    start_seconds, end_seconds: float64 [N], of its first and last sample. usable: bool [N]. held_out: bool [N].
 
     They are one stretch of time, or none. What lies more than `gap_seconds` before or behind it trains, but for the
     last part of that, which validates: a model is stopped by what is later than all it learnt from, as it will be used.

@@ -48,17 +48,28 @@ def batches_of(windows: Windows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
 
 
 def normalize(windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    """Windows [B, C, L] in units of `scale` [B, C] around `centre` [B, C] or, if it is a template, [B, C, L]."""
+    """Give windows in units of their scale around their centre: [B, C, L].
+
+    windows: float32 [B, C, L]. centre: float32 [B, C] or, of normalization `template`, [B, C, L].
+    scale: float32 [B, C].
+    """
     return (windows - per_sample(centre)) / scale.unsqueeze(2)
 
 
 def denormalize(windows: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    """Take normalized windows [B, C, L] back to the units of the input."""
+    """Take normalized windows back to the units of the input: [B, C, L].
+
+    windows: float32 [B, C, L], normalized. centre: float32 [B, C] or, of normalization `template`, [B, C, L]. scale:
+    float32 [B, C].
+    """
     return windows * scale.unsqueeze(2) + per_sample(centre)
 
 
 def per_sample(centre: Tensor) -> Tensor:
-    """A centre that windows [B, C, L] can be compared with: [B, C, 1] or, if it is a template, [B, C, L]."""
+    """A centre that windows [B, C, L] can be compared with: [B, C, 1] or, if it is a template, [B, C, L].
+
+    centre: float32 [B, C] or [B, C, L].
+    """
     if centre.dim() == 2:
         return centre.unsqueeze(2)
     return centre

@@ -33,7 +33,7 @@ class Unchanged(nn.Module):
     """The residual as it is: the error is its mean square."""
 
     def forward(self, residual: Tensor) -> Tensor:
-        """Residual [B, C, F] or [B, C, H, W] to the same."""
+        """Give the residual as it is. residual: float32 [B, C, F] or [B, C, H, W]."""
         return residual
 
 
@@ -57,13 +57,16 @@ class Smoothed(nn.Module):
         self.reach = self.kernel.shape[2] // 2
 
     def along_last(self, residual: Tensor) -> Tensor:
-        """Smooth along the last axis; beyond the ends the last value stands still."""
+        """Smooth along the last axis; beyond the ends the last value stands still.
+
+        residual: float32 [B, C, F] or [B, C, H, W].
+        """
         lines = residual.flatten(0, -2).unsqueeze(1)
         lines = functional.pad(lines, [self.reach, self.reach], mode="replicate")
         return functional.conv1d(lines, self.kernel).view_as(residual)
 
     def forward(self, residual: Tensor) -> Tensor:
-        """Residual [B, C, F] or [B, C, H, W] to the same, smoothed."""
+        """Give the residual smoothed, in its shape. residual: float32 [B, C, F] or [B, C, H, W]."""
         smooth = self.along_last(residual[:, :, : self.levels])
         if self.axes == 2:
             smooth = self.along_last(smooth.transpose(-1, -2)).transpose(-1, -2)
@@ -71,7 +74,10 @@ class Smoothed(nn.Module):
 
 
 class Scaled(nn.Module):
-    """Each feature's residual less its normal mean, in units of its normal deviation."""
+    """Each feature's residual less its normal mean, in units of its normal deviation.
+
+    mean, deviation: float32 [C, F].
+    """
 
     mean: Tensor  # [C, F]
     deviation: Tensor  # [C, F]
@@ -82,12 +88,15 @@ class Scaled(nn.Module):
         self.register_buffer("deviation", deviation)
 
     def forward(self, residual: Tensor) -> Tensor:
-        """Residual [B, C, F] to scaled residual [B, C, F]."""
+        """Give the residual scaled, in its shape. residual: float32 [B, C, F]."""
         return (residual - self.mean) / self.deviation
 
 
 class Whitened(nn.Module):
-    """The residual of all channels together, decorrelated: squared and summed, its Mahalanobis distance."""
+    """The residual of all channels together, decorrelated: squared and summed, its Mahalanobis distance.
+
+    mean: float32 [C * F]. matrix: float32 [C * F, C * F].
+    """
 
     mean: Tensor  # [C * F]
     matrix: Tensor  # [C * F, C * F]
@@ -98,7 +107,7 @@ class Whitened(nn.Module):
         self.register_buffer("matrix", matrix)
 
     def forward(self, residual: Tensor) -> Tensor:
-        """Residual [B, C, F] to whitened residual [B, C, F]."""
+        """Give the residual whitened, in its shape. residual: float32 [B, C, F]."""
         return ((residual.flatten(1) - self.mean) @ self.matrix.T).view_as(residual)
 
 
@@ -106,12 +115,17 @@ class NoLatent(nn.Module):
     """The residual alone counts."""
 
     def forward(self, code: Tensor, reconstruction: Tensor, channel_error: Tensor) -> Tensor:  # noqa: ARG002
-        """Channel error [B, C], unchanged."""
+        """Give the channel error unchanged.
+
+        code: float32 [B, K]. reconstruction: float32 [B, C, F]. channel_error: float32 [B, C].
+        """
         return channel_error
 
 
 class LatentDistance(nn.Module):
     """How far the code lies from the normal codes (Hotelling's T², 1947), added to the residual's part.
+
+    mean: float32 [K]. matrix: float32 [K, K], which whitens codes. reconstruction: float32 [C, F], the mean normal one.
 
     An autoencoder may reconstruct what it has never seen, by a code that it has never seen either. The sum of both
     parts is a combined index (Yue & Qin, "Reconstruction-based fault identification using a combined index", 2001):
@@ -133,11 +147,14 @@ class LatentDistance(nn.Module):
         self.register_buffer("factor", torch.ones(()))
 
     def distance(self, code: Tensor) -> Tensor:
-        """T² / K of codes [B, K]: [B], 1 on average over normal codes."""
+        """T² / K: [B], 1 on average over normal codes. code: float32 [B, K]."""
         return ((code - self.mean) @ self.matrix.T).square().mean(dim=1)
 
     def forward(self, code: Tensor, reconstruction: Tensor, channel_error: Tensor) -> Tensor:
-        """Channel error [B, C] with the code's part added; reconstruction is [B, C, F]."""
+        """Give the channel error with the code's part added.
+
+        code: float32 [B, K]. reconstruction: float32 [B, C, F]. channel_error: float32 [B, C].
+        """
         moved = (reconstruction - self.reconstruction).square().mean(dim=2)
         share = moved / moved.mean(dim=1, keepdim=True).clamp(min=1e-30)
         return channel_error + (self.factor * self.distance(code)).unsqueeze(1) * share
@@ -147,12 +164,17 @@ class NoLevels(nn.Module):
     """The features hold no levels."""
 
     def forward(self, features: Tensor, channel_error: Tensor) -> Tensor:  # noqa: ARG002 - the other one needs them
-        """Channel error [B, C], unchanged."""
+        """Give the channel error unchanged.
+
+        features: float32 [B, C, F] or [B, C, H, W]. channel_error: float32 [B, C].
+        """
         return channel_error
 
 
 class LevelRange(nn.Module):
     """How far levels lie outside of what training windows showed, added to the residual's part.
+
+    low, high: float32 [C, levels] or [C, levels, 1].
 
     A level is two or three of hundreds of features, and the first thing that a model learns to reconstruct, whatever
     it is: a temperature that creeps up would drown in the noise of all the others. Within its range a level adds
@@ -170,7 +192,10 @@ class LevelRange(nn.Module):
         self.register_buffer("high", high)
 
     def forward(self, features: Tensor, channel_error: Tensor) -> Tensor:
-        """Channel error [B, C] with the mean square distance of each channel's levels from their range added."""
+        """Give the channel error with the mean square distance of each channel's levels from their range added.
+
+        features: float32 [B, C, F] or [B, C, H, W]. channel_error: float32 [B, C].
+        """
         levels = features[:, :, self.first :]
         outside = (levels - self.high).clamp(min=0) + (self.low - levels).clamp(min=0)
         return channel_error + outside.square().flatten(2).mean(dim=2)
@@ -192,12 +217,18 @@ class ErrorDefinition(nn.Module):
         return cls(Unchanged(), Unchanged(), NoLevels(), NoLatent())
 
     def residual_error(self, features: Tensor, reconstruction: Tensor) -> Tensor:
-        """Mean square of the smoothed and whitened residual, per channel: [B, C]."""
+        """Mean square of the smoothed and whitened residual, per channel: [B, C].
+
+        features, reconstruction: float32 [B, C, F] or [B, C, H, W].
+        """
         squares: Tensor = self.whitening(self.smoothing(features - reconstruction).flatten(2)).square()
         return squares.mean(dim=2)
 
     def forward(self, features: Tensor, reconstruction: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        """Error [B] and channel error [B, C] of features and reconstruction [B, C, F] or [B, C, H, W]."""
+        """Give error [B] and channel error [B, C].
+
+        features, reconstruction: float32 [B, C, F] or [B, C, H, W]. code: float32 [B, K].
+        """
         channel_error = self.residual_error(features, reconstruction)
         channel_error = self.levels(features, channel_error)
         channel_error = self.latent(code, reconstruction.flatten(2), channel_error)
@@ -207,7 +238,9 @@ class ErrorDefinition(nn.Module):
 def fit_error_definition(
     model: Autoencoder, representation: Representation, settings: ScoreSettings, train: Tensor, validation: Tensor
 ) -> ErrorDefinition:
-    """Learn what is normal for a fitted model: of residuals from `validation`, of codes from `train`, [N, *shape].
+    """Learn what is normal for a fitted model: of residuals from `validation`, of codes from `train`.
+
+    train: float32 [N, *shape]. validation: float32 [M, *shape].
 
     Codes hardly suffer from overfitting, and the training part has seen more ways of operation.
 

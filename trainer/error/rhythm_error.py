@@ -21,7 +21,10 @@ class NoRhythm(nn.Module):
     """All channels went through the model."""
 
     def forward(self, x: Tensor, channel_error: Tensor) -> Tensor:  # noqa: ARG002 - the other one needs them
-        """Channel error [B, C], unchanged."""
+        """Give the channel error unchanged.
+
+        x: float32 [B, C, L], normalized windows. channel_error: float32 [B, C'], of the measured channels.
+        """
         return channel_error
 
 
@@ -37,7 +40,10 @@ class RhythmError(nn.Module):
         self.register_buffer("factor", torch.tensor(factor, dtype=torch.float32))
 
     def forward(self, x: Tensor, channel_error: Tensor) -> Tensor:
-        """Channel error of all channels of normalized windows `x` [B, C, L], from that of the measured ones."""
+        """Give the channel error of all channels: [B, C].
+
+        x: float32 [B, C, L], normalized windows. channel_error: float32 [B, C'], of the measured channels.
+        """
         distance = x[:, self.measured :].square().mean(dim=2)
         return torch.cat([channel_error, self.factor * distance], dim=1)
 
@@ -46,7 +52,7 @@ class RhythmError(nn.Module):
 def fit_rhythm_error(
     measured: int, model: Autoencoder, error_definition: ErrorDefinition, validation: Tensor
 ) -> RhythmError:
-    """Weigh the rhythm against the error of normal beats' shapes, features [N, *shape]."""
+    """Weigh the rhythm against the error of normal beats' shapes. validation: float32 [N, *shape], features."""
     code = model.encode(validation)
     error, _ = error_definition(validation, model.decode(code), code)
     return RhythmError(measured, WEIGHT * float(error.median()))

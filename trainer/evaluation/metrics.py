@@ -13,6 +13,8 @@ Labels = NDArray[np.int8]
 def auc_roc(scores: Scores, labels: Labels) -> float | None:
     """Area under the ROC curve: the probability that an anomaly scores above a normal window, ties counting half.
 
+    scores: floating [N]. labels: int8 [N], 1 for an anomaly.
+
     Computed from mid-ranks (Mann-Whitney U; Hanley & McNeil 1982). None where one of the classes is absent.
     """
     positives = int(np.sum(labels == 1))
@@ -25,6 +27,8 @@ def auc_roc(scores: Scores, labels: Labels) -> float | None:
 
 def auc_pr(scores: Scores, labels: Labels) -> float | None:
     """Area under the precision-recall curve, as average precision: precision weighted by the gain in recall.
+
+    scores: floating [N]. labels: int8 [N], 1 for an anomaly.
 
     No interpolation, which would be too optimistic (Davis & Goadrich 2006); windows with the same score enter together.
     None where one of the classes is absent.
@@ -51,7 +55,7 @@ class Detection:
 
     @classmethod
     def of(cls, alarms: NDArray[np.bool_], labels: Labels) -> "Detection":
-        """Count: `alarms` bool [N] against `labels` int8 [N]."""
+        """Count the alarms against the labels. alarms: bool [N]. labels: int8 [N], 1 for an anomaly."""
         anomalous = labels == 1
         return cls(
             true_positives=int(np.sum(alarms & anomalous)),

@@ -164,7 +164,10 @@ def _held_out_errors(
 def train_model(
     train: Tensor, validation: Tensor, settings: FitSettings, on_epoch: OnEpoch
 ) -> tuple[Autoencoder, History]:
-    """Build and train the model that `settings` name on features [N, *shape]. The seed decides weights and order."""
+    """Build and train the model that `settings` name. The seed decides weights and order.
+
+    train: float32 [N, *shape]. validation: float32 [M, *shape], features of one window each.
+    """
     family = FAMILIES[settings.model.family]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)

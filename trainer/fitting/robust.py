@@ -76,7 +76,10 @@ class RobustFit:
 
 
 def fit_robustly(train: Tensor, validation: Tensor, settings: RobustSettings, fit_once: FitOnce) -> RobustFit:
-    """Fit to features [N, *shape] and [M, *shape], trimming both, until nothing is left to trim."""
+    """Fit to features, trimming both parts, until nothing is left to trim.
+
+    train: float32 [N, *shape]. validation: float32 [M, *shape], features of one window each.
+    """
     features = torch.cat([train, validation])
     in_train = np.arange(len(features)) < len(train)
     most = int(settings.trim * len(features))
@@ -98,6 +101,8 @@ def fit_robustly(train: Tensor, validation: Tensor, settings: RobustSettings, fi
 
 def upper_cut(error: NDArray[np.floating]) -> float:
     """The error beyond which a window does not belong: so many robust deviations above the median, on a log scale.
+
+    error: floating [N].
 
     Only the upper half counts for the deviation (a normal one has its upper quartile at 0.67): how far down errors
     reach says nothing about how far up they should.

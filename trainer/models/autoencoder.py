@@ -23,15 +23,15 @@ class Autoencoder(nn.Module):
         self.shape = shape
 
     def encode(self, features: Tensor) -> Tensor:
-        """Features to code [B, K]."""
+        """Give the code: [B, K]. features: float32 [B, C, F] or [B, C, H, W]."""
         raise NotImplementedError
 
     def decode(self, code: Tensor) -> Tensor:
-        """Code [B, K] to the features it stands for."""
+        """Give the features that a code stands for, in the shape of features. code: float32 [B, K]."""
         raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:
-        """Reconstruct a batch of features."""
+        """Reconstruct a batch of features. features: float32 [B, C, F] or [B, C, H, W]."""
         return self.decode(self.encode(features))
 
     def count_numbers(self) -> int:
@@ -64,12 +64,12 @@ class Network(Autoencoder):
         self.decoder = decoder
 
     def encode(self, features: Tensor) -> Tensor:
-        """Features to code [B, K]."""
+        """As `Autoencoder` says."""
         code: Tensor = self.code_activation(self.encoder(features))
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        """Code [B, K] to the features it stands for."""
+        """As `Autoencoder` says."""
         features: Tensor = self.decoder(code)
         return features
 

@@ -30,7 +30,10 @@ class TiedLinear(nn.Module):
         self.bias = nn.Parameter(mirrored.weight.new_zeros(mirrored.in_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, outputs of the mirrored layer] to [B, its inputs]."""
+        """Give as many numbers as the mirrored layer takes: [B, its inputs].
+
+        x: float32 [B, outputs of the mirrored layer].
+        """
         return functional.linear(x, self.weight.t(), self.bias)
 
 

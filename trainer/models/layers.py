@@ -15,7 +15,7 @@ class Pad(nn.Module):
         self.padding = [end for width in reversed(widths) for end in (0, width)]  # torch wants the last axis first
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, F] to [B, C, F'], or [B, C, H, W] to [B, C, H', W']."""
+        """Lengthen the axes: [B, C, F'] or [B, C, H', W']. x: float32 [B, C, F] or [B, C, H, W]."""
         return functional.pad(x, self.padding, mode="replicate")
 
 
@@ -27,7 +27,7 @@ class Crop(nn.Module):
         self.sizes = list(sizes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, F'] to [B, C, F], or [B, C, H', W'] to [B, C, H, W]."""
+        """Shorten the axes: [B, C, F] or [B, C, H, W]. x: float32 [B, C, F'] or [B, C, H', W']."""
         for axis, size in enumerate(self.sizes):
             x = x.narrow(axis + 2, 0, size)
         return x

@@ -16,7 +16,9 @@ from trainer.training.loop import History, OnEpoch, descend
 def learn(
     model: Network, train: Tensor, validation: Tensor, training: TrainingSettings, seed: int, on_epoch: OnEpoch
 ) -> History:
-    """Fit `model` to features `train` [N, *shape], with the weights that were best on `validation` [M, *shape].
+    """Fit `model` to the features `train`, with the weights that were best on `validation`.
+
+    train: float32 [N, *shape]. validation: float32 [M, *shape].
 
     Raises:
         SettingsError: the code is so wide that the network would learn to copy.
@@ -37,6 +39,8 @@ def pretrain(
     model: DenseAutoencoder, train: Tensor, validation: Tensor, training: TrainingSettings, seed: int, on_epoch: OnEpoch
 ) -> None:
     """Train each layer, with the one that mirrors it, to reconstruct what the layers before it make of the windows.
+
+    train: float32 [N, *shape]. validation: float32 [M, *shape].
 
     Greedy layer-wise pre-training: Hinton & Salakhutdinov (2006); Bengio et al., "Greedy layer-wise training of deep
     networks" (2007); with denoising, the stacked denoising autoencoder of Vincent et al. (2010). No epoch of the

@@ -27,7 +27,7 @@ class Reader(nn.Module):
         self.lstm = _lstm(channels * step, units)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Read step by step."""
+        """Read step by step: what is remembered, [B, units]. x: float32 [B, C, F']."""
         steps = self.to_steps(x).transpose(1, 2).flatten(2)  # [B, S, C * step]
         _, (memory, _) = self.lstm(steps)  # [1, B, units]
         last: Tensor = memory[0]
@@ -45,7 +45,7 @@ class Teller(nn.Module):
         self.to_samples = nn.Sequential(nn.Linear(units, channels * step), nn.Unflatten(2, (channels, step)))
 
     def forward(self, code: Tensor) -> Tensor:
-        """Tell the window backwards, and turn it around."""
+        """Tell the window backwards, and turn it around: [B, C, F']. code: float32 [B, K]."""
         output, cell = self.to_memory(code).unsqueeze(0).chunk(2, dim=2)  # [1, B, units] each
         heard = code.unsqueeze(1).expand(-1, self.steps, -1)
         told, _ = self.lstm(heard, (output.contiguous(), cell.contiguous()))  # [B, S, units]

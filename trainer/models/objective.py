@@ -32,7 +32,7 @@ class Reconstruction(nn.Module):
         self.denoising = training.denoising and training.denoising.model_copy(update={"blur_samples": None})
 
     def forward(self, features: Tensor) -> Tensor:
-        """Cost of a batch."""
+        """Cost of a batch: []. features: float32 [B, D]."""
         return self.loss(self.module(_seen(features, self.denoising, axes=1)), features)
 
 
@@ -58,7 +58,7 @@ class Objective(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Cost of a batch."""
+        """Cost of a batch: []. features: float32 [B, *shape]."""
         settings = self.settings
         seen = _seen(features, settings.denoising, self.model.smooth_axes)
         share = 1 / math.prod(features.shape[1:])

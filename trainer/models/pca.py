@@ -32,11 +32,11 @@ class Pca(Autoencoder):
         self.register_buffer("components", torch.zeros(1, inputs))
 
     def encode(self, features: Tensor) -> Tensor:
-        """Features to their principal components [B, K]."""
+        """As `Autoencoder` says."""
         return (features.flatten(1) - self.mean) @ self.components.T
 
     def decode(self, code: Tensor) -> Tensor:
-        """Principal components [B, K] to the features they stand for."""
+        """As `Autoencoder` says."""
         features: Tensor = self.unflatten(code @ self.components + self.mean)
         return features
 
@@ -50,7 +50,10 @@ class Pca(Autoencoder):
 def fit_pca(
     model: Pca, train: Tensor, validation: Tensor, training: TrainingSettings, seed: int, on_epoch: OnEpoch
 ) -> History:
-    """Solve for the principal components of `train` [N, *shape]. There is nothing to iterate: one "epoch"."""
+    """Solve for the principal components of `train`. There is nothing to iterate: one "epoch".
+
+    train: float32 [N, *shape]. validation: float32 [M, *shape].
+    """
     windows = train.flatten(1).double().numpy()  # [N, D]
     mean = windows.mean(axis=0)
     # R of the QR decomposition has the same right singular vectors and is never larger than [D, D]

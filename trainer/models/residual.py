@@ -32,7 +32,7 @@ class ResidualBlock(nn.Module):
         self.after = nn.Sequential(*after_convolution(wide, 1, settings))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the path finds to what goes around it."""
+        """Add what the path finds to what goes around it: [B, C', F / stride]. x: float32 [B, C, F]."""
         features: Tensor = self.after(self.path(x) + self.around(x))
         return features
 

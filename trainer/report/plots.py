@@ -36,7 +36,10 @@ def loss_curve(history: History) -> Figure:
 
 
 def error_distribution(errors: Mapping[str, NDArray[np.float32]], threshold: float) -> Figure:
-    """How the window errors of each part are distributed (each part's bars sum to one), with the threshold."""
+    """How the window errors of each part are distributed (each part's bars sum to one), with the threshold.
+
+    errors: of each part, float32 [N].
+    """
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
     positive = np.concatenate([values[values > 0] for values in errors.values()])
@@ -67,9 +70,10 @@ def reconstructions(
     channels: list[str],
     sample_period_seconds: float | None,
 ) -> Figure:
-    """Input and reconstruction: one column per window [K, C, L], one row per channel (at most `MAX_CHANNELS`).
+    """Input and reconstruction: one column per window, one row per channel (at most `MAX_CHANNELS`).
 
-    sample_period_seconds: None where it is features that are reconstructed, not samples.
+    windows, reconstructed: float32 [K, C, L]. sample_period_seconds: None where it is features that are reconstructed,
+    not samples.
     """
     rows = min(len(channels), MAX_CHANNELS)
     figure = Figure(figsize=(3.2 * len(titles), 1.5 * rows + 0.8), layout="constrained")

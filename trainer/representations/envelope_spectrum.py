@@ -22,6 +22,8 @@ from trainer.settings.representation import EnvelopeSpectrumSettings
 class EnvelopeSpectrum(Representation):
     """Features [B, C, n // 2 + 2], as of `Spectrum`, of the envelope; level and log spread are the signal's own.
 
+    units: float [C] or None, as `Level` takes them.
+
     The envelope is the magnitude of the analytic signal, by the Fourier transform of the whole window as
     `scipy.signal.hilbert` does it. band: from where to where the blows ring, in cycles per sample (None: everywhere);
     other frequencies are taken out first.
@@ -46,13 +48,13 @@ class EnvelopeSpectrum(Representation):
         self.register_buffer("analytic", _analytic_mask(length, band))
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features of normalized windows `x` [B, C, L]."""
+        """As `Representation` says."""
         level = self.level(x.unsqueeze(2), centre, scale).squeeze(2)
         power = self.power(stretches_of(self.envelope(x), self.segment_samples))
         return torch.cat([power, level], dim=2)
 
     def envelope(self, x: Tensor) -> Tensor:
-        """Envelope of `x` without its mean: [B, C, L] -> [B, C, L]."""
+        """Envelope of `x` without its mean: [B, C, L]. x: float32 [B, C, L]."""
         spectrum = torch.fft.fft(x - x.mean(dim=2, keepdim=True)) * self.analytic
         envelope: Tensor = torch.fft.ifft(spectrum).abs()
         return envelope
@@ -73,7 +75,7 @@ def _analytic_mask(length: int, band: tuple[float, float] | None) -> Tensor:
 def build_envelope_spectrum(
     settings: EnvelopeSpectrumSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
 ) -> tuple[Representation, EnvelopeSpectrumSettings]:
-    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    """As `RepresentationKind` says."""
     settings, segment = with_segment(settings, shape[1])
     return EnvelopeSpectrum(*shape, segment, _band(settings, sample_period_seconds), units), settings
 

@@ -35,7 +35,11 @@ class Level(nn.Module):
         self.register_buffer("units", torch.as_tensor(units if units is not None else 1.0, dtype=torch.float32))
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features of stretches `x` [B, C, S, n] of windows that `centre` and `scale` [B, C] normalized."""
+        """Give level and logarithm of the spread: [B, C, S, 2].
+
+        x: float32 [B, C, S, n], stretches of windows. centre: float32 [B, C] or [B, C, L] and scale: float32 [B, C],
+        what normalized these.
+        """
         level = x.mean(dim=3)
         variance = x.var(dim=3, correction=0)
         if self.own:

@@ -20,13 +20,13 @@ class Measured(Representation):
         self.channels = channels
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features of normalized windows `x` [B, C, L]."""
+        """As `Representation` says."""
         kept = self.channels
         features: Tensor = self.features(x[:, :kept], centre[:, :kept], scale[:, :kept])
         return features
 
     def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """As the features' own, then what is usual for each derived channel."""
+        """As `Representation` says, then what is usual for each derived channel."""
         kept = self.channels
         restored = self.features.restore(features, centre[:, :kept], scale[:, :kept])
         usual = per_sample(centre[:, kept:]).expand(-1, -1, restored.shape[2])

@@ -33,11 +33,11 @@ class LogPower(nn.Module):
         self.register_buffer("factor", (factor / hann.square().sum()).float())
 
     def each(self, stretches: Tensor) -> Tensor:
-        """Logarithm of each stretch's density: [B, C, S, n] -> [B, C, S, n // 2]."""
+        """Logarithm of each stretch's density: [B, C, S, n // 2]. stretches: float32 [B, C, S, n]."""
         return (self._density(stretches) + self.smallest_density).log()
 
     def forward(self, stretches: Tensor) -> Tensor:
-        """Logarithm of the stretches' mean density (Welch): [B, C, S, n] -> [B, C, n // 2]."""
+        """Logarithm of the stretches' mean density (Welch): [B, C, n // 2]. stretches: float32 [B, C, S, n]."""
         return (self._density(stretches).mean(dim=2) + self.smallest_density).log()
 
     def _density(self, stretches: Tensor) -> Tensor:
@@ -47,5 +47,8 @@ class LogPower(nn.Module):
 
 
 def stretches_of(x: Tensor, segment_samples: int) -> Tensor:
-    """Cut into half overlapping stretches: [B, C, L] -> [B, C, S, n]. What is left over at the end is not used."""
+    """Cut into half overlapping stretches: [B, C, S, n]. What is left over at the end is not used.
+
+    x: float32 [B, C, L].
+    """
     return x.unfold(2, segment_samples, segment_samples - segment_samples // 2)

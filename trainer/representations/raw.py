@@ -22,16 +22,19 @@ class Raw(Representation):
         super().__init__((channels, length), levels=length, scaled=length)
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG002 - others need them
-        """Features of normalized windows `x` [B, C, L]."""
+        """As `Representation` says."""
         return x
 
     def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Samples [B, C, L] in the units of the input."""
+        """As `Representation` says: samples [B, C, L] in the units of the input."""
         return denormalize(features, centre, scale)
 
 
 class RawWithLevel(Representation):
-    """The normalized window, then its level and log spread: features [B, C, L + 2]."""
+    """The normalized window, then its level and log spread: features [B, C, L + 2].
+
+    units: float [C] or None, as `Level` takes them.
+    """
 
     length: Final[int]
 
@@ -41,16 +44,16 @@ class RawWithLevel(Representation):
         self.level = Level(units)
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features of normalized windows `x` [B, C, L]."""
+        """As `Representation` says."""
         return torch.cat([x, self.level(x.unsqueeze(2), centre, scale).squeeze(2)], dim=2)
 
     def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Samples [B, C, L] in the units of the input."""
+        """As `Representation` says: samples [B, C, L] in the units of the input."""
         return denormalize(features[:, :, : self.length], centre, scale)
 
 
 def build_raw(
     settings: RawSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
 ) -> tuple[Representation, RawSettings]:
-    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    """As `RepresentationKind` says."""
     return RawWithLevel(*shape, units) if settings.level else Raw(*shape), settings

@@ -18,9 +18,16 @@ class Representation(nn.Module):
         self.scaled = scaled
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features of normalized windows `x` [B, C, L]; `centre` and `scale` [B, C] are what normalized them."""
+        """Give the features: [B, C, F] or [B, C, H, W].
+
+        x: float32 [B, C, L], normalized windows. centre: float32 [B, C] or [B, C, L] and scale: float32 [B, C], what
+        normalized them.
+        """
         raise NotImplementedError
 
     def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG002 - raw needs them
-        """Give features a form that people know: raw samples in the units of the input. Others stay as they are."""
+        """Give features a form that people know: raw samples in the units of the input. Others stay as they are.
+
+        features: float32 [B, C, F] or [B, C, H, W]. centre: float32 [B, C] or [B, C, L]. scale: float32 [B, C].
+        """
         return features

@@ -16,6 +16,8 @@ from trainer.settings.representation import SpectrogramSettings
 class Spectrogram(Representation):
     """Features [B, C, n // 2 + 2, S] of S half overlapping stretches of n samples.
 
+    units: float [C] or None, as `Level` takes them.
+
     Log power density of frequencies k / n, k = 1..n // 2 (cycles per sample), then level and log spread.
     """
 
@@ -30,7 +32,7 @@ class Spectrogram(Representation):
         self.level = Level(units)
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features of normalized windows `x` [B, C, L]."""
+        """As `Representation` says."""
         stretches = stretches_of(x, self.segment_samples)
         return torch.cat([self.power.each(stretches), self.level(stretches, centre, scale)], dim=3).transpose(2, 3)
 
@@ -38,6 +40,6 @@ class Spectrogram(Representation):
 def build_spectrogram(
     settings: SpectrogramSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
 ) -> tuple[Representation, SpectrogramSettings]:
-    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    """As `RepresentationKind` says."""
     settings, segment = with_segment(settings, shape[1])
     return Spectrogram(*shape, segment, units), settings

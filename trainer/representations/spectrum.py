@@ -20,6 +20,8 @@ from trainer.settings.representation import SpectrumSettings
 class Spectrum(Representation):
     """Features [B, C, n // 2 + 2], from half overlapping stretches of n samples.
 
+    units: float [C] or None, as `Level` takes them.
+
     Log power density of frequencies k / n, k = 1..n // 2 (cycles per sample), then level and log spread.
     Welch, "The use of fast Fourier transform for the estimation of power spectra", 1967.
     """
@@ -34,7 +36,7 @@ class Spectrum(Representation):
         self.level = Level(units)
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Features of normalized windows `x` [B, C, L]."""
+        """As `Representation` says."""
         level = self.level(x.unsqueeze(2), centre, scale).squeeze(2)
         return torch.cat([self.power(stretches_of(x, self.segment_samples)), level], dim=2)
 
@@ -42,6 +44,6 @@ class Spectrum(Representation):
 def build_spectrum(
     settings: SpectrumSettings, shape: tuple[int, int], sample_period_seconds: float, units: ArrayLike | None
 ) -> tuple[Representation, SpectrumSettings]:
-    """Build it as `trainer.registry.RepresentationKind.build` says."""
+    """As `RepresentationKind` says."""
     settings, segment = with_segment(settings, shape[1])
     return Spectrum(shape[0], segment, units), settings

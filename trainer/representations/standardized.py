@@ -26,12 +26,12 @@ class Standardized(Representation):
         self.register_buffer("spread", torch.ones(shape))
 
     def forward(self, x: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """Standardized features of normalized windows `x` [B, C, L]."""
+        """As `Representation` says."""
         standardized: Tensor = (self.plain(x, centre, scale) - self.mean) / self.spread
         return standardized
 
     def restore(self, features: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-        """As the features' own; what is standardized stays so."""
+        """As `Representation` says; what is standardized stays so."""
         restored: Tensor = self.plain.restore(features, centre, scale)
         return restored
 

@@ -16,7 +16,9 @@ _Change = Callable[[Floats, float, float, np.random.Generator], Floats]
 
 
 def inject(windows: NDArray[np.float32], deviation: NDArray[np.floating], kind: str, seed: int) -> NDArray[np.float32]:
-    """Put an anomaly of `kind` (one of `KINDS`) into each window [N, C, L]; returns new windows.
+    """Put an anomaly of `kind` (one of `KINDS`) into each window; returns new windows.
+
+    windows: float32 [N, C, L].
 
     One channel of each window changes, chosen by chance; so is how much, from hardly visible to plain. deviation: [C],
     the standard deviation of each channel within normal windows, in the units of the windows. `correlation` puts in

@@ -29,7 +29,7 @@ class Moments:
 
 
 def moments_of(observations: Floats) -> Moments:
-    """Mean and variance of each of D features from observations [N, D], N > 0."""
+    """Mean and variance of each of D features. observations: float64 [N, D], at least one."""
     count, mean = len(observations), observations.mean(axis=0)
     variance = observations.var(axis=0)
     logarithm = np.log(np.maximum(variance, max(SMALLEST_VARIANCE * variance.mean(), np.finfo(np.float32).tiny)))
@@ -38,7 +38,9 @@ def moments_of(observations: Floats) -> Moments:
 
 
 def shrunk_covariance(observations: Floats) -> tuple[Floats, float]:
-    """Covariance [D, D] of centred observations [N, D], shrunk towards a multiple of the identity, and how far (0..1).
+    """Covariance [D, D], shrunk towards a multiple of the identity, and how far (0..1).
+
+    observations: float64 [N, D], centred.
 
     The shrinkage minimizes the expected squared error (Ledoit & Wolf, "A well-conditioned estimator for
     large-dimensional covariance matrices", 2004).
@@ -55,6 +57,8 @@ def shrunk_covariance(observations: Floats) -> tuple[Floats, float]:
 
 def whitening_of(observations: Floats) -> tuple[Floats, Floats]:
     """Mean [D] and matrix W [D, D], such that (x - mean) @ W.T has about the identity as covariance.
+
+    observations: float64 [N, D], at least one.
 
     Of all whitenings the one whose results stay closest to the original features (ZCA-cor: Kessy, Lewin & Strimmer,
     "Optimal whitening and decorrelation", 2018), so that each result can still be put down to a channel.

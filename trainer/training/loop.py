@@ -30,11 +30,11 @@ class History:
 def descend(
     objective: nn.Module, train: Tensor, validation: Tensor, training: TrainingSettings, seed: int, on_epoch: OnEpoch
 ) -> History:
-    """Minimize `objective` on `train` [N, *shape], and leave it with the weights that were best on `validation`.
+    """Minimize `objective` on `train`, and leave it with the weights that were best on `validation`.
 
-    objective: a module that holds what is to be fitted; a batch [B, *shape] goes in, its cost [] comes out. It draws
-    random numbers from torch's global generator. The same seed, state of that generator, data, thread count and machine
-    give the same weights.
+    train: float32 [N, *shape]. validation: float32 [M, *shape]. objective: a module that holds what is to be fitted; a
+    batch [B, *shape] goes in, its cost [] comes out. It draws random numbers from torch's global generator. The same
+    seed, state of that generator, data, thread count and machine give the same weights.
 
     Raises:
         TrainingError: the loss is no longer finite.
@@ -83,7 +83,10 @@ def descend(
 
 @torch.no_grad()
 def evaluate_loss(objective: nn.Module, windows: Tensor, seed: int, batch_windows: int = 4096) -> float:
-    """Mean cost of `windows` [N, *shape]. What is random in the objective is the same in every call with this seed."""
+    """Mean cost of windows. What is random in the objective is the same in every call with this seed.
+
+    windows: float32 [N, *shape].
+    """
     objective.eval()
     total = 0.0
     with torch.random.fork_rng(devices=[]):

@@ -20,7 +20,7 @@ BLURRED_SHARE = 0.5  # of the windows, where some are blurred: a blur and noise 
 def disturbed(features: Tensor, denoising: DenoisingSettings, axes: int) -> Tensor:
     """Features with noise added, or some of them set to zero, which is the centre of what is normal, or blurred.
 
-    axes: how many of the last ones a blur goes along.
+    features: float32 [B, *shape]. axes: how many of the last ones a blur goes along.
 
     Vincent et al., "Stacked denoising autoencoders: learning useful representations in a deep network with a local
     denoising criterion" (2010).
@@ -37,12 +37,14 @@ def disturbed(features: Tensor, denoising: DenoisingSettings, axes: int) -> Tens
 
 
 def l1_sparsity(code: Tensor) -> Tensor:
-    """Sum of magnitudes (Olshausen & Field 1996; Tibshirani 1996)."""
+    """Sum of magnitudes (Olshausen & Field 1996; Tibshirani 1996). code: float32 [B, K]."""
     return code.abs().sum(dim=1).mean()
 
 
 def kl_sparsity(code: Tensor, target_activation: float) -> Tensor:
     """Divergence of each number's mean activity from the target, summed; activities lie between 0 and 1.
+
+    code: float32 [B, K].
 
     Kullback-Leibler divergence of two Bernoulli variables (Ng, "Sparse autoencoder", CS294A lecture notes, 2011).
     """
@@ -54,6 +56,8 @@ def kl_sparsity(code: Tensor, target_activation: float) -> Tensor:
 
 def contraction(encode: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
     """Squared Frobenius norm of the encoder's Jacobian, estimated without bias by one random projection.
+
+    features: float32 [B, *shape].
 
     Rifai et al., "Contractive auto-encoders: explicit invariance during feature extraction" (2011). The estimate is
     Hutchinson's (1989): for signs v drawn at random, the mean of |v J|^2 is |J|^2, and v J is one backward pass.
@@ -70,6 +74,8 @@ def contraction(encode: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
 def divergence_from_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Kullback-Leibler divergence of independent normal distributions from the standard one, summed over the code.
 
+    mean, log_variance: float32 [B, K].
+
     Kingma & Welling, "Auto-encoding variational Bayes" (2014).
     """
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
@@ -77,6 +83,8 @@ def divergence_from_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 def latent_inconsistency(code: Tensor, code_again: Tensor) -> Tensor:
     """How far the reconstruction's code is from the window's, in units of the codes' own spread.
+
+    code, code_again: float32 [B, K].
 
     The encoder loss of Akcay, Atapour-Abarghouei & Breckon, "GANomaly" (2018), made independent of the code's scale, so
     that a smaller code is no way out. A batch of one window has no spread; there it is 0.

@@ -11,7 +11,10 @@ NARROWEST = 1e-3  # of a kernel, in samples: it leaves all as it is
 
 
 def gaussian_kernels(width_samples: Tensor) -> Tensor:
-    """Kernels of sum 1 and of the standard deviations `width_samples` [B], all as long as the widest: [B, 1, odd]."""
+    """Kernels of sum 1 and of the given standard deviations, all as long as the widest: [B, 1, odd].
+
+    width_samples: float32 [B].
+    """
     reach = max(1, math.ceil(REACH_DEVIATIONS * float(width_samples.max())))
     at = torch.arange(-reach, reach + 1)
     kernel = torch.exp(-0.5 * (at / width_samples.clamp(min=NARROWEST).unsqueeze(1)).square())
@@ -19,7 +22,9 @@ def gaussian_kernels(width_samples: Tensor) -> Tensor:
 
 
 def smoothed(features: Tensor, kernels: Tensor, axes: int) -> Tensor:
-    """Features [B, *shape], each window smoothed along its last `axes` axes by its kernel, [B, 1, odd].
+    """Features, each window smoothed along its last `axes` axes by its kernel: [B, *shape].
+
+    features: float32 [B, *shape]. kernels: float32 [B, 1, odd].
 
     Beyond the ends the last value stands still.
     """

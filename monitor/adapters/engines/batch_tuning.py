@@ -47,8 +47,9 @@ def fastest_batch(
 ) -> int:
     """The smallest of `SIZES` that scores nearly as many windows per second as the best.
 
-    windows [G, C, L], centre [G, C], scale [G, C]: what to measure with, repeated to fill a batch. It takes about
-    0.2 s by `clock` (see `busy_clock`), slow models some more, and leaves the scorer warmed up.
+    windows: float32 [G, C, L]. centre: float32 [G, C] or [G, C, L]. scale: float32 [G, C]. They are what to measure
+    with, repeated to fill a batch. It takes about 0.2 s by `clock` (see `busy_clock`), slow models some more, and
+    leaves the scorer warmed up.
     """
     rates: dict[int, float] = {}
     for size in SIZES:
@@ -61,7 +62,11 @@ def fastest_batch(
 
 
 def warm_up(scorer: Scorer, windows: Floats32, centre: Floats32, scale: Floats32, size: int) -> None:
-    """Score batches of `size` until a scorer has done all it does only at first."""
+    """Score batches of `size` until a scorer has done all it does only at first.
+
+    windows: float32 [G, C, L]. centre: float32 [G, C] or [G, C, L]. scale: float32 [G, C]. They are repeated to fill a
+    batch.
+    """
     batch = _repeated(windows, centre, scale, size)
     for _ in range(_WARM_UP_CALLS):
         scorer.score(*batch)

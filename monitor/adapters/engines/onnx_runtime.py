@@ -27,7 +27,7 @@ class OnnxScorer:
         self._session = session
 
     def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
-        """Score windows float32 [B, C, L] by centre and scale float32 [B, C]."""
+        """As `Scorer` says."""
         inputs = {"windows": windows, "centre": centre, "scale": scale}
         contiguous = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
         return ScoreBatch(*self._session.run(["error", "channel_error"], contiguous))

@@ -32,7 +32,7 @@ class TorchScriptScorer:
         self._staging: list[torch.Tensor] = []
 
     def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
-        """Score windows float32 [B, C, L] by centre and scale float32 [B, C]."""
+        """As `Scorer` says."""
         if torch.get_num_threads() != self._threads:  # each thread has its own number, and another may have loaded us
             torch.set_num_threads(self._threads)
         with torch.inference_mode():

@@ -101,10 +101,11 @@ class DecisionRule(Columns):
         trusted: NDArray[np.bool_],
         held: NDArray[np.bool_] | None = None,
     ) -> Verdicts:
-        """Judge B windows in order: stream int64 [B], score float32 [B], trusted bool [B].
+        """Judge B windows in order.
 
-        A score that is not finite is withheld whatever `trusted` says. held: bool [B], windows that get their verdict
-        and bring their stream into no other phase; None: there are none.
+        stream: int64 [B]. score: float32 [B]. trusted: bool [B]. A score that is not finite is withheld whatever
+        `trusted` says. held: bool [B], windows that get their verdict and bring their stream into no other phase; None:
+        there are none.
         """
         judged = trusted & np.isfinite(score)
         with np.errstate(invalid="ignore"):

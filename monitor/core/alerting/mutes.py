@@ -46,9 +46,10 @@ class Mutes(Columns):
             self._by_number[number] = until_seconds
 
     def held(self, number: NDArray[np.int64], arrival_seconds: NDArray[np.float64]) -> NDArray[np.bool_] | None:
-        """Which of B windows raise no alert, by number of stream and arrival: bool [B]; None: no stream is muted.
+        """Which of B windows raise no alert: bool [B]; None: no stream is muted.
 
-        Arrival, and not the time of scoring, because it is the same when a new process walks through them again.
+        number: int64 [B], of the stream. arrival_seconds: float64 [B], wall clock. Arrival, and not the time of
+        scoring, because it is the same when a new process walks through them again.
         """
         return arrival_seconds < self._by_number[number] if self._until else None
 

@@ -146,7 +146,7 @@ class Array(_Part):
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> "Array":
-        """Encode an array (as float32)."""
+        """Encode an array (as float32). values: numbers [...] of any shape."""
         data = np.ascontiguousarray(values, dtype="<f4").tobytes()
         return cls(shape=values.shape, float32_base64=base64.b64encode(data).decode("ascii"))
 

@@ -74,10 +74,10 @@ class BeatFinder(Columns):
         self._rules[stream] = BeatRules(self._times)
 
     def find(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> Iterator[tuple[int, int, bool]]:
-        """Look at what came for `streams` [T] and give `(stream, slot of the R peak, True)`, stream by stream.
+        """Look at what came for some streams and give `(stream, slot of the R peak, True)`, stream by stream.
 
         `(stream, slot, False)` says that no beat came for the longest RR interval before this slot.
-        run_start, complete: int64 [T], the first slot after the last gap, and the next slot to come.
+        streams, run_start, complete: int64 [T], which, the first slot after the last gap, and the next slot to come.
         """
         broken = self._run[streams] != run_start
         if broken.any():

@@ -99,7 +99,9 @@ def _parse_csv(name: str, data: bytes) -> Recording:
 
 
 def recording_of_columns(name: str, columns: Mapping[str, NDArray[np.float64]]) -> Recording:
-    """Take a table by the rules for CSV: its columns, each float64 [n], `time` (epoch seconds) and `label` among them.
+    """Take a table by the rules for CSV.
+
+    columns: by name, float64 [n], `time` (epoch seconds) and `label` among them.
 
     Raises:
         RecordingError: the table breaks the contract.
@@ -136,7 +138,9 @@ def _parse_npz(name: str, data: bytes) -> Recording | WindowSet:
 
 
 def recording_of_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> Recording | WindowSet:
-    """Take arrays by the rules for NPZ, keyed as there.
+    """Take arrays by the rules for NPZ.
+
+    arrays: by key as there, `samples` [n, C] or `windows` [N, C, L], `channels` [C], and what may stand beside them.
 
     Raises:
         RecordingError: the arrays break the contract.

@@ -27,7 +27,7 @@ class Refusals:
         self._discards.setdefault(index, Discard(reason, f"{excuse[:_EXCUSE_LETTERS]} in {snippet}"))
 
     def add_where(self, wrong: NDArray[np.bool_], index: NDArray[np.int64], reason: Reason, excuse: str) -> None:
-        """Refuse the payloads `index [M]` where `wrong [M]`."""
+        """Refuse the payloads of an index where they are wrong, for one reason. wrong: bool [M]. index: int64 [M]."""
         for refused in index[wrong].tolist():
             self.add(refused, reason, excuse)
 

@@ -17,7 +17,10 @@ _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 def epoch_seconds(numbers: NDArray[np.float64], unit: TimestampUnit) -> NDArray[np.float64]:
-    """Epoch seconds of numbers counted in `unit` (a number unit): float64, NaN where one is not believable."""
+    """Epoch seconds: float64 [n], NaN where one is not believable.
+
+    numbers: float64 [n], counted in `unit` (a number unit).
+    """
     seconds = numbers / _PER_SECOND[unit]
     with np.errstate(invalid="ignore"):
         believable = (seconds >= 0) & (seconds < LATEST_SECONDS)

@@ -42,7 +42,7 @@ class Rings(Columns):
             self._look_at_windows()
 
     def widen(self, slots: int, end: Ints) -> None:
-        """Go on with rings of more slots, keeping all that lies before slot `end` [S] of every stream."""
+        """Go on with rings of more slots, keeping all that lies before slot `end`. end: int64 [S], of every stream."""
         streams = np.arange(len(end))
         kept = self.tails(streams, end, self.slots)
         self.slots = slots
@@ -94,21 +94,27 @@ class Rings(Columns):
         flat[index[twice] + self.slots] = values[twice]
 
     def gather(self, stream: Ints, end: Ints) -> NDArray[np.float32]:
-        """Windows that end before slot `end`: float32 [B, C, L], a copy."""
+        """Windows that end before slot `end`: float32 [B, C, L], a copy. stream, end: int64 [B]."""
         return self._windows[stream, :, (end - self.window_length) % self.slots]
 
     def stretches(self, streams: Ints, channel: int, end: Ints, count: int) -> NDArray[np.float32]:
-        """The last `count` samples before slot `end` [T] of one channel of streams: float32 [T, count], a copy."""
+        """The last `count` samples before slot `end` of one channel of streams: float32 [T, count], a copy.
+
+        streams, end: int64 [T].
+        """
         slots = (end[:, None] - count + np.arange(count)) % self.slots
         found: NDArray[np.float32] = self._values[streams[:, None], channel, slots]
         return found
 
     def tails(self, streams: Ints, end: Ints, count: int) -> NDArray[np.float32]:
-        """What lies in the last `count` slots before `end` [T] of these streams: float32 [T, C, count], a copy."""
+        """What lies in the last `count` slots before `end` of these streams: float32 [T, C, count], a copy.
+
+        streams, end: int64 [T].
+        """
         return self._values[self._places(streams, end, count)]
 
     def put_tails(self, streams: Ints, end: Ints, values: NDArray[np.float32]) -> None:
-        """The opposite of `tails`; the streams are open."""
+        """The opposite of `tails`; the streams are open. streams, end: int64 [T]. values: float32 [T, C, count]."""
         self._values[self._places(streams, end, values.shape[2])] = values
         self._values[streams, :, self.slots :] = self._values[streams, :, : self._twice]
 

@@ -137,11 +137,17 @@ class SampleGrid(Columns):
         self.gap_fills.clear(stream)
 
     def channel_heads(self, streams: Ints) -> Ints:
-        """The next slot of each channel: int64 [T, C]. Below the least of them a stream is complete."""
+        """The next slot of each channel: int64 [T, C]. Below the least of them a stream is complete.
+
+        streams: int64 [T].
+        """
         return self.head[self._group_of[streams]]
 
     def heard(self, streams: Ints, now_seconds: float) -> Floats:
-        """When each channel's last block came: float64 [T, C]. Where none came yet, this call is what counts."""
+        """When each channel's last block came: float64 [T, C]. Where none came yet, this call is what counts.
+
+        streams: int64 [T].
+        """
         channel_groups = self._group_of[streams]
         silent_so_far = channel_groups[np.isnan(self._heard[channel_groups])]
         self._heard[silent_so_far] = now_seconds
@@ -178,7 +184,7 @@ class SampleGrid(Columns):
     ) -> Placement:
         """Assign slots to M blocks, in the order they came.
 
-        channel group, length: int64 [M]; first_time: float64 [M], epoch (ignored unless `timed`); arrival: float64 [M].
+        channel_group, length: int64 [M]; first_time: float64 [M], epoch (ignored unless `timed`); arrival: float64 [M].
         Blocks of channel groups that behave are placed by array operations; the others one by one, by the same rules.
         """
         period = self.rules.sample_period_seconds

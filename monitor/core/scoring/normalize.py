@@ -74,7 +74,10 @@ class Normalizer(Columns):
         return centre if self.spec.kind == "template" else centre[:, :, 0], self._scale[batch.stream], ready
 
     def warmup_progress(self, streams: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How much of its warm-up each stream has behind it: float64 [T], 1.0 when done or when none is needed."""
+        """How much of its warm-up each stream has behind it: float64 [T], 1.0 when done or when none is needed.
+
+        streams: int64 [T].
+        """
         if not self.spec.learnt:
             return np.ones(len(streams))
         self.ensure_capacity(int(streams.max(initial=-1)) + 1)

@@ -34,12 +34,15 @@ _NORMAL = np.array([quality in {Quality.GOOD, Quality.CLOCK_SKEW} for quality in
 
 
 def is_trusted(quality: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Whether windows of these qualities may be judged: bool [B]."""
+    """Whether windows of these qualities may be judged: bool [B]. quality: int8 [B], numbers of `QUALITIES`."""
     return _TRUSTED[quality]
 
 
 def may_teach(quality: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Whether what is normal may be learnt from windows of these qualities: bool [B]."""
+    """Whether what is normal may be learnt from windows of these qualities: bool [B].
+
+    quality: int8 [B], numbers of `QUALITIES`.
+    """
     return _NORMAL[quality]
 
 

@@ -25,7 +25,11 @@ class ClockOffsets(Columns):
     _previous: Floats = column(None, np.float64, np.nan)
 
     def observe(self, streams: Ints, ahead_seconds: Floats, arrival_seconds: Floats) -> None:
-        """Take in M blocks: `ahead_seconds`, by how much the last sample of each is ahead of its arrival, all [M]."""
+        """Take in M blocks.
+
+        streams: int64 [M]. ahead_seconds: float64 [M], by how much the last sample of each is ahead of its arrival.
+        arrival_seconds: float64 [M], wall clock.
+        """
         if not len(streams):
             return
         self.ensure_capacity(int(streams.max()) + 1)
@@ -37,7 +41,7 @@ class ClockOffsets(Columns):
         np.fmax.at(self._current, streams, ahead_seconds)
 
     def seconds(self, streams: Ints) -> Floats:
-        """The estimates: float64 [T], NaN where nothing is known."""
+        """The estimates: float64 [T], NaN where nothing is known. streams: int64 [T]."""
         found = np.full(len(streams), np.nan)
         known = streams < self.capacity
         found[known] = np.fmax(self._current[streams[known]], self._previous[streams[known]])

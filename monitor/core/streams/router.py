@@ -85,7 +85,10 @@ class Router:
         return self._inlets[source].model_group
 
     def columns(self, source: int, channel_groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The channel of each payload column, for blocks in these channel groups: int64 [M, C']."""
+        """The channel of each payload column, for blocks in these channel groups: int64 [M, C'].
+
+        channel_groups: int64 [M].
+        """
         inlet = self._inlets[source]
         if inlet.pattern.has_channel:
             return inlet.model_group.groups.first_channel(channel_groups)[:, None]

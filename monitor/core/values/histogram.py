@@ -16,7 +16,7 @@ class Histogram:
         self.sum = 0.0
 
     def observe(self, values: NDArray[np.float64]) -> None:
-        """Add values, float64 [n]."""
+        """Add values. values: float64 [n]."""
         self._counts += np.bincount(np.searchsorted(self._edges, values), minlength=len(self._counts))
         self.sum += float(values.sum())
 

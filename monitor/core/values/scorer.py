@@ -31,5 +31,9 @@ class Scorer(Protocol):
     """A model that is ready to score."""
 
     def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
-        """Score windows float32 [B, C, L] by centre and scale float32 [B, C]."""
+        """Score windows: their errors, in the order of the windows.
+
+        windows: float32 [B, C, L]. centre: float32 [B, C] or, of normalization `template`, [B, C, L].
+        scale: float32 [B, C].
+        """
         ...

@@ -46,7 +46,7 @@ class WindowBatch:
         return len(self.stream)
 
     def select(self, index: NDArray[np.bool_] | Ints | slice) -> "WindowBatch":
-        """The windows at `index`."""
+        """The windows at `index`. index: bool [B], int64 [n], or a slice."""
         return WindowBatch(
             self.stream[index],
             self.end_seconds[index],
@@ -188,7 +188,10 @@ class StreamWindows:
         return coverage
 
     def last_sample_seconds(self, streams: Ints) -> Floats:
-        """Event time of each stream's newest sample, whatever its channel: float64 [T], NaN before the first."""
+        """Event time of each stream's newest sample, whatever its channel: float64 [T], NaN before the first.
+
+        streams: int64 [T].
+        """
         last: Floats = self.grid.clock[streams] + (self._newest(streams) - 1) * self.grid.rules.sample_period_seconds
         return last
 

@@ -1,6 +1,7 @@
 """Decoding, whatever the format: a payload gives blocks or one refusal, never an exception, and never harms another."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -93,6 +94,12 @@ PAYLOADS = st.lists(
     | st.sampled_from([*(payload for _, _, payload in CASES.values()), *DEEP, *ODD]),
     max_size=6,
 )
+
+
+def test_every_format_that_there_is_is_tried_here() -> None:
+    union, _ = get_args(Format)
+    kinds = {kind for each in get_args(union) for kind in get_args(each.model_fields["kind"].annotation)}
+    assert {TypeAdapter(Format).validate_python(settings).kind for settings, _, _ in CASES.values()} == kinds
 
 
 @pytest.mark.parametrize("case", CASES)
