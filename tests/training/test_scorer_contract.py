@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from monitor.adapters.engines.loader import load_artifact
-from monitor.config.model import ScoringConfig
+from monitor.adapters.engines.settings import ScoringConfig
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
 from tests.sines import sine_recording, write_npz
 from trainer.cli import main

@@ -164,7 +164,7 @@ class BeatFinder(Columns):
         return int(envelope.argmax())
 
     def snapshot(self, streams: Ints) -> State:
-        """What is known of these streams [T], to be kept."""
+        """What is known of these streams, to be kept. streams: int64 [T]."""
         return super().snapshot(streams) | {"rules": [self._rules[stream].snapshot() for stream in streams.tolist()]}
 
     def schema(self) -> list[Any]:
@@ -187,7 +187,7 @@ class BeatFinder(Columns):
         in_range(np.minimum(pauses, learnt) - decided, 0, LARGEST)
 
     def restore(self, streams: Ints, state: State) -> None:
-        """Give streams [T] that are open what a snapshot that passes `check` says."""
+        """Give streams that are open what a snapshot that passes `check` says. streams: int64 [T]."""
         super().restore(streams, state)
         for stream, kept in zip(streams.tolist(), state["rules"], strict=True):
             self._rules[stream].restore(kept)

@@ -43,11 +43,11 @@ class GapFills:
         self._stretches.pop(stream, None)
 
     def snapshot(self, streams: NDArray[np.int64]) -> list[list[Stretch]]:
-        """The stretches of these streams [T], in their order."""
+        """The stretches of these streams, in their order. streams: int64 [T]."""
         return [list(self._stretches.get(stream, ())) for stream in streams.tolist()]
 
     def restore(self, streams: NDArray[np.int64], stretches: list[list[Stretch]]) -> None:
-        """Give these streams [T] the stretches of a snapshot."""
+        """Give these streams the stretches of a snapshot. streams: int64 [T]."""
         for stream, mine in zip(streams.tolist(), stretches, strict=True):
             if mine:
                 self._stretches[stream] = mine

@@ -163,7 +163,7 @@ class SampleGrid(Columns):
         self._heard = np.fmax(self._heard, np.where(np.isnan(self._heard), np.nan, until_seconds))
 
     def snapshot(self, streams: Ints) -> State:
-        """The rows of these streams [T], but for how their channels arrive."""
+        """The rows of these streams, but for how their channels arrive. streams: int64 [T]."""
         return super().snapshot(streams) | {"gap_fills": self.gap_fills.snapshot(streams)}
 
     def check(self, state: object, count: int) -> None:
@@ -175,7 +175,7 @@ class SampleGrid(Columns):
             raise StateError("gap fills of other streams")
 
     def restore(self, streams: Ints, state: State) -> None:
-        """Give streams [T] that are open what a state that passes `check` says."""
+        """Give streams that are open what a state that passes `check` says. streams: int64 [T]."""
         super().restore(streams, state)
         self.gap_fills.restore(streams, typed(state["gap_fills"], list[list[Stretch]]))
 

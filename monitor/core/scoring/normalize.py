@@ -90,7 +90,10 @@ class Normalizer(Columns):
             self._seen[stream] = 0
 
     def snapshot(self, streams: NDArray[np.int64]) -> State:
-        """What was learnt of these streams [T], to be kept. learning: by place among them, what is not settled yet."""
+        """What was learnt of these streams, to be kept. learning: by place among them, what is not settled yet.
+
+        streams: int64 [T].
+        """
         learning = [
             [at, self._learning[number].copy()]
             for at, number in enumerate(streams.tolist())
@@ -113,7 +116,7 @@ class Normalizer(Columns):
             raise StateError("what is being learnt belongs to other streams")
 
     def restore(self, streams: NDArray[np.int64], state: State) -> None:
-        """Give streams [T] what a state that passes `check` says was learnt of them."""
+        """Give streams what a state that passes `check` says was learnt of them. streams: int64 [T]."""
         super().restore(streams, state)
         self._learning |= {int(streams[at]): learnt.copy() for at, learnt in state["learning"]}
 

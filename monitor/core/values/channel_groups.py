@@ -36,5 +36,5 @@ class ChannelGroups:
         return slice(stream * self.channels, (stream + 1) * self.channels)
 
     def of_streams(self, streams: Ints) -> Ints:
-        """The rows of streams [T] in arrays by channel group: int64 [T * C], stream by stream."""
+        """The rows of streams in arrays by channel group: int64 [T * C], stream by stream. streams: int64 [T]."""
         return (streams[:, None] * self.channels + np.arange(self.channels)).reshape(-1)

@@ -98,7 +98,7 @@ class Columns:
             getattr(self, attribute)[rows if each.by_channel_group else stream] = each.initial
 
     def snapshot(self, streams: Ints) -> State:
-        """Copies of the rows of these streams [T], by column."""
+        """Copies of the rows of these streams, by column. streams: int64 [T]."""
         self.ensure_capacity(int(streams.max(initial=-1)) + 1)
         return {
             each.name: getattr(self, attribute)[self._rows(each, streams)]
@@ -119,7 +119,7 @@ class Columns:
                 array_in(state, each.name, each.dtype, (rows, *self._shape(each)))
 
     def restore(self, streams: Ints, state: State) -> None:
-        """Give these streams [T] the rows of a state that passes `check`."""
+        """Give these streams the rows of a state that passes `check`. streams: int64 [T]."""
         self.ensure_capacity(int(streams.max(initial=-1)) + 1)
         for attribute, each in self._columns.items():
             if each.name is not None:
@@ -150,7 +150,7 @@ class Columns:
 
 
 def in_range(array: NDArray[Any], low: int, high: int) -> None:
-    """See whether all numbers of an array are between two others, those included.
+    """See whether all numbers are between two others, those included. array: numbers [...] of any shape.
 
     Raises:
         StateError: they are not.

@@ -223,7 +223,7 @@ class StreamWindows:
         in_range(newest - self._policy.cut_before(policy), -LARGEST, self._held_samples)
 
     def restore(self, streams: Ints, state: State) -> None:
-        """Give streams [T] that were just opened what a snapshot that passes `check` says."""
+        """Give streams that were just opened what a snapshot that passes `check` says. streams: int64 [T]."""
         self.grid.restore(streams, state["grid"])
         self._policy.restore(streams, state["policy"])
         self.rings.put_tails(streams, self._newest(streams), state["tails"])

@@ -54,7 +54,7 @@ class WindowPolicy(Protocol):
         ...
 
     def snapshot(self, streams: Ints) -> State:
-        """What is known of these streams [T], to be kept."""
+        """What is known of these streams, to be kept. streams: int64 [T]."""
         ...
 
     def schema(self) -> list[Any]:
@@ -70,7 +70,7 @@ class WindowPolicy(Protocol):
         ...
 
     def restore(self, streams: Ints, state: State) -> None:
-        """Give streams [T] that are open what a snapshot that passes `check` says."""
+        """Give streams that are open what a snapshot that passes `check` says. streams: int64 [T]."""
         ...
 
 
