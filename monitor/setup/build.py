@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Any
 
 from monitor.adapters.engines.loader import Artifact, is_current, load_artifact
 from monitor.adapters.engines.signature import Trust
+from monitor.adapters.file.source import problem_of
 from monitor.config.model import ModelConfig
 from monitor.core.alerting.command import commands_below
 from monitor.core.grid.sample_grid import GridRules
@@ -63,10 +64,18 @@ def equip(config: Config, path: Path, before: Setup | None = None) -> Setup:
             artifacts[model.name] = _load_artifact(config, model, trust, before)
         except ArtifactError as error:
             problems.append(f"model[{index}].path: {error}")
+    problems += _file_problems(config)
     problems += check_sources(config, {name: artifact.manifest for name, artifact in artifacts.items()})
     if problems:
         raise ConfigError(str(path), problems)
     return Setup(config, artifacts)
+
+
+def _file_problems(config: Config) -> Iterator[str]:
+    for index, source in enumerate(config.source):
+        problem = None if source.file is None else problem_of(source.file)
+        if problem is not None:
+            yield f"source[{index}].file: {problem}"
 
 
 def _load_artifact(config: Config, model: ModelConfig, trust: Trust, before: Setup | None) -> Artifact:

@@ -10,12 +10,13 @@ from monitor.adapters.file.source import FileSource
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.webhook.sink import WebhookSink
-from monitor.core.ports import Sink, Source
+from monitor.core.ports import TAKE_LIMITS, Sink, Source
 from monitor.setup.build import subscriptions_of
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.registry import Config
 
 Clock = Callable[[], float]  # wall time, epoch seconds
+_TAKES_AHEAD = 4  # of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,14 @@ def _link(config: Config, clock: Clock, *, durable: bool) -> MqttLink | None:
 
 
 def _files(config: Config, clock: Clock) -> tuple[FileSource, ...]:
-    limits = config.limits
     return tuple(
         FileSource(
             source.name,
             source.file,
-            max_messages=limits.max_inbox_messages,
-            max_bytes=limits.max_inbox_bytes,
-            max_payload_bytes=limits.max_payload_bytes,
+            # what was read ahead is walked through before the end, so it must not be much
+            max_messages=_TAKES_AHEAD * TAKE_LIMITS.messages,
+            max_bytes=_TAKES_AHEAD * TAKE_LIMITS.nbytes,
+            max_payload_bytes=config.limits.max_payload_bytes,
             clock=clock,
         )
         for source in config.source

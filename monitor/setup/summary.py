@@ -33,6 +33,12 @@ def summary(setup: Setup) -> Iterator[str]:
 
 def _warnings(config: Config) -> Iterator[str]:
     """What works, and is not what its owner may expect."""
+    for source in config.source:
+        if source.file == STDIN:
+            yield (
+                f"warning  source {source.name}: standard input is not journaled: what was read of it and not scored "
+                "yet is lost with the process"
+            )
     if config.webhook and config.journal.folder is None:
         yield (
             "warning  webhooks need the journal ([journal] path): without it steps of alerts that wait for a server "
@@ -45,7 +51,7 @@ def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
     if source.file is None:
         origin, how = source.topic, f"QoS {source.qos}"
     elif source.file == STDIN:
-        origin, how = "standard input", "not journaled: what was read is lost with the process"
+        origin, how = "standard input", "not journaled"
     else:
         origin, how = source.file, "goes on where it stopped"
     yield f"source   {source.name}: {origin} ({source.format.kind}, {how}) -> model {source.model}"
