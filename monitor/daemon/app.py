@@ -12,7 +12,7 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -24,15 +24,16 @@ from monitor.adapters.process.clock import ArrivalClock
 from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.web.server import HttpServer
+from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.values.discards import Discard
 from monitor.daemon.engine import HOUSEKEEPING_SECONDS, Engine
 from monitor.daemon.health import Health
 from monitor.durability.checkpointer import Checkpointer
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, UnavailableError
 from monitor.pipeline.pipeline import Pipeline
 from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fingerprints_of, succeed
 from monitor.setup.config_diff import ConfigDiff
-from monitor.setup.doors import Doors, build_doors, rebuild_doors
+from monitor.setup.doors import Doors, build_doors, rebuild_doors, without_dead
 from monitor.setup.reloader import Reloader
 from monitor.telemetry.metrics import registry_of
 
@@ -119,7 +120,7 @@ class App:
         """One round of the loop, and once a second what is to be done besides."""
         if self.engine.turn():
             self._reload()
-            self._replace_dead_link()
+            self._replace_dead()
             self._notifier.status(self.health.status())
 
     def _moved(self) -> None:
@@ -130,15 +131,16 @@ class App:
             if self.health.network_moves():
                 self._notifier.watchdog()
 
-    def _replace_dead_link(self) -> None:
-        link = self.doors.link
-        if link is not None and not link.alive:
-            log.error("the broker connection starts over", reason="the network thread died; another takes over")
-            config = self._setup.config
-            diff = ConfigDiff.between(config, config)
-            self._change_doors(
-                rebuild_doors(self.doors, config, self._clock, diff.with_broker(), durable=self._durable), 0
-            )
+    def _replace_dead(self) -> None:
+        """Let a fresh source or sink take the place of one that died: each is to live as long as the daemon."""
+        doors = without_dead(self.doors, self._setup.config, self._clock, durable=self._durable)
+        if doors is self.doors:
+            return
+        log.error("a source or sink died; another takes its place")
+        try:
+            self._change_doors(doors, 0.0)
+        except UnavailableError as error:  # it will be tried again
+            log.error("no other could take its place", reason=str(error))  # noqa: TRY400 - the text says it all
 
     # --- reload
 
@@ -178,8 +180,8 @@ class App:
             log.warning("some changes take effect at the next start", sections=diff.at_next_start)
 
     def _change_doors(self, doors: Doors, timeout_seconds: float) -> None:
-        self.engine.change_doors(doors.sources, doors.sinks, timeout_seconds)
         self.doors = doors
+        self.engine.change_doors(doors.sources, doors.sinks, timeout_seconds)
 
     # --- what others ask
 
@@ -192,6 +194,11 @@ class App:
     def link(self) -> MqttLink | None:
         """The link to the broker, where there is one."""
         return self.doors.link
+
+    @property
+    def webhooks(self) -> Sequence[WebhookSink]:
+        """The webhooks in use."""
+        return self.doors.webhooks
 
     @property
     def checkpointer(self) -> Checkpointer | None:

@@ -1,6 +1,6 @@
 """What differs between two configurations, as far as a reload has to care."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from monitor.setup.build import pipeline_settings_of, subscriptions_of
 from monitor.setup.registry import Config
@@ -42,10 +42,6 @@ class ConfigDiff:
             web=old.web != new.web,
             at_next_start=tuple(part for part in _AT_NEXT_START if getattr(old, part) != getattr(new, part)),
         )
-
-    def with_broker(self) -> "ConfigDiff":
-        """The same, and the link to the broker is to be built anew."""
-        return replace(self, broker=True)
 
     @property
     def doors(self) -> bool:

@@ -57,6 +57,25 @@ def rebuild_doors(doors: Doors, config: Config, clock: Clock, diff: ConfigDiff, 
     )
 
 
+def without_dead(doors: Doors, config: Config, clock: Clock, *, durable: bool) -> Doors:
+    """Build anew what died though it was not to end; `doors` itself where all are alive."""
+    link, files, webhooks = doors.link, doors.files, doors.webhooks
+    if link is not None and not link.alive:
+        link = _link(config, clock, durable=durable)
+    if any(_is_dead(file) for file in files):
+        fresh = _files(config, clock)
+        files = tuple(new if _is_dead(file) else file for file, new in zip(files, fresh, strict=True))
+    if not all(webhook.alive for webhook in webhooks):
+        fresh_hooks = _webhooks(config)
+        webhooks = tuple(hook if hook.alive else new for hook, new in zip(webhooks, fresh_hooks, strict=True))
+    same = link is doors.link and files is doors.files and webhooks is doors.webhooks
+    return doors if same else Doors(link, files, webhooks)
+
+
+def _is_dead(file: FileSource) -> bool:
+    return not file.alive and not file.finished
+
+
 def _link(config: Config, clock: Clock, *, durable: bool) -> MqttLink | None:
     if not config.uses_broker:
         return None

@@ -4,7 +4,7 @@ Nothing is set per window, so a scrape costs what it shows and the hot path pays
 window scored yet) is left out, never shown as 0.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -21,6 +21,7 @@ from monitor import __version__
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.web.exposition import Series, StreamMetric
+from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.alerting.decision_rule import Phase
 from monitor.core.outputs.counters import Counters
 from monitor.core.scoring.quality import QUALITIES
@@ -47,6 +48,10 @@ class Observed(Protocol):
     @property
     def link(self) -> MqttLink | None:
         """The link to the broker; None where the configuration names none."""
+
+    @property
+    def webhooks(self) -> Sequence[WebhookSink]:
+        """The webhooks, as far as the configuration names any."""
 
     @property
     def checkpointer(self) -> Checkpointer | None:
@@ -88,6 +93,8 @@ class DaemonCollector(Collector):
         yield from _daemon(observed)
         if observed.link is not None:
             yield from _link(observed.link)
+        if observed.webhooks:
+            yield from _webhooks(observed.webhooks)
         if observed.checkpointer is not None:
             yield from _checkpointer(observed.checkpointer)
         yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
@@ -138,6 +145,32 @@ def _link(link: MqttLink) -> Iterator[Metric]:
     yield _counter("residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", link.publish_dropped)
 
 
+def _webhooks(webhooks: Sequence[WebhookSink]) -> Iterator[Metric]:
+    steps = CounterMetricFamily(
+        "residuald_webhook_steps", "Steps of alerts that are done, by result.", labels=["webhook", "result"]
+    )
+    failed = CounterMetricFamily(
+        "residuald_webhook_attempts_failed", "Attempts that failed, by reason.", labels=["webhook", "reason"]
+    )
+    waiting = GaugeMetricFamily("residuald_webhook_steps_waiting", "Steps that wait.", labels=["webhook"])
+    oldest = GaugeMetricFamily(
+        "residuald_webhook_oldest_waiting_seconds", "How long the oldest step has waited.", labels=["webhook"]
+    )
+    for webhook in webhooks:
+        name = webhook.name.removeprefix("webhook/")
+        for result, count in (
+            ("delivered", webhook.delivered),
+            ("refused", webhook.refused),
+            ("dropped", webhook.dropped),
+        ):
+            steps.add_metric([name, result], count)
+        for reason, count in webhook.failures.items():
+            failed.add_metric([name, reason.value], count)
+        waiting.add_metric([name], webhook.waiting)
+        oldest.add_metric([name], webhook.oldest_waiting_seconds)
+    yield from (steps, failed, waiting, oldest)
+
+
 def _checkpointer(checkpointer: Checkpointer) -> Iterator[Metric]:
     yield _gauge("residuald_journal_healthy", "1 while a crash would lose nothing.", checkpointer.trouble is None)
     yield _gauge("residuald_journal_bytes", "Bytes of messages since the last checkpoint.", checkpointer.nbytes)
@@ -156,6 +189,14 @@ def _checkpointer(checkpointer: Checkpointer) -> Iterator[Metric]:
     for reason in ("damaged", "disk", "settings", "too_old"):
         discarded.add_metric([reason], checkpointer.discarded[reason])
     yield discarded
+    given_up = CounterMetricFamily(
+        "residuald_deliveries_given_up",
+        "Steps of alerts that waited too long or in too great number for a sink.",
+        labels=["sink"],
+    )
+    for sink, count in list(checkpointer.given_up.items()):
+        given_up.add_metric([sink], count)
+    yield given_up
     if checkpointer.checkpoint_seconds is not None:
         yield _gauge(
             "residuald_checkpoint_timestamp_seconds",

@@ -95,6 +95,7 @@ def exported() -> Exported:
         reload_success_seconds=now,
         max_channel_series=100,
         checkpointer=checkpointer,
+        webhooks=(),
     )
     found: Exported = {"up": set(TARGET_LABELS)}
     for family in registry_of(daemon).collect():

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.storage.settings import JournalConfig
 from monitor.adapters.web.exposition import expose
+from monitor.adapters.webhook.settings import WebhookConfig
+from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
@@ -63,6 +65,8 @@ class Daemon:
             DiskStore(Path("journal")), JournalConfig(), ""
         )  # not opened: it has kept nothing
         self.checkpointer.checkpoint_seconds = START
+        self.checkpointer.given_up["mqtt"] = 2
+        self.webhooks: Sequence[WebhookSink] = (WebhookSink(WebhookConfig(url="http://localhost/")),)
         artifact = Artifact(Path("m.pt"), "ab" * 32, self.model_group.manifest, MeanSquareScorer(), 256)
         self.artifacts: Mapping[str, Artifact] = {"m": artifact}
         self.registry: CollectorRegistry = registry_of(self)
