@@ -24,7 +24,10 @@ from monitor.config.model import (
 )
 from monitor.config.security import ArtifactsConfig, WebConfig, WebTlsConfig
 from monitor.core.alerting.decision_rule import DecisionSettings
-from monitor.core.decode.formats import BinaryFormat, CsvFormat, JsonFormat, NumberFormat
+from monitor.core.decode.binary_format.settings import BinaryFormat
+from monitor.core.decode.csv_format.settings import CsvFormat
+from monitor.core.decode.json_format.settings import JsonFormat
+from monitor.core.decode.number_format.settings import NumberFormat
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.names import NAME_PATTERN
 from monitor.settings.problems import models_in

@@ -178,6 +178,7 @@ class Pipeline:
             "fleets": {name: model_group.snapshot() for name, model_group in self.model_groups.items()},
             "router": self.router.snapshot(),
             "tally": self.counters.snapshot(),
+            "decoders": self._intake.snapshot(),
         }
 
     def restore(self, state: State) -> None:
@@ -191,10 +192,16 @@ class Pipeline:
             raise StateError("other models")
         for name, model_group in self.model_groups.items():
             model_group.check_state(state["fleets"][name])
+        if "decoders" in state:  # older versions have none that keep anything
+            self._intake.restore(state["decoders"])
         for name, model_group in self.model_groups.items():
             model_group.restore(state["fleets"][name])
         self.router.restore(state["router"])
         self.counters.restore(state["tally"])
+
+    def inherit_decoders(self, other: "Pipeline") -> None:
+        """Go on from what the decoders of another pipeline know, where the source has the same settings."""
+        self._intake.inherit(other._intake)  # noqa: SLF001 - one pipeline of another
 
     def resume(self, now_seconds: float) -> None:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""

@@ -31,7 +31,7 @@ def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
     if source.file is not None:
         where = f"{'standard input' if source.file == '-' else source.file} ({source.format.kind})"
     yield f"source   {source.name}: {where} -> model {source.model}"
-    yield f"         stream {source.pattern.stream_template(source.stream)}, channels {channels}"
+    yield f"         stream {source.stream_template}, channels {channels}"
 
 
 def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:

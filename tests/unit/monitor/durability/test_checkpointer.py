@@ -17,7 +17,7 @@ from monitor.adapters.mqtt.outbound_session import Delivery
 from monitor.adapters.storage.checkpoint import read_checkpoint, write_checkpoint
 from monitor.adapters.storage.journal import Journal, JournalError, PendingDelivery
 from monitor.config.model import JournalConfig
-from monitor.core.decode.formats import JsonFormat
+from monitor.core.decode.json_format.settings import JsonFormat
 from monitor.core.outputs.reports import Report
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.messages import Message, MessageBatch
