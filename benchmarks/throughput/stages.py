@@ -27,8 +27,8 @@ from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.inbound_session import InboundSession
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.outbound_session import OutboundSession
-from monitor.core.decode.binary_format import BinaryDecoder
-from monitor.core.decode.json_format import JsonDecoder
+from monitor.core.decode.binary_format.decoder import BinaryDecoder
+from monitor.core.decode.json_format.decoder import JsonDecoder
 from monitor.core.ports import TAKE_LIMITS
 from monitor.core.streams.model_group import ModelGroup
 from monitor.pipeline.pipeline import Moment, Pipeline

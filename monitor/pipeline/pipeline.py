@@ -23,7 +23,7 @@ from monitor.core.streams.router import Router
 from monitor.core.values.discards import Discard
 from monitor.core.values.messages import MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
-from monitor.core.values.snapshots import State
+from monitor.core.values.snapshots import State, StateError, part_of
 from monitor.core.windows.stream_windows import StreamBlocks, WindowBatch
 from monitor.pipeline.commands import AcceptedCommand, CommandHandler, apply_command
 from monitor.pipeline.intake import Intake
@@ -175,7 +175,7 @@ class Pipeline:
 
     def snapshot(self) -> State:
         """Everything that must outlive the process. Call it with no window waiting, as `adopt`."""
-        return snapshot_of(self.model_groups, self.counters)
+        return snapshot_of(self.model_groups, self.counters) | {"decoders": self._intake.snapshot()}
 
     def restore(self, state: object) -> list[Refusal]:
         """Let a fresh pipeline go on from a state that one of the same settings gave, in this version or an older one.
@@ -188,7 +188,16 @@ class Pipeline:
         """
         refusals = restore_into(self.model_groups, self.counters, state)
         self.router.find_streams()
+        try:
+            self._intake.restore(part_of(state, "decoders"))
+        except StateError as error:  # as of versions whose decoders kept nothing
+            if isinstance(state, dict) and "decoders" in state:
+                refusals.append(Refusal("decoders", str(error)))
         return refusals
+
+    def inherit_decoders(self, other: "Pipeline") -> None:
+        """Go on from what the decoders of another pipeline know, where the source has the same settings."""
+        self._intake.inherit(other._intake)  # noqa: SLF001 - one pipeline of another
 
     def resume(self, now_seconds: float) -> None:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""

@@ -135,6 +135,7 @@ def succeed(
         model_group.adopt(after.artifacts[name].manifest, after.artifacts[name].max_batch)
     successor = build_pipeline(after, on_discard, pipeline.counters, kept)
     successor.router.find_streams()
+    successor.inherit_decoders(pipeline)
     return successor, final_step
 
 
@@ -143,8 +144,7 @@ def build_model_group(config: Config, model: ModelConfig, artifact: Artifact) ->
     timing, manifest = config.timing, artifact.manifest
     period = manifest.sample_period_seconds
     in_one_piece = all(
-        not source.pattern.has_channel
-        and len(source.channels or manifest.measured_names) == len(manifest.measured_names)
+        not source.has_channel and len(source.channels or manifest.measured_names) == len(manifest.measured_names)
         for source in config.source
         if source.model == model.name
     )

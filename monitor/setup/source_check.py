@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from monitor.core.artifact.manifest import Manifest
-from monitor.core.decode.formats import JsonFormat, NumberFormat
 from monitor.core.sources.source import SourceSpec
 from monitor.setup.registry import Config
 
@@ -39,15 +38,18 @@ def _source_problems(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
             yield f"channels: model {source.model!r} has no channel {name!r}; {hint}"
         if listed.count(name) > 1:
             yield f"channels: {name!r} is listed {listed.count(name)} times"
-    if source.pattern.has_channel:
-        columns, why = 1, "{channel} in the topic names the only one"
+    if source.has_channel:
+        place = "topic" if source.pattern.has_channel else "payload"
+        columns, why = 1, f"{{channel}} in the {place} names the only one"
     else:
         columns = len(_carried(source, manifest))
         why = "one for each of " + ", ".join(_carried(source, manifest))
-    if isinstance(source.format, JsonFormat) and source.format.fields and len(source.format.fields) != columns:
-        yield f"format.fields: has {len(source.format.fields)} fields, needs {columns} ({why})"
-    if isinstance(source.format, NumberFormat) and columns != 1:
-        yield f"channels: missing; format `number` carries one channel and model {source.model!r} has {columns}"
+    misfit = source.format.misfit(columns)
+    if misfit is not None and source.format.one_channel:
+        kind = source.format.kind
+        yield f"channels: missing; format `{kind}` carries one channel and model {source.model!r} has {columns}"
+    elif misfit is not None:
+        yield f"format.{misfit} ({why})"
 
 
 def _carried(source: SourceSpec, manifest: Manifest) -> tuple[str, ...]:

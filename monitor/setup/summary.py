@@ -55,7 +55,7 @@ def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:
     else:
         origin, how = source.file, "goes on where it stopped"
     yield f"source   {source.name}: {origin} ({source.format.kind}, {how}) -> model {source.model}"
-    yield f"         stream {source.pattern.stream_template(source.stream)}, channels {channels}"
+    yield f"         stream {source.stream_template}, channels {channels}"
 
 
 def model_lines(model: ModelConfig, manifest: Manifest) -> Iterator[str]:

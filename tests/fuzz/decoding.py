@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from monitor.core.decode.decoded import Decoded
 from monitor.core.decode.decoder import decoder_for
 from monitor.core.decode.formats import Format
+from tests.payloads import batch_of
 
 _SEPARATOR = b"\x00\xff\x00"  # between the payloads of one run
 _MAX_PAYLOAD_BYTES = 1000
@@ -24,9 +25,9 @@ def check_decoder(settings: list[dict[str, Any]], data: bytes) -> None:
         channels = len(chosen["fields"])
     decode = decoder_for(TypeAdapter[Any](Format).validate_python(chosen), channels, _MAX_PAYLOAD_BYTES).decode
     payloads = data[1:].split(_SEPARATOR)
-    together = decode(payloads)
+    together = decode(batch_of(payloads))
     _check(together, len(payloads), channels)
-    alone = [decode([payload]) for payload in payloads]
+    alone = [decode(batch_of([payload])) for payload in payloads]
     assert together.refused == tuple((at, one.refused[0][1]) for at, one in enumerate(alone) if one.refused)
     np.testing.assert_array_equal(together.values, np.concatenate([one.values for one in alone]))
 

@@ -5,11 +5,12 @@ from seconds: today in milliseconds, read as seconds, is tens of thousands of ye
 """
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.decode.formats import TimestampUnit
+TimestampUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
 LATEST_SECONDS = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 

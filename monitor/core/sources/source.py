@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from monitor.core.decode.formats import Format, NumberFormat
-from monitor.core.sources.topics import TopicPattern
+from monitor.core.decode.formats import Format
+from monitor.core.sources.topics import CHANNEL, TopicPattern
 from monitor.core.values.names import Name
 
 STDIN = "-"  # in place of the name of a file
@@ -42,8 +42,8 @@ class SourceSpec(BaseModel):
     """Quality of service to subscribe with. Messages of QoS 1 and 2 are never dropped: a full inbox holds them back."""
 
     stream: str | None = None
-    """How the stream is named, e.g. `{site}.{device}`; by default all placeholders joined by dots. Sources that carry
-    parts of one stream name it alike."""
+    """How the stream is named, e.g. `{site}.{device}`; by default all placeholders joined by dots, those of the topic
+    before the `keys` of the format. Sources that carry parts of one stream name it alike."""
 
     channels: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Which channels of the model this source carries, in payload order; all of them when left out."""
@@ -55,6 +55,16 @@ class SourceSpec(BaseModel):
     def pattern(self) -> TopicPattern:
         """The topics that the source admits; a file has one."""
         return TopicPattern.parse(file_topic(self.name) if self.topic is None else self.topic)
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether a block carries one channel, named by the topic or by the payload."""
+        return self.pattern.has_channel or CHANNEL in self.format.key_names
+
+    @property
+    def stream_template(self) -> str:
+        """How the stream is named: text with placeholders, of which the topic gives some and the payload the others."""
+        return self.pattern.stream_template(self.stream, self.format.key_names)
 
     @field_validator("topic")
     @classmethod
@@ -79,10 +89,14 @@ class SourceSpec(BaseModel):
 
     @model_validator(mode="after")
     def _stream_is_named(self) -> "SourceSpec":
-        pattern = self.pattern
-        pattern.stream_template(self.stream)
-        if isinstance(self.format, NumberFormat) and not pattern.has_channel and len(self.channels or ("",)) != 1:
-            raise ValueError("format `number` carries one channel: put {channel} in `topic` or list one in `channels`")
+        twice = [name for _, name in self.pattern.placeholders if name in self.format.key_names]
+        if twice:
+            raise ValueError(f"placeholder {{{twice[0]}}} is in the topic and also a key of the payload")
+        self.pattern.stream_template(self.stream, self.format.key_names)
+        if self.format.one_channel and not self.has_channel and len(self.channels or ("",)) != 1:
+            raise ValueError(
+                f"format `{self.format.kind}` carries one channel: put {{channel}} in `topic` or list one in `channels`"
+            )
         return self
 
 

@@ -5,6 +5,7 @@ the placeholder values; `stream_template` turns them into a stream name.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.core.values.names import is_name
@@ -71,22 +72,25 @@ class TopicPattern:
             return None
         return {name: levels[index] for index, name in self.placeholders}
 
-    def stream_template(self, template: str | None) -> str:
+    def stream_template(self, template: str | None, keys: Sequence[str] = ()) -> str:
         """Check how streams are named, or make the default: all placeholders but `{channel}`, joined by dots.
 
+        keys: the placeholders that payloads give values for, beside those of the topic.
+
         Raises:
-            ValueError: the template uses a placeholder that the topic lacks, no name could ever come of it, or nothing
+            ValueError: the template uses a placeholder that there is not, no name could ever come of it, or nothing
                 is left to name the stream by.
 
         """
+        names = (*self.label_names, *(key for key in keys if key != CHANNEL))
         if template is None:
-            if not self.label_names:
+            if not names:
                 raise ValueError(f"topic {self.text!r} has no placeholder to name the stream by: set `stream`")
-            return ".".join(f"{{{name}}}" for name in self.label_names)
-        unknown = [name for name in _IN_TEMPLATE.findall(template) if name not in self.label_names]
+            return ".".join(f"{{{name}}}" for name in names)
+        unknown = [name for name in _IN_TEMPLATE.findall(template) if name not in names]
         if unknown:
             raise ValueError(f"`stream` uses {{{unknown[0]}}}, which is not a placeholder of {self.text!r}")
-        if not is_name(fill_template(template, dict.fromkeys(self.label_names, "x"))):
+        if not is_name(fill_template(template, dict.fromkeys(names, "x"))):
             raise ValueError(
                 f"`stream` {template!r} makes no names: beside {{placeholders}} use letters, digits and _ . : -"
             )

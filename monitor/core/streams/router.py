@@ -4,7 +4,7 @@ A stream is laid out when its first message comes: the source that brought it sa
 sources of the same model bring the channels that are still missing.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.core.sources.source import SourceSpec
 from monitor.core.sources.topics import CHANNEL, fill_template
 from monitor.core.streams.model_group import ModelGroup
+from monitor.core.streams.routes_by_number import RoutesByNumber
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import TopicTable
 from monitor.core.values.names import is_name
@@ -21,7 +22,6 @@ from monitor.core.values.names import is_name
 _MAX_REMEMBERED = 10_000
 _MAX_REFUSED_LETTERS = 1024
 _MAX_LABEL_LETTERS = 128  # of a placeholder that is not part of the name; as many as a name may have
-_MAX_TABLES = 4  # topic tables whose routes are at hand: one for each source of messages, and some that are fading out
 # reasons that may no longer hold when the topic comes again
 _PASSING = frozenset({Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT})
 
@@ -33,6 +33,14 @@ class Route(NamedTuple):
     channel_group: int
 
 
+Refusal: TypeAlias = tuple[int | None, Discard]  # the source (None: no source admits the topic) and why
+
+_NAMED_IN_PAYLOAD = -1  # in place of a channel group
+
+# What leads to a route: a topic; or a source by its index, a topic and what a payload names
+_Place: TypeAlias = str | tuple[int | str, ...]
+
+
 class _Inlet:
     """One source, prepared: its pattern, its model group, and which channels its messages carry."""
 
@@ -40,7 +48,9 @@ class _Inlet:
         self.spec = spec
         self.model_group = model_group
         self.pattern = spec.pattern
-        self.template = self.pattern.stream_template(spec.stream)
+        self.key_names = spec.format.key_names
+        self.has_channel = spec.has_channel
+        self.template = spec.stream_template
         numbers = {name: number for number, name in enumerate(model_group.measured)}
         self.columns = {name: numbers[name] for name in spec.channels or model_group.measured}
 
@@ -48,12 +58,12 @@ class _Inlet:
     def channel_groups(self) -> list[list[int]]:
         """The channel numbers that arrive together, channel group by channel group."""
         columns = list(self.columns.values())
-        return [[column] for column in columns] if self.pattern.has_channel else [columns]
+        return [[column] for column in columns] if self.has_channel else [columns]
 
     @property
     def width(self) -> int:
         """How many columns a payload has."""
-        return 1 if self.pattern.has_channel else len(self.columns)
+        return 1 if self.has_channel else len(self.columns)
 
 
 class Router:
@@ -70,11 +80,11 @@ class Router:
         self._max_streams = max_streams
         most_channels = max((len(model_group.measured) for model_group in model_groups.values()), default=1)
         self._max_routes = max(_MAX_REMEMBERED, max_streams * most_channels)
-        self._routes: dict[str, Route] = {}
-        self._refused: dict[str, tuple[int | None, Discard]] = {}
-        self._by_number: dict[TopicTable, NDArray[np.int64]] = {}  # [2, topics], see `known`
+        self._routes: dict[_Place, Route] = {}
+        self._refused: dict[_Place, Refusal] = {}
+        self._by_number = RoutesByNumber()
         self._owner: dict[str, str] = {}  # stream -> model
-        self._topics: dict[str, list[str]] = {}  # stream -> topics that lead to it
+        self._places: dict[str, list[_Place]] = {}  # stream -> what leads to it
 
     def width(self, source: int) -> int:
         """How many columns the payloads of a source have."""
@@ -90,7 +100,7 @@ class Router:
         channel_groups: int64 [M].
         """
         inlet = self._inlets[source]
-        if inlet.pattern.has_channel:
+        if inlet.has_channel:
             return inlet.model_group.groups.first_channel(channel_groups)[:, None]
         columns = np.array(list(inlet.columns.values()))
         return np.broadcast_to(columns, (len(channel_groups), len(columns)))
@@ -99,46 +109,61 @@ class Router:
         """Look up the routes of messages by the numbers of their topics.
 
         numbers: int64 [M], of topics in the table. Returns int64 [2, M]: source and channel group; -1 for topics that
-        `learn` was not asked for, or that it refused.
+        `learn` was not asked for, or that it refused. The channel group is -1 as well where the payload names it.
         """
-        routes = self._by_number.get(topics)
-        return np.full((2, len(numbers)), -1) if routes is None else routes.take(numbers, axis=1, mode="clip")
+        return self._by_number.look_up(topics, numbers)
 
-    def learn(self, topics: TopicTable, number: int) -> Route | tuple[int | None, Discard]:
-        """Find the route of a topic, as `route` does, for `known` to look it up.
-
-        number: of the topic in the table.
-        """
+    def learn(self, topics: TopicTable, number: int) -> Route | Refusal:
+        """Find the route of a topic, as `route` does, for `known` to look it up. number: of the topic in the table."""
         found = self.route(topics.texts[number])
         if isinstance(found, Route):
-            routes = self._by_number.get(topics)
-            if routes is None or routes.shape[1] <= number + 1:
-                routes = self._grown(topics, routes)
-            routes[:, number] = found
+            self._by_number.note(topics, number, found)
         return found
 
-    def _grown(self, topics: TopicTable, routes: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        if routes is None and len(self._by_number) >= _MAX_TABLES:
-            self._by_number.clear()
-        # the last column stays free: it stands for all topics beyond the others
-        larger = np.full((2, 2 * len(topics) + 1), -1)
-        if routes is not None:
-            larger[:, : routes.shape[1]] = routes
-        self._by_number[topics] = larger
-        return larger
+    def remembers(self, topic: str) -> bool:
+        """Whether `route` gives the same for a topic whatever streams have been opened since it was asked."""
+        return topic in self._routes or topic in self._refused
 
-    def route(self, topic: str) -> Route | tuple[int | None, Discard]:
+    def names_in_payload(self, source: int) -> bool:
+        """Whether payloads of a source name streams or channels: `route` leads to the source, `route_keys` further."""
+        return bool(self._inlets[source].key_names)
+
+    def route_keys(self, source: int, topic: str, keys: tuple[str, ...]) -> int | Discard:
+        """The channel group of a block, or the reason for refusing it.
+
+        keys: what the payload names, in the order of `SourceSpec.format.key_names`.
+        """
+        place: _Place = (source, topic, *keys)
+        found = self._routes.get(place)
+        if found is not None:
+            return found.channel_group
+        refused = self._refused.get(place)
+        if refused is not None:
+            return refused[1]
+        inlet = self._inlets[source]
+        values = (inlet.pattern.match(topic) or {}) | dict(zip(inlet.key_names, keys, strict=True))
+        admitted = self._admit_to(source, inlet, place, values)
+        if isinstance(admitted, Route):
+            return admitted.channel_group
+        self._remember_refusal(place, (source, admitted))
+        return admitted
+
+    def route(self, topic: str) -> Route | Refusal:
         """The route of a topic, or the source (None: no source admits it) and the reason for refusing it."""
         found = self._routes.get(topic)
         return found if found is not None else self._admit(topic)
 
-    def _admit(self, topic: str) -> Route | tuple[int | None, Discard]:
+    def _admit(self, topic: str) -> Route | Refusal:
         known = self._refused.get(topic)
         if known is not None:
             return known
-        result: tuple[int | None, Discard] = None, Discard(Reason.UNKNOWN_TOPIC, "no source admits the topic")
+        result: Refusal = None, Discard(Reason.UNKNOWN_TOPIC, "no source admits the topic")
         for number, inlet in enumerate(self._inlets):
             values = inlet.pattern.match(topic)
+            if values is not None and inlet.key_names and not _too_long(values):
+                route = Route(number, _NAMED_IN_PAYLOAD)
+                self._remember_route(topic, route)
+                return route
             if values is not None:
                 admitted = self._admit_to(number, inlet, topic, values)
                 if isinstance(admitted, Route):
@@ -146,21 +171,31 @@ class Router:
                 result = number, admitted
                 if admitted.reason is not Reason.UNKNOWN_CHANNEL:
                     break
-        if result[1].reason not in _PASSING and len(topic) <= _MAX_REFUSED_LETTERS:
-            if len(self._refused) >= _MAX_REMEMBERED:
-                self._refused.clear()
-            self._refused[topic] = result
+        self._remember_refusal(topic, result)
         return result
 
-    def _admit_to(self, number: int, inlet: _Inlet, topic: str, values: dict[str, str]) -> Route | Discard:
+    def _remember_refusal(self, place: _Place, refusal: Refusal) -> None:
+        letters = len(place) if isinstance(place, str) else sum(len(str(part)) for part in place)
+        if refusal[1].reason not in _PASSING and letters <= _MAX_REFUSED_LETTERS:
+            if len(self._refused) >= _MAX_REMEMBERED:
+                self._refused.clear()
+            self._refused[place] = refusal
+
+    def _remember_route(self, place: _Place, route: Route) -> None:
+        if len(self._routes) >= self._max_routes:
+            self._routes.clear()
+            self._places = {stream: [] for stream in self._places}
+        self._routes[place] = route
+
+    def _admit_to(self, number: int, inlet: _Inlet, place: _Place, values: dict[str, str]) -> Route | Discard:
         channel = values.get(CHANNEL)
         if channel is not None and channel not in inlet.columns:
             return Discard(Reason.UNKNOWN_CHANNEL, f"source {inlet.spec.name} has no such channel")
         name = fill_template(inlet.template, values)
         if not is_name(name):
             return Discard(Reason.BAD_NAME, "stream names are made of letters, digits and _ . : -")
-        if max(map(len, values.values()), default=0) > _MAX_LABEL_LETTERS:
-            return Discard(Reason.BAD_NAME, f"a level of the topic is longer than {_MAX_LABEL_LETTERS} letters")
+        if _too_long(values):
+            return Discard(Reason.BAD_NAME, f"a placeholder is longer than {_MAX_LABEL_LETTERS} letters")
         channel_group = list(inlet.columns.values()) if channel is None else [inlet.columns[channel]]
         if name not in self._owner:
             if len(self._owner) >= self._max_streams:
@@ -172,11 +207,8 @@ class Router:
             return Discard(Reason.STREAM_CONFLICT, f"stream {name} is already fed by another source")
         stream = inlet.model_group.streams.number[name]
         route = Route(number, inlet.model_group.groups.number(stream, channel_group[0]))
-        if len(self._routes) >= self._max_routes:
-            self._routes.clear()
-            self._topics = {stream: [] for stream in self._topics}
-        self._routes[topic] = route
-        self._topics[name].append(topic)
+        self._remember_route(place, route)
+        self._places[name].append(place)
         return route
 
     def _open(self, name: str, inlet: _Inlet, labels: dict[str, str]) -> None:
@@ -191,7 +223,7 @@ class Router:
                 covered.update(column for channel_group in fresh for column in channel_group)
         inlet.model_group.open_stream(name, labels, channel_groups)
         self._owner[name] = inlet.model_group.name
-        self._topics[name] = []
+        self._places[name] = []
 
     def find_streams(self) -> None:
         """Take over the streams that the model groups have; their topics are found again when they come."""
@@ -200,11 +232,15 @@ class Router:
             for model_group in self._model_groups.values()
             for stream in model_group.streams.number
         }
-        self._topics = {stream: [] for stream in self._owner}
+        self._places = {stream: [] for stream in self._owner}
 
     def forget(self, name: str) -> None:
         """Drop all routes of a stream that was closed."""
         self._by_number.clear()
-        for topic in self._topics.pop(name, ()):
-            del self._routes[topic]
+        for place in self._places.pop(name, ()):
+            del self._routes[place]
         self._owner.pop(name, None)
+
+
+def _too_long(values: dict[str, str]) -> bool:
+    return max(map(len, values.values()), default=0) > _MAX_LABEL_LETTERS

@@ -1,7 +1,7 @@
 # A pattern is refused with ValueError or makes a filter whose topics match; no topic makes an unsafe stream name.
 """Topic patterns, stream templates and the topics that they are matched with; a line each."""
 
-from monitor.core.decode.formats import CsvFormat
+from monitor.core.decode.csv_format.settings import CsvFormat
 from monitor.core.sources.source import SourceSpec
 from monitor.core.sources.topics import TopicPattern
 from monitor.core.streams.router import Route, Router

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from benchmarks.real_replay.publisher import in_order, messages_of
 from monitor.core.dataset.recording import Recording
 from monitor.core.decode.decoder import decoder_for
-from monitor.core.decode.formats import JsonFormat
+from monitor.core.decode.json_format.settings import JsonFormat
+from tests.payloads import batch_of
 
 PERIOD = 1 / 50  # 12 samples a message
 
@@ -37,7 +38,7 @@ def test_the_daemon_decodes_every_sample_at_its_own_time(drawn: tuple[list[int],
     source = recording(*drawn)
     messages = list(messages_of(source, "t/s"))
     decoder = decoder_for(JsonFormat(kind="json", timestamp="time", rows="rows"), 2, 1_000_000)
-    decoded = decoder.decode([message.payload for message in messages])
+    decoded = decoder.decode(batch_of([message.payload for message in messages]))
     assert not decoded.refused
     np.testing.assert_array_equal(decoded.values, source.samples)
     assert decoded.length.tolist() == [message.samples for message in messages]

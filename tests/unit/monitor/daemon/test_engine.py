@@ -10,7 +10,7 @@ import pytest
 
 from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.storage.settings import JournalConfig
-from monitor.core.decode.formats import JsonFormat
+from monitor.core.decode.json_format.settings import JsonFormat
 from monitor.core.ports import Delivery, StepKey
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.messages import Message, Token

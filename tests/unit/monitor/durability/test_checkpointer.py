@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor.adapters.storage.checkpoint import read_checkpoint, write_checkpoint
 from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.storage.settings import JournalConfig
-from monitor.core.decode.formats import JsonFormat
+from monitor.core.decode.json_format.settings import JsonFormat
 from monitor.core.outputs.reports import Report
 from monitor.core.ports import Delivery, OutboxRow
 from monitor.core.sources.source import SourceSpec

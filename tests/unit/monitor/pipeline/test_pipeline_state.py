@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.core.alerting.command import Command
 from monitor.core.artifact.manifest import RHYTHM_CHANNELS, Manifest
-from monitor.core.decode.formats import JsonFormat
+from monitor.core.decode.json_format.settings import JsonFormat
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.core.values.snapshots import State, StateError, decode_state, encode_state

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from monitor.core.decode.binary_format.settings import BinaryFormat
 from monitor.core.decode.decoder import decoder_for
-from monitor.core.decode.formats import BinaryFormat, Format, JsonFormat
+from monitor.core.decode.formats import Format
+from monitor.core.decode.json_format.settings import JsonFormat
 from monitor.core.sources.topics import TopicPattern
 from monitor.demo.device_fleet import Broker, Payload, SimulatedDevice, SimulatedFleet
 from monitor.demo.simulated_files import numbered
@@ -14,6 +16,7 @@ from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault
 from monitor.simulators.motor import Motor
 from monitor.simulators.simulator import Simulator
+from tests.payloads import batch_of
 
 ROWS = JsonFormat(kind="json", timestamp="ts", rows="rows")
 VALUES = JsonFormat(kind="json", timestamp="ts", values="values")
@@ -55,7 +58,7 @@ def test_the_daemon_decodes_what_a_device_packs(
     block = simulator().take(50)
     [(topic, packed)] = device("plant/{device}/x", simulator(), payload).messages(block, 1_700_000_000.125)
     assert topic == "plant/motor-3/x"
-    decoded = decoder_for(settings, block.values.shape[1], 1_000_000).decode([packed])
+    decoded = decoder_for(settings, block.values.shape[1], 1_000_000).decode(batch_of([packed]))
     assert not decoded.refused
     np.testing.assert_allclose(decoded.values, block.values, atol=1e-6)
     expected = 1_700_000_000.125 if payload is Payload.JSON else np.nan
@@ -66,7 +69,7 @@ def test_the_daemon_decodes_what_a_device_packs(
 def test_samples_that_a_sensor_lost_arrive_as_nan(payload: Payload, settings: Format) -> None:
     block = Motor(faults=[Fault(name="sensor_dropout", severity=1.0)]).take(500)
     [(_, packed)] = device("{device}", Motor(), payload).messages(block, 0.0)
-    decoded = decoder_for(settings, 5, 1_000_000).decode([packed])
+    decoded = decoder_for(settings, 5, 1_000_000).decode(batch_of([packed]))
     assert np.isnan(block.values).any()
     np.testing.assert_array_equal(np.isnan(decoded.values), np.isnan(block.values))
 
@@ -75,7 +78,7 @@ def test_a_topic_per_channel_gets_a_message_per_channel() -> None:
     block = Motor().take(20)
     messages = device("plant/{device}/{channel}", Motor()).messages(block, 0.0)
     assert [topic for topic, _ in messages] == [f"plant/motor-3/{channel}" for channel in Motor.kind.channels]
-    decoded = decoder_for(VALUES, 1, 1_000_000).decode([packed for _, packed in messages])
+    decoded = decoder_for(VALUES, 1, 1_000_000).decode(batch_of([packed for _, packed in messages]))
     np.testing.assert_allclose(decoded.values.reshape(5, 20).T, block.values, atol=1e-6)
 
 

@@ -13,6 +13,7 @@ from monitor.core.decode.decoded import Decoded, Decoder
 from monitor.core.decode.decoder import decoder_for
 from monitor.core.decode.formats import Format
 from monitor.core.values.discards import Discard, Reason
+from tests.payloads import batch_of
 
 MAX_PAYLOAD_BYTES = 400
 
@@ -105,29 +106,29 @@ def test_every_format_that_there_is_is_tried_here() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_good_payload_is_decoded(case: str) -> None:
     _, channels, good = CASES[case]
-    decoded = decoder(case).decode([good])
+    decoded = decoder(case).decode(batch_of([good]))
     check(decoded, [good], channels)
     assert not decoded.refused
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_payloads_give_no_blocks(case: str) -> None:
-    decoded = decoder(case).decode([])
+    decoded = decoder(case).decode(batch_of([]))
     check(decoded, [], CASES[case][1])
 
 
 @pytest.mark.parametrize("case", CASES)
 @given(payloads=PAYLOADS)
 def test_any_bytes_give_blocks_or_one_refusal_each(case: str, payloads: list[bytes]) -> None:
-    check(decoder(case).decode(payloads), payloads, CASES[case][1])
+    check(decoder(case).decode(batch_of(payloads)), payloads, CASES[case][1])
 
 
 @pytest.mark.parametrize("case", CASES)
 @given(payloads=PAYLOADS)
 def test_payloads_decode_together_as_they_do_alone(case: str, payloads: list[bytes]) -> None:
-    decode = decoder(case).decode
-    together = decode(payloads)
-    alone = [decode([payload]) for payload in payloads]
+    made = decoder(case)
+    together = made.decode(batch_of(payloads))
+    alone = [made.decode(batch_of([payload])) for payload in payloads]
     assert blocks(together) == [(index, time, rows) for index, one in enumerate(alone) for _, time, rows in blocks(one)]
     assert together.refused == tuple((index, one.refused[0][1]) for index, one in enumerate(alone) if one.refused)
 
@@ -138,29 +139,29 @@ def test_a_bad_payload_does_not_harm_the_good_ones_around_it(case: str, bad: byt
     good = CASES[case][2]
     payloads = [good] * 4
     payloads.insert(position, bad)
-    decoded = decoder(case).decode(payloads)
-    expected = blocks(decoder(case).decode([good]))
+    decoded = decoder(case).decode(batch_of(payloads))
+    expected = blocks(decoder(case).decode(batch_of([good])))
     for index in {0, 1, 2, 3, 4} - {position}:
         assert [(0, time, rows) for payload, time, rows in blocks(decoded) if payload == index] == expected
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_size_is_checked_before_content(case: str) -> None:
-    decoded = decoder(case).decode([b"", CASES[case][2], b"?" * (MAX_PAYLOAD_BYTES + 1)])
+    decoded = decoder(case).decode(batch_of([b"", CASES[case][2], b"?" * (MAX_PAYLOAD_BYTES + 1)]))
     assert [(index, discard.reason) for index, discard in decoded.refused] == [(0, Reason.EMPTY), (2, Reason.TOO_LARGE)]
     assert set(decoded.payload.tolist()) == {1}
 
 
 def test_a_payload_of_exactly_the_limit_is_admitted() -> None:
     payload = b" " * (MAX_PAYLOAD_BYTES - 1) + b"7"
-    assert decoder("number").decode([payload]).values.tolist() == [[7]]
+    assert decoder("number").decode(batch_of([payload])).values.tolist() == [[7]]
 
 
 @pytest.mark.parametrize(
     ("settings", "channels", "complaint"),
     [
-        ({"kind": "number"}, 2, "`number` carries one channel, not 2"),
-        ({"kind": "json", "fields": ["a", "b"]}, 3, "names 2 fields for 3 channels"),
+        ({"kind": "number"}, 2, "format.kind: it carries one channel, not 2"),
+        ({"kind": "json", "fields": ["a", "b"]}, 3, "format.fields: has 2 fields, needs 3"),
     ],
 )
 def test_a_format_that_cannot_carry_the_channels_is_refused(

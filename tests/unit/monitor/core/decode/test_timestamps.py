@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.decode.formats import TimestampUnit
-from monitor.core.decode.timestamps import LATEST_SECONDS, epoch_seconds, iso_seconds
+from monitor.core.decode.timestamps import LATEST_SECONDS, TimestampUnit, epoch_seconds, iso_seconds
 
 UNITS: list[tuple[TimestampUnit, float]] = [("s", 1), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.decode.formats import JsonFormat, NumberFormat
+from monitor.core.decode.json_format.settings import JsonFormat
+from monitor.core.decode.number_format.settings import NumberFormat
 from monitor.core.ports import StepKey
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.messages import Message, MessageBatch

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.decode.binary_format import BinaryDecoder
+from monitor.core.decode.binary_format.settings import BinaryFormat
 from monitor.core.decode.decoded import Decoded
-from monitor.core.decode.formats import BinaryFormat
 from monitor.core.values.discards import Reason
+from tests.payloads import batch_of
 
 LETTERS = {"f32": "f", "f64": "d", "i16": "h"}
 ORDERS = {"little": "<", "big": ">"}
 
 
 def decode(payloads: list[bytes], channels: int, **settings: Any) -> Decoded:
-    return BinaryDecoder(BinaryFormat(kind="binary", **settings), channels).decode(payloads)
+    return BinaryFormat(kind="binary", **settings).decoder(channels).decode(batch_of(payloads))
 
 
 def pack(rows: list[list[float]], encoding: str, byte_order: str, layout: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Plain text payloads: which spellings are numbers, and what lines mean."""
+"""Lines of numbers: which spellings are numbers, and what lines mean."""
 
 from typing import Any
 
@@ -7,34 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.decode.csv_format.settings import CsvFormat
 from monitor.core.decode.decoded import Decoded
-from monitor.core.decode.formats import CsvFormat
-from monitor.core.decode.text_formats import CsvDecoder, NumberDecoder
 from monitor.core.values.discards import Reason
-
-NUMBERS = ["21.5", "-12", "+3", "3e-4", "3E4", ".5", "5.", " 7\n", "007", "1e999"]
-NOT_NUMBERS = [
-    "nan",
-    "inf",
-    "Infinity",
-    "1_000",
-    "0x10",
-    "1,5",
-    "1 2",
-    "",
-    " ",
-    "--1",
-    "1e",
-    "e5",
-    "٣",
-    "true",
-    "1\0",
-    "1;",
-]
+from tests.payloads import NOT_NUMBERS, batch_of
 
 
 def csv(payloads: list[bytes], channels: int, **settings: Any) -> Decoded:
-    return CsvDecoder(CsvFormat(kind="csv", **settings), channels).decode(payloads)
+    return CsvFormat(kind="csv", **settings).decoder(channels).decode(batch_of(payloads))
 
 
 def refusal(payload: bytes, channels: int, **settings: Any) -> Reason:
@@ -42,34 +22,6 @@ def refusal(payload: bytes, channels: int, **settings: Any) -> Reason:
     assert len(decoded.payload) == 0
     ((_, discard),) = decoded.refused
     return discard.reason
-
-
-# number
-
-
-@pytest.mark.parametrize("text", NUMBERS)
-def test_a_decimal_numeral_is_a_number(text: str) -> None:
-    decoded = NumberDecoder().decode([text.encode()])
-    assert decoded.values[0, 0] == np.float32(text)
-    assert decoded.length.tolist() == [1]
-    assert np.isnan(decoded.first_time_seconds).all()
-
-
-@pytest.mark.parametrize("text", NOT_NUMBERS)
-def test_nothing_else_is_a_number(text: str) -> None:
-    decoded = NumberDecoder().decode([b"1", text.encode(), b"2"])
-    assert decoded.values.tolist() == [[1], [2]]
-    assert decoded.payload.tolist() == [0, 2]
-    assert [(index, discard.reason) for index, discard in decoded.refused] == [(1, Reason.MALFORMED)]
-
-
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), max_size=20))
-def test_any_number_comes_back(numbers: list[float]) -> None:
-    decoded = NumberDecoder().decode([repr(number).encode() for number in numbers])
-    assert decoded.values[:, 0].tolist() == numbers
-
-
-# csv
 
 
 def test_lines_are_samples_of_one_block() -> None:

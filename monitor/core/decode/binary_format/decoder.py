@@ -6,29 +6,31 @@ A payload is any whole number of samples, each with all channels; what is no who
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.decode.decoded import Decoded
-from monitor.core.decode.formats import BinaryFormat
+from monitor.core.decode.decoded import Decoded, Decoder
 from monitor.core.decode.ragged import lengths
 from monitor.core.decode.refusals import Refusals
 from monitor.core.values.discards import Reason
 from monitor.core.values.float32 import to_float32
+from monitor.core.values.messages import MessageBatch
 
-_NUMPY_CODES = {"f32": "f4", "f64": "f8", "i16": "i2"}
 
+class BinaryDecoder(Decoder):
+    """Decodes packed samples of `channels` channels. Never raises on a payload.
 
-class BinaryDecoder:
-    """Decodes packed samples by a `BinaryFormat` for `channels` channels. Never raises on a payload."""
+    dtype: of each number, as numpy names it. planar: whether each channel's samples stand together, not each sample's
+    channels. A value is `raw * scale + offset`.
+    """
 
-    def __init__(self, settings: BinaryFormat, channels: int) -> None:
-        order = "<" if settings.byte_order == "little" else ">"
-        self._dtype = np.dtype(order + _NUMPY_CODES[settings.encoding])
-        self._planar = settings.layout == "planar"
-        self._scale = settings.scale
-        self._offset = settings.offset
+    def __init__(self, channels: int, dtype: str, planar: bool, scale: float, offset: float) -> None:
+        self._dtype = np.dtype(dtype)
+        self._planar = planar
+        self._scale = scale
+        self._offset = offset
         self._channels = channels
 
-    def decode(self, payloads: list[bytes]) -> Decoded:
-        """Decode payloads of one source; see `Decoded`."""
+    def decode(self, batch: MessageBatch) -> Decoded:
+        """Decode messages of one source; see `Decoded`."""
+        payloads = batch.payload
         refusals = Refusals(payloads)
         length, rest = np.divmod(lengths(payloads), self._dtype.itemsize * self._channels)
         index = np.arange(len(payloads))

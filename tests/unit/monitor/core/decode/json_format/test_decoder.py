@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.decode.decoded import Decoded
-from monitor.core.decode.formats import JsonFormat
-from monitor.core.decode.json_format import JsonDecoder
+from monitor.core.decode.json_format.settings import JsonFormat
 from monitor.core.values.discards import Reason
+from tests.payloads import batch_of
 
 
 def decode(payloads: list[bytes], channels: int, **settings: Any) -> Decoded:
-    return JsonDecoder(JsonFormat(kind="json", **settings), channels).decode(payloads)
+    return JsonFormat(kind="json", **settings).decoder(channels).decode(batch_of(payloads))
 
 
 def refusal(payload: bytes, channels: int, **settings: Any) -> Reason:

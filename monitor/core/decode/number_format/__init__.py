@@ -1,0 +1,1 @@
+"""Payloads that are one plain number."""
