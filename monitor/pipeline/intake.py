@@ -104,16 +104,19 @@ class Intake:
         kept = {spec.name: decoder.snapshot() for spec, decoder in zip(self._sources, self._decoders, strict=True)}
         return {"version": _STATE_VERSION, "sources": {name: state for name, state in kept.items() if state}}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: object) -> None:
         """Go on from what another intake of the same sources gave.
 
         Raises:
             StateError: the state is damaged, or of another version; nothing was changed.
 
         """
-        if state.get("version") != _STATE_VERSION:
+        if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
             raise StateError("the state of decoders is of another version")
-        self._take_over(state["sources"])
+        sources = state.get("sources")
+        if not isinstance(sources, dict) or not all(isinstance(each, dict) for each in sources.values()):
+            raise StateError("the state of decoders is damaged")
+        self._take_over(sources)
 
     def inherit(self, other: "Intake") -> None:
         """Go on from what another intake knows of the sources that have the same settings in both."""
