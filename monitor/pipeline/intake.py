@@ -113,7 +113,7 @@ class Intake:
         """
         if part_of(state, "version") != _STATE_VERSION:
             raise StateError("the state of decoders is of another version")
-        self._take_over(typed(part_of(state, "sources"), dict[str, Any]))
+        self._take_over(typed(part_of(state, "sources"), dict[str, dict[str, Any]]))
 
     def inherit(self, other: "Intake") -> None:
         """Go on from what another intake knows of the sources that have the same settings in both."""

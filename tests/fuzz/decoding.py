@@ -29,6 +29,8 @@ def check_decoder(settings: list[dict[str, Any]], data: bytes) -> None:
     _check(together, len(payloads), channels)
     alone = [decode(batch_of([payload])) for payload in payloads]
     assert together.refused == tuple((at, one.refused[0][1]) for at, one in enumerate(alone) if one.refused)
+    for name in together.keys or ():
+        assert list((together.keys or {})[name]) == [key for one in alone for key in (one.keys or {})[name]]
     np.testing.assert_array_equal(together.values, np.concatenate([one.values for one in alone]))
 
 
@@ -42,6 +44,10 @@ def _check(decoded: Decoded, payloads: int, channels: int) -> None:
     assert (decoded.length > 0).all()
     # NaN: the payload carries no time; a time is one that can be computed with
     assert not np.isinf(decoded.first_time_seconds).any()
+    for values in (decoded.keys or {}).values():
+        assert len(values) == len(decoded.length)
+        assert all(type(value) is str for value in values)
+        "".join(values).encode()  # no half of a surrogate pair: names go out as UTF-8
     for _, discard in decoded.refused:
         assert len(discard.detail) <= 200
         assert discard.detail.isprintable()

@@ -30,7 +30,7 @@ class Decoded:
     keys: Mapping[str, Sequence[str]] | None = None
 
     def select(self, kept: NDArray[np.bool_]) -> "Decoded":
-        """The blocks where `kept [M]`, without refusals."""
+        """The blocks that are kept, without refusals. kept: bool [M]."""
         rows = np.repeat(kept, self.length)
         keys = self.keys and {
             name: [value for value, keep in zip(values, kept.tolist(), strict=True) if keep]

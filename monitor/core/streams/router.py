@@ -142,7 +142,7 @@ class Router:
             return refused[1]
         inlet = self._inlets[source]
         values = (inlet.pattern.match(topic) or {}) | dict(zip(inlet.key_names, keys, strict=True))
-        admitted = self._admit_to(source, inlet, place, values)
+        admitted = self._admit_to_stream(source, place, values)
         if isinstance(admitted, Route):
             return admitted.channel_group
         self._remember_refusal(place, (source, admitted))
@@ -160,12 +160,9 @@ class Router:
         result: Refusal = None, Discard(Reason.UNKNOWN_TOPIC, "no source admits the topic")
         for number, inlet in enumerate(self._inlets):
             values = inlet.pattern.match(topic)
-            if values is not None and inlet.key_names and not _too_long(values):
-                route = Route(number, _NAMED_IN_PAYLOAD)
-                self._remember_route(topic, route)
-                return route
             if values is not None:
-                admitted = self._admit_to(number, inlet, topic, values)
+                admit = self._admit_to_source if inlet.key_names else self._admit_to_stream
+                admitted = admit(number, topic, values)
                 if isinstance(admitted, Route):
                     return admitted
                 result = number, admitted
@@ -187,15 +184,26 @@ class Router:
             self._places = {stream: [] for stream in self._places}
         self._routes[place] = route
 
-    def _admit_to(self, number: int, inlet: _Inlet, place: _Place, values: dict[str, str]) -> Route | Discard:
+    def _admit_to_source(self, number: int, topic: str, values: dict[str, str]) -> Route | Discard:
+        """Let a topic lead to a source whose payloads say the rest."""
+        unfit = _unfit(values)
+        if unfit is not None:
+            return unfit
+        route = Route(number, _NAMED_IN_PAYLOAD)
+        self._remember_route(topic, route)
+        return route
+
+    def _admit_to_stream(self, number: int, place: _Place, values: dict[str, str]) -> Route | Discard:
+        inlet = self._inlets[number]
         channel = values.get(CHANNEL)
         if channel is not None and channel not in inlet.columns:
             return Discard(Reason.UNKNOWN_CHANNEL, f"source {inlet.spec.name} has no such channel")
         name = fill_template(inlet.template, values)
         if not is_name(name):
             return Discard(Reason.BAD_NAME, "stream names are made of letters, digits and _ . : -")
-        if _too_long(values):
-            return Discard(Reason.BAD_NAME, f"a placeholder is longer than {_MAX_LABEL_LETTERS} letters")
+        unfit = _unfit(values)
+        if unfit is not None:
+            return unfit
         channel_group = list(inlet.columns.values()) if channel is None else [inlet.columns[channel]]
         if name not in self._owner:
             if len(self._owner) >= self._max_streams:
@@ -242,5 +250,10 @@ class Router:
         self._owner.pop(name, None)
 
 
-def _too_long(values: dict[str, str]) -> bool:
-    return max(map(len, values.values()), default=0) > _MAX_LABEL_LETTERS
+def _unfit(values: dict[str, str]) -> Discard | None:
+    """Why values of placeholders can be no labels."""
+    if max(map(len, values.values()), default=0) > _MAX_LABEL_LETTERS:
+        return Discard(Reason.BAD_NAME, f"a placeholder is longer than {_MAX_LABEL_LETTERS} letters")
+    if any("\0" in value for value in values.values()):
+        return Discard(Reason.BAD_NAME, "a placeholder holds a NUL character")
+    return None

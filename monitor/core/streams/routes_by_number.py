@@ -15,7 +15,7 @@ class RoutesByNumber:
         self._arrays: dict[TopicTable, NDArray[np.int64]] = {}  # [2, topics]; -1 where nothing is known
 
     def look_up(self, topics: TopicTable, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Look up the topics `numbers [M]` of a table: int64 [2, M], source and channel group; -1 where not known."""
+        """Look up topics of a table: int64 [2, M], source and channel group; -1 where not known. numbers: int64 [M]."""
         routes = self._arrays.get(topics)
         return np.full((2, len(numbers)), -1) if routes is None else routes.take(numbers, axis=1, mode="clip")
 

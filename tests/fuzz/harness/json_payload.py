@@ -11,6 +11,7 @@ _SETTINGS: list[dict[str, Any]] = [
     {"kind": "json", "timestamp": "ts", "timestamp_unit": "ms", "rows": "r"},
     {"kind": "json", "timestamp": "t", "timestamp_unit": "iso8601", "fields": ["a", "b.x"]},
     {"kind": "json", "timestamp": "ts", "timestamp_unit": "ns", "rows": "d.r"},
+    {"kind": "json", "rows": "r", "keys": {"device": "d.id", "channel": "a"}},
 ]
 
 

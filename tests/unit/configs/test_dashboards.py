@@ -18,6 +18,8 @@ import yaml  # type: ignore[import-untyped]
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.storage.disk_store import DiskStore
+from monitor.adapters.webhook.settings import WebhookConfig
+from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.scoring.quality import Quality
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.messages import Message, MessageBatch
@@ -95,7 +97,7 @@ def exported() -> Exported:
         reload_success_seconds=now,
         max_channel_series=100,
         checkpointer=checkpointer,
-        webhooks=(),
+        webhooks=(WebhookSink(WebhookConfig(url="http://localhost/")),),
     )
     found: Exported = {"up": set(TARGET_LABELS)}
     for family in registry_of(daemon).collect():

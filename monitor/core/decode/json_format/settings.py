@@ -1,5 +1,6 @@
 """How JSON payloads are laid out."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,7 +14,7 @@ from monitor.core.decode.timestamps import TimestampUnit
 # A key is any text without the separator and without what JSON would have to escape.
 _KEY = r'[^."\\\x00-\x1f]+'
 FieldPath = Annotated[str, Field(pattern=rf"^{_KEY}(\.{_KEY})*$", description="keys joined by dots, e.g. `data.ts`")]
-Placeholder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+_PLACEHOLDER = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class JsonFormat(PayloadFormat):
@@ -41,7 +42,7 @@ class JsonFormat(PayloadFormat):
     fields: tuple[FieldPath, ...] | None = None
     """One field per channel, in channel order, each a number (one sample) or an array (many samples)."""
 
-    keys: Annotated[dict[Placeholder, FieldPath], Field(min_length=1)] | None = None
+    keys: Annotated[dict[str, FieldPath], Field(min_length=1)] | None = None
     """Text fields that name the stream as placeholders of the topic do, e.g. `{ device = "meta.id" }`; `channel` names
     the channel. Placeholders of the topic are not repeated here."""
 
@@ -50,6 +51,13 @@ class JsonFormat(PayloadFormat):
         given = [name for name in ("values", "rows", "fields") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of `values`, `rows`, `fields` (given: {', '.join(given) or 'none'})")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_placeholders(self) -> "JsonFormat":
+        for name in self.key_names:
+            if not _PLACEHOLDER.fullmatch(name):
+                raise ValueError(f"key {name!r} is no placeholder: lower-case letters, digits and _, a letter first")
         return self
 
     @model_validator(mode="after")

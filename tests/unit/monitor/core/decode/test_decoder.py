@@ -31,6 +31,11 @@ CASES = {
         2,
         b'{"t": "2026-01-31T12:00:00Z", "a": 1, "b": {"x": 2}}',
     ),
+    "json keys": (
+        {"kind": "json", "rows": "r", "keys": {"device": "a", "channel": "d.x"}},
+        2,
+        b'{"a": "one", "r": [[1, 2]], "d": {"x": "vib"}}',
+    ),
     "number": ({"kind": "number"}, 1, b"21.5\n"),
     "csv": ({"kind": "csv"}, 2, b"1,2\n3,4\n"),
     "csv times": ({"kind": "csv", "separator": ";", "time_column": True, "skip_lines": 1}, 2, b"t;a;b\n1;2;3\n2;;4"),
@@ -72,6 +77,9 @@ def check(decoded: Decoded, payloads: list[bytes], channels: int) -> None:
     assert refused == sorted(set(refused))
     assert sorted({*decoded.payload.tolist(), *refused}) == list(range(len(payloads)))
     assert not set(decoded.payload.tolist()) & set(refused)
+    for values in (decoded.keys or {}).values():
+        assert len(values) == len(decoded.length)
+        assert all(isinstance(value, str) for value in values)
     for _, discard in decoded.refused:
         assert isinstance(discard, Discard)
         assert len(discard.detail) <= 200

@@ -244,3 +244,34 @@ def test_a_detail_names_the_place_and_shows_little_of_the_payload() -> None:
 def test_a_detail_stays_short_however_long_the_field_path() -> None:
     ((_, discard),) = decode([b"{}" + b" " * 99], 1, values="x" * 1000).refused
     assert len(discard.detail) <= 200
+
+
+# keys
+
+
+def test_each_block_has_the_names_of_its_own_payload() -> None:
+    payloads = [b'{"v":1,"m":{"id":"a"}}', b"?", b'{"v":2,"m":{"id":"\\u00e4"},"more":1}', b'{"v":[],"m":{"id":"c"}}']
+    decoded = decode(payloads, 1, values="v", keys={"device": "m.id"})
+    assert decoded.payload.tolist() == [0, 2]
+    assert decoded.keys == {"device": ["a", "ä"]}
+
+
+def test_without_keys_there_are_none() -> None:
+    assert decode([b'{"v":1}'], 1, values="v").keys is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b'{"v":1,"m":{}}', Reason.MISSING_FIELD),
+        (b'{"v":1}', Reason.MISSING_FIELD),
+        (b'{"v":1,"m":{"id":1}}', Reason.MALFORMED),
+        (b'{"v":1,"m":{"id":null}}', Reason.MALFORMED),
+        (b'{"v":1,"m":{"id":["a"]}}', Reason.MALFORMED),
+        (b'{"v":1,"m":{"id":"\\ud800"}}', Reason.MALFORMED),
+        (b'{"v":1,"m":7}', Reason.MISSING_FIELD),
+        (b'{"v":[[1]],"m":{"id":"a"}}', Reason.WRONG_SHAPE),
+    ],
+)
+def test_a_payload_without_its_names_is_refused(payload: bytes, reason: Reason) -> None:
+    assert refusal(payload, 1, values="v", keys={"device": "m.id"}) == reason
