@@ -61,8 +61,9 @@ class _Part:
     def row_of_blocks(self) -> NDArray[np.int64]:
         return self.rows[self.decoded.payload]
 
-    def topic_of(self, block: int) -> str:
-        return self.batch.topics.texts[self.batch.topic[int(self.decoded.payload[block])]]
+    def topics_of_blocks(self) -> list[str]:
+        texts, topic = self.batch.topics.texts, self.batch.topic
+        return [texts[topic[message]] for message in self.decoded.payload.tolist()]
 
     def keys_of_blocks(self, names: Sequence[str]) -> list[tuple[str, ...]]:
         columns = self.decoded.keys or {}
@@ -224,10 +225,10 @@ class Intake:
         if len(parts) > 1:
             blocks.sort()
         keys = [part.keys_of_blocks(self._sources[part.source].format.key_names) for part in parts]
+        topics = [part.topics_of_blocks() for part in parts]
         kept = [np.ones(len(part.decoded.length), np.bool_) for part in parts]
         for _, at, block in blocks:
-            part = parts[at]
-            topic = part.topic_of(block)
+            part, topic = parts[at], topics[at][block]
             found = self._router.route_keys(part.source, topic, keys[at][block])
             if isinstance(found, Discard):
                 kept[at][block] = False
