@@ -112,7 +112,7 @@ class Intake:
             StateError: the state is damaged, or of another version; nothing was changed.
 
         """
-        if part_of(state, "version") != _STATE_VERSION:
+        if typed(part_of(state, "version"), int) != _STATE_VERSION:
             raise StateError("the state of decoders is of another version")
         self._take_over(typed(part_of(state, "sources"), dict[str, dict[str, Any]]))
 

@@ -241,6 +241,7 @@ class Router:
             for stream in model_group.streams.number
         }
         self._places = {stream: [] for stream in self._owner}
+        self._by_number.clear()
 
     def forget(self, name: str) -> None:
         """Drop all routes of a stream that was closed."""
