@@ -222,7 +222,8 @@ class ObviousScript(Counting):
 class Daemon(Counting):
     """`residuald run`. max_inbox_messages: room for everything, or a flood at QoS 0 would be thinned out.
 
-    more: what is added to its configuration; it stands below the last `[[model]]`.
+    more: what is added to its configuration; it stands below the last `[[model]]`. program: of another installation;
+    left out, the one beside this Python. name: what it is called in tables.
     """
 
     mqtt5 = True
@@ -230,15 +231,25 @@ class Daemon(Counting):
     windows_metric = "residuald_windows_scored_total"
     losses = LOSSES
 
-    def __init__(self, port: int, workload: Workload, max_inbox_messages: int, folder: Path, more: str = "") -> None:
+    def __init__(
+        self,
+        port: int,
+        workload: Workload,
+        max_inbox_messages: int,
+        folder: Path,
+        more: str = "",
+        *,
+        program: Path | None = None,
+        name: str = DAEMON,
+    ) -> None:
         http_port = free_port()
-        config = folder / "residuald.toml"
-        journal = (folder / "journal").resolve()
+        config = folder / f"{name}.toml"
+        journal = (folder / f"{name}-journal").resolve()
         shutil.rmtree(journal, ignore_errors=True)  # what another round left would be taken up again
         config.write_text(daemon_config(port, http_port, workload, max_inbox_messages, journal) + more)
         self._ready_url = f"http://127.0.0.1:{http_port}/readyz"
-        command: list[str | Path] = [Path(sys.executable).with_name("residuald"), "run", "--config", config]
-        super().__init__(DAEMON, command, folder / "residuald.log", http_port)
+        command: list[str | Path] = [program or Path(sys.executable).with_name("residuald"), "run", "--config", config]
+        super().__init__(name, command, folder / f"{name}.log", http_port)
 
     def wait_ready(self) -> None:
         """Wait until it says over HTTP that it is ready, which includes its subscriptions."""

@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.common.broker import mosquitto
 from benchmarks.common.packets import Packets, publish_packets
@@ -76,11 +77,17 @@ class Station:
 
 @contextmanager
 def stations(
-    loads: dict[str, Load], folder: Path, *, direct: bool, max_inbox_messages: int | None = None
+    loads: dict[str, Load],
+    folder: Path,
+    *,
+    direct: bool,
+    max_inbox_messages: int | None = None,
+    programs: Mapping[str, Path] = MappingProxyType({}),
 ) -> Iterator[dict[str, Station]]:
     """Contestants by name, all started at once, each with a broker of its own (or a feeder) and ready for its load.
 
-    max_inbox_messages: of the daemon; by default there is room for the whole load. Logs go to `folder`.
+    max_inbox_messages: of the daemon; by default there is room for the whole load. programs: names that are daemons of
+    other installations. Logs go to `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -95,7 +102,7 @@ def stations(
             else:
                 with pinned(FEEDING_CORE):
                     ports[name] = stack.enter_context(mosquitto())
-            contestants[name] = _start(name, ports[name], load, folder, max_inbox_messages)
+            contestants[name] = _start(name, ports[name], load, folder, max_inbox_messages, programs.get(name))
             stack.callback(contestants[name].stop)
         ready = {}
         for name, contestant in contestants.items():
@@ -159,9 +166,12 @@ def forward_turn(name: str, model: Path, seconds_per_batch: float) -> Turn:
     return Turn(name, 0, round(best), 1.0, 1.0, 0)
 
 
-def _start(name: str, port: int, load: Load, folder: Path, max_inbox_messages: int | None) -> Contestant:
-    if name == DAEMON:
-        return Daemon(port, load.workload, max_inbox_messages or load.expected.messages, folder)
+def _start(
+    name: str, port: int, load: Load, folder: Path, max_inbox_messages: int | None, program: Path | None
+) -> Contestant:
+    if name == DAEMON or program is not None:
+        room = max_inbox_messages or load.expected.messages
+        return Daemon(port, load.workload, room, folder, program=program, name=name)
     if name == OBVIOUS:
         return ObviousScript(port, load.workload, folder)
     return Reader(name, port, load.workload, load.expected, folder)

@@ -64,10 +64,10 @@ def read_checkpoint(file: Path) -> State | None:
 
 
 def _from_ada64b2(state: State) -> State:
-    """What commit ada64b2 wrote of packet identifiers, as the source of MQTT resumes now."""
+    """What commit ada64b2 wrote of exchanges that were not finished, as the source of MQTT resumes now."""
     safe = state.get("safe")
     try:
-        rows = [struct.pack("<HI", packet_id, content) for packet_id, content in safe.items()] if safe else []
+        rows = [struct.pack("<HI", exchange, content) for exchange, content in safe.items()] if safe else []
     except (AttributeError, struct.error) as error:
-        raise StateError(f"`safe` is no table of packet identifiers: {error}") from None
+        raise StateError(f"`safe` is no table of exchanges: {error}") from None
     return state | {"resume": {"mqtt": b"".join(rows)}}

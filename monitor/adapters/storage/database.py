@@ -77,11 +77,10 @@ def _migrate_alerts(database: sqlite3.Connection) -> None:
     """Take over the steps of alerts that commit ada64b2 kept: one row for each phase, all of them for the broker."""
     if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alert'").fetchone() is None:
         return
-    columns = "id, phase, topic, payload, step, packet_id, received, delivered"
-    rows = database.execute(f"SELECT {columns} FROM alert ORDER BY step, nth").fetchall()  # noqa: S608 - our own text
-    for turn, (alert, phase, topic, payload, at, packet_id, received, delivered) in enumerate(rows, 1):
+    rows = database.execute("SELECT * FROM alert ORDER BY step, nth").fetchall()
+    for turn, (alert, phase, topic, payload, at, _nth, exchange, received, delivered) in enumerate(rows, 1):
         number = {"pending": 0, "firing": 1, "resolved": 2 if json.loads(payload)["fired"] else 1}[phase]
-        progress = struct.pack(">HB", packet_id, received)
+        progress = struct.pack(">HB", exchange, received)
         row = ("mqtt", alert, number, topic, payload, progress, phase == "resolved", delivered, at, turn, time.time())
         database.execute("INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     database.execute("DROP TABLE alert")
