@@ -52,11 +52,11 @@ def alerts_of(scored: Scored, manifest: Manifest) -> Alerts:
     settings, order = DecisionSettings(), np.argsort(scored.cut.batch.end_seconds, kind="stable")
     ends, score = scored.cut.batch.end_seconds[order], scored.score[order]
     labels = (np.zeros(len(ends), np.int8) if scored.cut.labels is None else scored.cut.labels)[order]
-    judge = DecisionRule(settings)
-    judge.open_stream(0)
-    turns = judge.judge(np.zeros(len(ends), np.int64), score, np.isfinite(score)).transitions
-    began = [ends[at] for at, _, now in turns if now == Phase.FIRING]
-    ended = [ends[at] for at, before, _ in turns if before == Phase.FIRING]
+    rule = DecisionRule(settings)
+    rule.open_stream(0)
+    transitions = rule.decide(np.zeros(len(ends), np.int64), score, np.isfinite(score)).transitions
+    began = [ends[at] for at, _, now in transitions if now == Phase.FIRING]
+    ended = [ends[at] for at, before, _ in transitions if before == Phase.FIRING]
     firings = tuple(
         Firing(float(start), float(end)) for start, end in zip(began, [*ended, np.inf][: len(began)], strict=True)
     )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from benchmarks.budget.error_laws import LAWS
 from monitor.core.alerting.decision_rule import DecisionSettings
-from trainer.calibration.alerts_at_threshold import ErrorSeries, alarm_counts
+from trainer.calibration.alerts_at_threshold import ErrorSeries, alert_counts
 from trainer.calibration.threshold import keep_budget
 from trainer.settings.budget import Budget
 
@@ -48,7 +48,7 @@ def simulate(law: str, extrapolation: float, mislabelled: bool, streams: int, se
         # enough of the future to see some tens of alarms at the rate asked for
         future = LAWS[law](rng, PAST_WINDOWS, round(40 * max(extrapolation, 1)))
         thresholds = np.array([one.threshold for one in kept])
-        counts = alarm_counts([_series(one) for one in future.T], thresholds, JUDGE)
+        counts = alert_counts([_series(one) for one in future.T], thresholds, JUDGE)
         per_day = counts / future.size * 86400
         ratio = per_day / budget.per_day
         means.append(float(ratio.mean()))

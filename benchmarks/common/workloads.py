@@ -74,7 +74,7 @@ class Telemetry:
         return tuple(f"c{channel:02}" for channel in range(self.channels))
 
     def topics(self) -> list[str]:
-        """The topic of each lane, stream by stream. Devices of two kinds are named apart: they share no stream."""
+        """The topics, stream by stream. Devices of two kinds are named apart: they share no stream."""
         devices = [f"{self.name}/{self.name[0]}{stream:04}" for stream in range(self.streams)]
         if self.payload == "number":
             return [f"{device}/{channel}" for device in devices for channel in self.channel_names]
@@ -161,7 +161,7 @@ def generate(workload: Workload, seconds: float, end_seconds: float, seed: int =
 
 
 def _payloads(part: Telemetry, ticks: int, first_seconds: NDArray[np.float64], seed: int) -> Iterator[bytes]:
-    """The payloads of one kind of device, tick by tick and lane by lane."""
+    """The payloads of one kind of device, tick by tick and channel group by channel group."""
     values = part.signals(part.streams, ticks * part.samples_per_message, seed)
     # [S, tick, n, C] -> [tick, S, n, C]
     blocks = values.reshape(part.streams, ticks, part.samples_per_message, part.channels).swapaxes(0, 1)

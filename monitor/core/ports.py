@@ -202,7 +202,7 @@ class DamagedError(StoreError):
 class Store(Protocol):
     """What durability needs of a disk: a journal of steps, an outbox of deliveries, and one checkpoint.
 
-    id: names the journal, so that a checkpoint knows which steps it is followed by. last: number of the last step.
+    id: names the journal, so that a checkpoint names the steps that follow it. last: number of the last step.
     nbytes: what the records of steps take. moved_aside: journals that were found damaged and replaced.
 
     Raises (all methods but `close`):

@@ -117,7 +117,7 @@ class Intake:
         self._take_over(typed(part_of(state, "sources"), dict[str, dict[str, Any]]))
 
     def inherit(self, other: "Intake") -> None:
-        """Go on from what another intake knows of the sources that have the same settings in both."""
+        """Take over the decoders of those sources that have the same settings in another intake."""
         same = {spec.name for spec in self._sources if spec in other._sources}  # noqa: SLF001 - one intake of another
         self._take_over({name: state for name, state in other.snapshot()["sources"].items() if name in same})
 

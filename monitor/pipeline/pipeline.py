@@ -64,7 +64,7 @@ class PipelineSettings:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step came to: concluded batches by model, what to publish, and whether a command changed anything."""
+    """What one step came to: scored batches by model, what to publish, and whether a command changed anything."""
 
     scored_batches: tuple[tuple[str, ScoredBatch], ...]
     reports: tuple[Report, ...]
@@ -227,7 +227,11 @@ class Pipeline:
         yield gone_report(name)
 
     def _adjust_for_clock_step(self, now: Moment, *, again: bool) -> None:
-        """Notice a leap of the wall clock: silence is a length of time, and only the monotonic clock knows lengths."""
+        """Detect a step of the wall clock: elapsed wall time differs from elapsed monotonic time by more than 1 s.
+
+        Stored arrival times and deadlines of mutes are shifted by the difference, so that a corrected clock makes no
+        stream silent.
+        """
         before, self._last_look = self._last_look, now
         if before is None:
             return

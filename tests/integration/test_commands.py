@@ -139,7 +139,7 @@ DiskStore.append = die
 """
 
 
-def test_a_command_whose_acknowledgement_was_lost_is_not_obeyed_twice(
+def test_a_command_whose_acknowledgement_was_lost_is_not_applied_twice(
     start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     config = configure(checkpoint_seconds=3600)
@@ -226,7 +226,7 @@ def reload(daemon: Daemon) -> None:
     daemon.wait_connected()
 
 
-def test_commands_are_obeyed_only_when_the_configuration_says_so_also_after_a_reload(
+def test_commands_are_applied_only_when_the_configuration_says_so_also_after_a_reload(
     start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     config = configure(mqtt="reconnect_ceiling_seconds = 1")

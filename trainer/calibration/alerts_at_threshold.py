@@ -1,6 +1,6 @@
-"""Alarms: what the daemon's own judge would have said about a series of errors, at any threshold.
+"""Fired alerts: what the daemon's own decision rule makes of a series of errors, at any threshold.
 
-An alarm is an alert that fires, not a window above the threshold: k of n windows must agree, and an alert goes on until
+Alerts that fire are counted, not windows above the threshold: k of n windows must agree, and an alert goes on until
 enough windows in a row are calm. So this runs `monitor.core.alerting.decision_rule` itself.
 """
 
@@ -14,7 +14,7 @@ from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, 
 
 Floats = NDArray[np.float64]
 
-# The judge walks through the windows of streams that are not calm one by one. In pieces of this size most streams sleep
+# The rule walks through the windows of streams that are not calm one by one. In pieces of this size most streams sleep
 # through most pieces.
 _PIECE_WINDOWS = 256
 
@@ -38,7 +38,7 @@ class ErrorSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class FiredAlert:
     """An alert that fired. threshold, series: which of them (by number).
 
     first: the window after which it fires; last: the window that ended it, or the series' last one.
@@ -50,17 +50,17 @@ class Alarm:
     last: int
 
 
-def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> list[Alarm]:
+def fired_alerts(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> list[FiredAlert]:
     """Judge each series at each threshold; in no particular order.
 
     thresholds: float64 [K].
 
-    To the judge, each pair of series and threshold is a stream of its own.
+    To the rule, each pair of series and threshold is a stream of its own.
     """
     count, lengths = len(thresholds), [len(one.error) for one in series]
-    judge = DecisionRule(settings)
-    judge.open_stream(len(series) * count - 1)
-    alarms: list[Alarm] = []
+    rule = DecisionRule(settings)
+    rule.open_stream(len(series) * count - 1)
+    alerts: list[FiredAlert] = []
     first: dict[int, int] = {}  # of the alerts that are firing
     for start in range(0, max(lengths), _PIECE_WINDOWS):
         running = np.flatnonzero(np.array(lengths) > start)
@@ -68,25 +68,25 @@ def alarms_of(series: Sequence[ErrorSeries], thresholds: Floats, settings: Decis
         # as the daemon computes it
         score = np.divide.outer(_piece([series[one] for one in running.tolist()], start), thresholds.astype(np.float32))
         score = score.reshape(len(score), -1)
-        awake = np.flatnonzero((judge.phase[streams] != Phase.CALM) | (score > 1).any(axis=0))
+        awake = np.flatnonzero((rule.phase[streams] != Phase.CALM) | (score > 1).any(axis=0))
         if not len(awake):
             continue
         judged = np.tile(streams[awake], len(score))
-        for row, before, after in judge.judge(
+        for row, before, after in rule.decide(
             judged, score[:, awake].ravel(), np.ones(len(judged), np.bool_)
         ).transitions:
             stream, window = int(judged[row]), start + row // len(awake)
             if after is Phase.FIRING:
                 first[stream] = window
             elif before is Phase.FIRING:
-                alarms.append(Alarm(stream % count, stream // count, first.pop(stream), window))
-    alarms += [Alarm(one % count, one // count, at, lengths[one // count] - 1) for one, at in first.items()]
-    return alarms
+                alerts.append(FiredAlert(stream % count, stream // count, first.pop(stream), window))
+    alerts += [FiredAlert(one % count, one // count, at, lengths[one // count] - 1) for one, at in first.items()]
+    return alerts
 
 
-def alarm_counts(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> NDArray[np.int64]:
-    """How many alarms all series together raise at each threshold: int64 [K]. thresholds: float64 [K]."""
-    raised = [alarm.threshold for alarm in alarms_of(series, thresholds, settings)]
+def alert_counts(series: Sequence[ErrorSeries], thresholds: Floats, settings: DecisionSettings) -> NDArray[np.int64]:
+    """How many alerts all series together raise at each threshold: int64 [K]. thresholds: float64 [K]."""
+    raised = [alert.threshold for alert in fired_alerts(series, thresholds, settings)]
     return np.bincount(raised, minlength=len(thresholds)).astype(np.int64)
 
 
@@ -105,7 +105,7 @@ def agreed(error: NDArray[np.floating], settings: DecisionSettings) -> Floats:
 
 
 def _piece(series: list[ErrorSeries], start: int) -> NDArray[np.float32]:
-    """The errors [P, S] from window `start` on; NaN, which the judge ignores, behind the end of the shorter ones."""
+    """The errors [P, S] from window `start` on; NaN, which the rule ignores, behind the end of the shorter ones."""
     several = [one.error[start : start + _PIECE_WINDOWS] for one in series]
     piece = np.full((max(map(len, several)), len(several)), np.nan, np.float32)
     for column, error in enumerate(several):

@@ -1,8 +1,8 @@
 """The threshold that keeps a false-alarm budget, from the errors of held-out normal windows.
 
-What is counted are alarms, by the daemon's own judge: that takes care of k-of-n, of hysteresis and of errors that
+Alerts are counted, by the daemon's own decision rule: that takes care of k-of-n, of hysteresis and of errors that
 depend on those before them (its alerts are the clusters that extreme-value theory asks for). Up to the rate that the
-data show, the threshold follows from the ranks of the alarms' peaks; beyond it, from the tail that is fitted to them.
+data show, the threshold follows from the ranks of the alerts' peaks; beyond it, from the tail that is fitted to them.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from scipy.stats import gamma
 
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.calibration import DAY_SECONDS, FalseAlarms, SetAside, TailFit
-from trainer.calibration.alerts_at_threshold import Alarm, ErrorSeries, agreed, alarms_of
+from trainer.calibration.alerts_at_threshold import ErrorSeries, FiredAlert, agreed, fired_alerts
 from trainer.calibration.tail import CONFIDENCE, Tail
 from trainer.settings.budget import Budget
 
@@ -37,7 +37,7 @@ _SET_ASIDE_PEAKS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class AlarmCurve:
-    """What the report draws: the alarms counted at each level [K] in `seconds` of data, and the tail over `base`.
+    """What the report draws: the alerts counted at each level [K] in `seconds` of data, and the tail over `base`.
 
     tail: None for method `rank`.
     """
@@ -60,18 +60,18 @@ class BudgetThreshold:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """A level and the peaks [N] above it, ascending, with the alarms they belong to; the last `aside` do not fit."""
+    """A level and the peaks [N] above it, ascending, with the alerts they belong to; the last `aside` do not fit."""
 
     level: float
     peaks: Floats
-    alarms: list[Alarm]
+    alerts: list[FiredAlert]
     aside: int
     tail: Tail
     misfit: float
 
 
 class _Counted:
-    """The alarms of all series at all levels."""
+    """The alerts of all series at all levels."""
 
     def __init__(self, series: Sequence[ErrorSeries], judge: DecisionSettings) -> None:
         self.series, self.judge = series, judge
@@ -84,19 +84,19 @@ class _Counted:
         shares = np.geomspace(_LOWEST_LEVEL_SHARE, 1 / max(len(reached), 8), _LEVELS)
         levels = np.unique(np.append(np.quantile(reached, 1 - shares), reached.max()))
         self.levels = levels[levels > 0] if (levels > 0).any() else np.array([np.finfo(np.float32).tiny], np.float64)
-        self._alarms: list[list[Alarm]] = [[] for _ in self.levels]
-        for alarm in alarms_of(series, self.levels, judge):
-            self._alarms[alarm.threshold].append(alarm)
-        self.counts = np.array([len(alarms) for alarms in self._alarms], np.int64)
-        # below the level of most alarms they run into one another
+        self._fired: list[list[FiredAlert]] = [[] for _ in self.levels]
+        for alert in fired_alerts(series, self.levels, judge):
+            self._fired[alert.threshold].append(alert)
+        self.counts = np.array([len(alerts) for alerts in self._fired], np.int64)
+        # below the level of most alerts they run into one another
         self.first = int(self.counts.argmax())
 
-    def peaks(self, number: int) -> tuple[Floats, list[Alarm]]:
-        """How high the alarms at this level reach, ascending: float64 [N] and the alarms."""
-        alarms = self._alarms[number]
-        peaks = np.array([self._agreed[a.series][a.first : a.last + 1].max() for a in alarms])
+    def peaks(self, number: int) -> tuple[Floats, list[FiredAlert]]:
+        """How high the alerts at this level reach, ascending: float64 [N] and the alerts."""
+        alerts = self._fired[number]
+        peaks = np.array([self._agreed[a.series][a.first : a.last + 1].max() for a in alerts])
         order = np.argsort(peaks, kind="stable")
-        return peaks[order], [alarms[at] for at in order]
+        return peaks[order], [alerts[at] for at in order]
 
 
 def keep_budget(
@@ -104,12 +104,12 @@ def keep_budget(
 ) -> BudgetThreshold:
     """Find the threshold for `budget`, which `asked` words. Errors are finite; at least one series has one.
 
-    max_extrapolation: for so many times longer than the data the tail is trusted. If the budget allows fewer alarms
+    max_extrapolation: for so many times longer than the data the tail is trusted. If the budget allows fewer alerts
     than one in that time, that one sets the threshold. Simulated over laws of several tails and memories, the rate is
     met within about a factor of two up to 10; at 100 it is mostly far below, at twice the threshold.
     """
     counted = _Counted(series, judge)
-    wanted = counted.seconds / budget.seconds_per_alarm  # how many alarms the data may show
+    wanted = counted.seconds / budget.seconds_per_alarm  # how many alerts the data may show
     reachable = max(wanted, 1 / max_extrapolation)
     base = None if wanted >= _COUNTED else _choose_base(counted)
     if base is None:
@@ -143,16 +143,16 @@ def _by_rank(counted: _Counted, wanted: float) -> tuple[float, float, float, flo
 
     A threshold at the r-th largest peak is exceeded r times per exposure on average, whatever the law, as long as the
     future resembles the data (split conformal prediction; Vovk et al. 2005); the number is then Gamma(r) distributed.
-    Where not even one alarm is allowed in as much data, the largest error of any window is the threshold, and the rate
-    of rank 1 an upper bound: single windows raise no alarm.
+    Where not even one alert is allowed in as much data, the largest error of any window is the threshold, and the rate
+    of rank 1 an upper bound: single windows raise no alert.
     """
     most = int(counted.counts[counted.first])
     rank = max(1, int(wanted))
-    if wanted < 1:  # nobody has watched long enough to see one alarm that is allowed: no window may come so far
+    if wanted < 1:  # nobody has watched long enough to see one alert that is allowed: no window may come so far
         threshold = max(float(one.error.max()) for one in counted.series if len(one.error))
     elif most == 0:
         rank, threshold = 1, float(counted.levels[-1])
-    elif most < rank:  # no level raises so many alarms
+    elif most < rank:  # no level raises so many alerts
         rank, threshold = most, float(counted.levels[counted.first])
     else:
         highest = int(np.flatnonzero(counted.counts >= rank)[-1])
@@ -177,14 +177,14 @@ def _choose_base(counted: _Counted) -> _Base | None:
 
 def _fit_base(counted: _Counted, number: int) -> _Base | None:
     level = float(counted.levels[number])
-    peaks, alarms = counted.peaks(number)
+    peaks, alerts = counted.peaks(number)
     excess = np.maximum(peaks - level, 0.0)
     aside = _count_misfits(excess)
     kept = excess[: len(excess) - aside]
     if not kept.any():
         return None
     tail = Tail.fit(kept)
-    return _Base(level, peaks, alarms, aside, tail, tail.misfit(kept))
+    return _Base(level, peaks, alerts, aside, tail, tail.misfit(kept))
 
 
 def _count_misfits(excess: Floats) -> int:
@@ -216,15 +216,15 @@ def _described(base: _Base) -> TailFit:
 
 
 def _set_aside(base: _Base, counted: _Counted) -> list[SetAside]:
-    """The alarms that do not fit, the largest first."""
+    """The alerts that do not fit, the largest first."""
     first = len(base.peaks) - base.aside
     return [
         SetAside(
-            recording=counted.series[alarm.series].name,
-            start_seconds=float(counted.series[alarm.series].end_seconds[alarm.first]),
-            end_seconds=float(counted.series[alarm.series].end_seconds[alarm.last]),
-            windows=alarm.last - alarm.first + 1,
+            recording=counted.series[alert.series].name,
+            start_seconds=float(counted.series[alert.series].end_seconds[alert.first]),
+            end_seconds=float(counted.series[alert.series].end_seconds[alert.last]),
+            windows=alert.last - alert.first + 1,
             error=float(peak),
         )
-        for peak, alarm in zip(base.peaks[first:][::-1], base.alarms[first:][::-1], strict=True)
+        for peak, alert in zip(base.peaks[first:][::-1], base.alerts[first:][::-1], strict=True)
     ]

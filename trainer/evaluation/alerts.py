@@ -1,4 +1,4 @@
-"""What people would have been told: alerts, not windows, by the daemon's own judge over scored recordings."""
+"""What people would have been told: alerts, not windows, by the daemon's own decision rule over scored recordings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from scipy.stats import gamma
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.calibration import DAY_SECONDS, Calibration
 from monitor.core.dataset.recording import Recording
-from trainer.calibration.alerts_at_threshold import Alarm, ErrorSeries, alarms_of
+from trainer.calibration.alerts_at_threshold import ErrorSeries, FiredAlert, fired_alerts
 from trainer.data.cutting import FileWindows
 from trainer.evaluation.evaluation import Scored
 
@@ -47,16 +47,16 @@ def alert_figures(scored: Sequence[Scored], calibration: Calibration) -> AlertFi
     promised = calibration.false_alarms
     judge = DecisionSettings() if promised is None else promised.judge
     series = [_series(piece) for piece in scored]
-    alarms: list[list[Alarm]] = [[] for _ in scored]
-    for alarm in alarms_of(series, np.ones(1), judge) if series else ():
-        alarms[alarm.series].append(alarm)
+    alerts: list[list[FiredAlert]] = [[] for _ in scored]
+    for alert in fired_alerts(series, np.ones(1), judge) if series else ():
+        alerts[alert.series].append(alert)
     false, normal_seconds = 0, 0.0
     delays: list[float | None] = []
-    for piece, one, own in zip(scored, series, alarms, strict=True):
+    for piece, one, own in zip(scored, series, alerts, strict=True):
         labels = np.zeros(len(piece.cut), np.int8) if piece.cut.labels is None else piece.cut.labels
         judged = piece.withheld == ""
         normal_seconds += float((judged & (labels == 0)).sum()) * one.interval_seconds
-        false += sum(not _rests_on(alarm, labels, judged, judge.n).any() for alarm in own)
+        false += sum(not _rests_on(alert, labels, judged, judge.n).any() for alert in own)
         delays += [_delay(event, own, piece.cut) for event in _events(labels)]
     hits = [delay for delay in delays if delay is not None]
     fresh = [delay for delay in hits if delay >= 0]
@@ -64,7 +64,7 @@ def alert_figures(scored: Sequence[Scored], calibration: Calibration) -> AlertFi
     low, high = _interval(false)
     return AlertFigures(
         judge=judge,
-        alerts=sum(map(len, alarms)),
+        alerts=sum(map(len, alerts)),
         false_alarms=false,
         normal_seconds=normal_seconds,
         false_alarms_per_day=false / days if days else None,
@@ -84,9 +84,11 @@ def _series(piece: Scored) -> ErrorSeries:
     return ErrorSeries(piece.cut.file.name, ends, piece.score, interval)
 
 
-def _rests_on(alarm: Alarm, labels: NDArray[np.int8], judged: NDArray[np.bool_], look_back: int) -> NDArray[np.int8]:
+def _rests_on(
+    alert: FiredAlert, labels: NDArray[np.int8], judged: NDArray[np.bool_], look_back: int
+) -> NDArray[np.int8]:
     """The labels of the windows that the decision to fire rests on."""
-    return labels[: alarm.first + 1][judged[: alarm.first + 1]][-look_back:]
+    return labels[: alert.first + 1][judged[: alert.first + 1]][-look_back:]
 
 
 def _events(labels: NDArray[np.int8]) -> list[tuple[int, int]]:
@@ -97,10 +99,10 @@ def _events(labels: NDArray[np.int8]) -> list[tuple[int, int]]:
     )
 
 
-def _delay(event: tuple[int, int], alarms: Sequence[Alarm], cut: FileWindows) -> float | None:
+def _delay(event: tuple[int, int], alerts: Sequence[FiredAlert], cut: FileWindows) -> float | None:
     """Seconds from onset to firing: below 0 where an alert was firing before, None where the event was missed."""
     first, last = event
-    during = [alarm.first for alarm in alarms if alarm.first <= last and alarm.last >= first]
+    during = [alert.first for alert in alerts if alert.first <= last and alert.last >= first]
     return float(cut.batch.end_seconds[min(during)] - _onset(first, cut)) if during else None
 
 

@@ -75,7 +75,7 @@ class Connection:
 
     online_since: epoch seconds, None before the broker has confirmed the subscriptions. denied_topics: subscriptions
     it refused. last_received, last_progress: when a message came and when the loop went round, monotonic seconds.
-    A guest leaves no traces: no status, no last will, no session that the broker keeps.
+    A link that listens only leaves no traces: no status, no last will, no session that the broker keeps.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Connection:
         self.online_since: float | None = None
         self.denied_topics: tuple[str, ...] = ()
         self.last_received = self.last_progress = self._began = time.monotonic()
-        self._last_heard = self._last_ping = self._began
+        self._last_bytes = self._last_ping = self._began
         self._config = config
         self._subscriptions = list(subscriptions)
         self._traffic = traffic
@@ -168,8 +168,8 @@ class Connection:
     def _receive(self, client: FramingClient, wire: FrameSocket) -> None:
         for _ in range(_READS_PER_TURN):
             messages = wire.receive(self._traffic.clock())
-            if wire.heard:
-                self._last_heard = time.monotonic()
+            if wire.received:
+                self._last_bytes = time.monotonic()
             if messages:
                 self.last_received = time.monotonic()
                 if self._traffic.receiving:
@@ -225,9 +225,9 @@ class Connection:
 
     def _check_times(self, now: float, reading: bool) -> None:
         if not reading:
-            self._began = self._last_heard = self.last_received = now  # silence of our own making does not count
+            self._began = self._last_bytes = self.last_received = now  # silence of our own making does not count
             return
-        silence_seconds = now - self._last_heard
+        silence_seconds = now - self._last_bytes
         if silence_seconds > _DEAD_TIMES * self._config.keepalive_seconds:
             raise ConnectionOverError(f"the broker has not answered for {silence_seconds:.0f} s")
         if self.online_since is None:

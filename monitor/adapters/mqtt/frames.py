@@ -35,16 +35,14 @@ class FrameReader:
     `passed` gathers the packets that are not telemetry, as they came.
     """
 
-    def __init__(
-        self, mqtt5: bool, max_payload_bytes: int, receipts: InboundSession, deliveries: OutboundSession
-    ) -> None:
+    def __init__(self, mqtt5: bool, max_payload_bytes: int, inbound: InboundSession, outbound: OutboundSession) -> None:
         self.passed = bytearray()
         self._mqtt5 = mqtt5
         self._cut_bytes = max_payload_bytes + 1
         # what must be seen of a packet before the rest may be skipped
         self._seen_bytes = _MAX_HEADER_BYTES + _MAX_TOPIC_BYTES + 8 + _MAX_PROPERTIES_BYTES + self._cut_bytes
-        self._receipts = receipts
-        self._deliveries = deliveries
+        self._inbound = inbound
+        self._outbound = outbound
         self._partial = bytearray()
         self._wanted_bytes = 0  # how long `partial` must be to be worth another look
         self._skip_bytes = 0
@@ -86,7 +84,7 @@ class FrameReader:
         payloads: list[bytes] = []
         flags: list[int] = []
         tokens: list[Token] = []
-        known, arrived, cut_bytes, mqtt5 = self._numbers.get, self._receipts.arrived, self._cut_bytes, self._mqtt5
+        known, arrived, cut_bytes, mqtt5 = self._numbers.get, self._inbound.arrived, self._cut_bytes, self._mqtt5
         position, end = 0, len(data)
         self._wanted_bytes = 2
         while position + 2 <= end:
@@ -159,12 +157,12 @@ class FrameReader:
         if delivers:
             packet_id = data[start] << 8 | data[start + 1]
             if type_ == _PUBREL:
-                self._receipts.released(packet_id)
+                self._inbound.released(packet_id)
             else:
-                self._deliveries.answered(type_, packet_id, data[start + 2] if stop - start > 2 else 0)
+                self._outbound.answered(type_, packet_id, data[start + 2] if stop - start > 2 else 0)
             return
         if kind == _CONNACK and data[start + 1] == 0:  # accepted: a refusal says nothing about our session
-            self._receipts.resume(session_present=bool(data[start] & 1))
+            self._inbound.resume(session_present=bool(data[start] & 1))
         self.passed += data[position:stop]
 
     def _learn(self, raw_topic: bytes) -> int:

@@ -24,7 +24,7 @@ class FrameSocket:
         self._reader = reader
         self._unsent = bytearray()
         self._ended = False
-        self.heard = False  # whether the last read brought anything
+        self.received = False  # whether the last read brought anything
         self.drained = True  # whether the last read took all there was
 
     # Ours
@@ -39,12 +39,12 @@ class FrameSocket:
             OSError: the connection is broken.
 
         """
-        self.heard = False
+        self.received = False
         try:
             data = self._stream.recv(_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
-        self.heard = bool(data)
+        self.received = bool(data)
         if not data:
             self._ended = True
         self.drained = len(data) < _READ_BYTES

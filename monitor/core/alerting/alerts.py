@@ -54,7 +54,7 @@ class AlertBook:
         """The latest step of the stream's open alert."""
         return self._open.get(stream)
 
-    def turn(self, stream: str, before: Phase, after: Phase, evidence: Evidence) -> list[AlertStep]:
+    def transition(self, stream: str, before: Phase, after: Phase, evidence: Evidence) -> list[AlertStep]:
         """The steps that a stream's turn from one phase to another makes; from calm to firing there are two."""
         steps = []
         if before is Phase.CALM:

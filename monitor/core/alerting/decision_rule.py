@@ -94,7 +94,7 @@ class DecisionRule(Columns):
         in_range(part_of(state, "phase"), min(Phase), max(Phase))
         in_range(part_of(state, "calm_run"), 0, LARGEST)
 
-    def judge(
+    def decide(
         self,
         stream: Ints,
         score: NDArray[np.float32],

@@ -93,7 +93,7 @@ class SampleGrid(Columns):
     _group_of: Ints = column(None, np.int64, shape=("channels",))  # the channel group of each channel
     head: Ints = column("head", np.int64, by_channel_group=True)
     # arrival of the channel group's last block
-    _heard: Floats = column("heard", np.float64, np.nan, by_channel_group=True)
+    _last_arrival: Floats = column("last_arrival", np.float64, np.nan, by_channel_group=True)
     _group_clock: Floats = column("group_clock", np.float64, np.nan, by_channel_group=True)
     # arrival of the first of the late blocks in a row
     _late_since: Floats = column("late_since", np.float64, np.nan, by_channel_group=True)
@@ -143,31 +143,31 @@ class SampleGrid(Columns):
         """
         return self.head[self._group_of[streams]]
 
-    def heard(self, streams: Ints, now_seconds: float) -> Floats:
+    def last_arrivals(self, streams: Ints, now_seconds: float) -> Floats:
         """When each channel's last block came: float64 [T, C]. Where none came yet, this call is what counts.
 
         streams: int64 [T].
         """
         channel_groups = self._group_of[streams]
-        silent_so_far = channel_groups[np.isnan(self._heard[channel_groups])]
-        self._heard[silent_so_far] = now_seconds
-        return self._heard[channel_groups]
+        silent_so_far = channel_groups[np.isnan(self._last_arrival[channel_groups])]
+        self._last_arrival[silent_so_far] = now_seconds
+        return self._last_arrival[channel_groups]
 
     def adjust_for_clock_step(self, seconds: float, now_seconds: float) -> None:
-        """Our clock leapt by so much: what is remembered of arrivals leaps along, so that no stream seems silent."""
-        for arrivals in (self._heard, self._late_since, self._lag_since):
+        """Shift stored arrival times by the step of our wall clock, so that no stream seems silent."""
+        for arrivals in (self._last_arrival, self._late_since, self._lag_since):
             np.minimum(arrivals + seconds, now_seconds, out=arrivals)  # NaN stays NaN
 
     def reset_silence(self, until_seconds: float) -> None:
-        """Nobody listened till then (wall clock): what was not heard before does not make a stream silent."""
-        self._heard = np.fmax(self._heard, np.where(np.isnan(self._heard), np.nan, until_seconds))
+        """Count silence from `until_seconds` on (wall clock): nothing was received before."""
+        self._last_arrival = np.fmax(self._last_arrival, np.where(np.isnan(self._last_arrival), np.nan, until_seconds))
 
     def snapshot(self, streams: Ints) -> State:
         """The rows of these streams, but for how their channels arrive. streams: int64 [T]."""
         return super().snapshot(streams) | {"gap_fills": self.gap_fills.snapshot(streams)}
 
     def check(self, state: object, count: int) -> None:
-        """See whether a state holds what a grid knows of `count` streams; raises StateError if it does not."""
+        """Check that a state holds a grid of `count` streams; raises StateError if it does not."""
         super().check(state, count)
         for name in ("run_start", "head"):
             in_range(part_of(state, name), 0, LARGEST)
@@ -256,7 +256,7 @@ class SampleGrid(Columns):
         streams = self.groups.stream(channel_groups)
         self.clock[streams] = self._group_clock[channel_groups]
         self.arrival[streams] = arrivals
-        self._heard[channel_groups] = arrivals
+        self._last_arrival[channel_groups] = arrivals
 
     def _tolerance_seconds(self, lengths: Ints) -> Floats:
         rules = self.rules

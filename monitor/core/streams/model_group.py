@@ -184,7 +184,7 @@ class ModelGroup:
             prepared = replace(prepared, judged=judged, quality=quality)
             self.windows_withheld[Quality.NON_FINITE] += int(broken.sum())
         held = self.mutes.held(windows.stream, windows.arrival_seconds)
-        verdicts = self.decision.judge(windows.stream, score, judged, held)
+        verdicts = self.decision.decide(windows.stream, score, judged, held)
         self._remember(prepared, error, score, channel_error, verdicts.verdict)
         steps: list[tuple[int, AlertStep]] = []
         for at, before, after in verdicts.transitions:
@@ -195,7 +195,7 @@ class ModelGroup:
                 float(error[at]),
                 dict(zip(self.channels, map(float, channel_error[at]), strict=True)),
             )
-            steps += [(at, step) for step in self.alerts.turn(name, before, after, evidence)]
+            steps += [(at, step) for step in self.alerts.transition(name, before, after, evidence)]
         return ScoredBatch(windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps))
 
     def _remember(
@@ -269,16 +269,16 @@ class ModelGroup:
     def mark_silent(self, now_seconds: float, silent_after_seconds: float) -> None:
         """Say of streams that nothing comes any more on some channel (wall clock, as block arrivals are)."""
         numbers = self.streams.numbers()
-        heard = self.windows.grid.heard(numbers, now_seconds).min(axis=1)
-        silent = numbers[now_seconds - heard > self._at_least_some_periods(silent_after_seconds)]
+        arrivals = self.windows.grid.last_arrivals(numbers, now_seconds).min(axis=1)
+        silent = numbers[now_seconds - arrivals > self._at_least_some_periods(silent_after_seconds)]
         code = np.full(len(silent), CODES[Quality.SILENT], np.int8)
         self._settle(silent, np.full(len(silent), StreamState.WITHHELD, np.int8), code)
 
     def gone(self, now_seconds: float, expire_after_seconds: float) -> list[str]:
         """Streams of which nothing at all came for so long that they should be forgotten."""
         numbers = self.streams.numbers()
-        heard = self.windows.grid.heard(numbers, now_seconds).max(axis=1)
-        gone = numbers[now_seconds - heard > self._at_least_some_periods(expire_after_seconds)]
+        arrivals = self.windows.grid.last_arrivals(numbers, now_seconds).max(axis=1)
+        gone = numbers[now_seconds - arrivals > self._at_least_some_periods(expire_after_seconds)]
         return [self.streams.name(number) for number in gone.tolist()]
 
     def _at_least_some_periods(self, seconds: float) -> float:

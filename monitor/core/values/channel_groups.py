@@ -1,7 +1,7 @@
 """Channel groups: the channels of one stream that arrive together, and their numbers in arrays.
 
 A channel group is named by its stream and the first of its channels. In arrays by channel group it has one number, and
-this file alone knows how that is made.
+how that is made stands in this file alone.
 """
 
 from typing import TypeVar

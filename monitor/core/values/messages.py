@@ -17,7 +17,7 @@ class Message(NamedTuple):
     """One message as it came.
 
     arrival_seconds: epoch. token: given where the source waits for an acknowledgement. qos: what it came with, for
-    captures; 0 where the source knows no such thing.
+    captures; 0 where the source has no QoS.
     """
 
     topic: str

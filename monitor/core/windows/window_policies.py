@@ -1,4 +1,4 @@
-"""Cuts: where the windows of a stream lie, and when each is complete.
+"""Window policies: where the windows of a stream lie, and when each is complete.
 
 `sliding`: every `stride` samples of an unbroken run. `beat`: around each R peak that `beats.py` finds, as soon as the
 window's last sample came; and where no beat comes for the longest RR interval, the latest samples, every `stride`

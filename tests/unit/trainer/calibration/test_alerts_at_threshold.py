@@ -1,4 +1,4 @@
-"""Alarms at a threshold are those that the daemon's judge would raise, one window after the other."""
+"""Alerts at a threshold are those that the daemon's decision rule would raise, one window after the other."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase
-from trainer.calibration.alerts_at_threshold import Alarm, ErrorSeries, agreed, alarm_counts, alarms_of
+from trainer.calibration.alerts_at_threshold import ErrorSeries, FiredAlert, agreed, alert_counts, fired_alerts
 
 
 def series(error: list[float], name: str = "s") -> ErrorSeries:
@@ -14,13 +14,13 @@ def series(error: list[float], name: str = "s") -> ErrorSeries:
 
 
 def judged_one_by_one(error: list[float], threshold: float, settings: DecisionSettings) -> list[tuple[int, int]]:
-    """First and last window of each alarm, as the daemon finds them."""
-    judge = DecisionRule(settings)
-    judge.open_stream(0)
+    """First and last window of each alert, as the daemon finds them."""
+    rule = DecisionRule(settings)
+    rule.open_stream(0)
     found, first = [], -1
     for number, one in enumerate(error):
         score = np.array([np.float32(one) / np.float32(threshold)])
-        for _, before, after in judge.judge(np.zeros(1, np.int64), score, np.ones(1, np.bool_)).transitions:
+        for _, before, after in rule.decide(np.zeros(1, np.int64), score, np.ones(1, np.bool_)).transitions:
             if after is Phase.FIRING:
                 first = number
             elif before is Phase.FIRING:
@@ -33,10 +33,10 @@ errors = st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, float("nan")]), min_
 
 
 @given(errors, st.sampled_from([(1, 1), (2, 3), (3, 5)]), st.integers(1, 4))
-def test_alarms_are_those_of_the_judge(error: list[float], k_of_n: tuple[int, int], release: int) -> None:
+def test_alerts_are_those_of_the_decision_rule(error: list[float], k_of_n: tuple[int, int], release: int) -> None:
     settings = DecisionSettings(k=k_of_n[0], n=k_of_n[1], release_windows=release)
     thresholds = np.array([0.9, 1.2, 2.5, 9.0])
-    found = alarms_of([series(error)], thresholds, settings)
+    found = fired_alerts([series(error)], thresholds, settings)
     for number, threshold in enumerate(thresholds):
         expected = judged_one_by_one(error, threshold, settings)
         assert sorted((a.first, a.last) for a in found if a.threshold == number) == expected
@@ -44,8 +44,8 @@ def test_alarms_are_those_of_the_judge(error: list[float], k_of_n: tuple[int, in
 
 def test_each_series_is_judged_on_its_own() -> None:
     quiet, loud = series([1.0] * 10, "quiet"), series([1.0] * 4 + [5.0] * 3 + [1.0] * 10, "loud")
-    assert alarms_of([quiet, loud], np.array([2.0]), DecisionSettings()) == [Alarm(0, 1, 5, 9)]
-    assert alarm_counts([quiet, loud], np.array([0.5, 2.0, 9.0]), DecisionSettings()).tolist() == [2, 1, 0]
+    assert fired_alerts([quiet, loud], np.array([2.0]), DecisionSettings()) == [FiredAlert(0, 1, 5, 9)]
+    assert alert_counts([quiet, loud], np.array([0.5, 2.0, 9.0]), DecisionSettings()).tolist() == [2, 1, 0]
 
 
 @given(errors.map(lambda some: [one for one in some if one == one]), st.sampled_from([(1, 1), (2, 3), (4, 4)]))

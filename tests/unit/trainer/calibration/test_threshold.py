@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from benchmarks.budget.error_laws import LAWS
 from monitor.core.alerting.decision_rule import DecisionSettings
-from trainer.calibration.alerts_at_threshold import ErrorSeries, alarm_counts
+from trainer.calibration.alerts_at_threshold import ErrorSeries, alert_counts
 from trainer.calibration.threshold import BudgetThreshold, keep_budget
 from trainer.settings.budget import Budget
 
@@ -26,7 +26,7 @@ def seen_over_asked(law: str, windows: int, seconds_per_alarm: float, streams: i
     past = LAWS[law](np.random.default_rng(1), windows, streams)
     thresholds = np.array([keep(past[:, one], seconds_per_alarm, judge).threshold for one in range(streams)])
     future = LAWS[law](np.random.default_rng(2), 1500, 60).T
-    alarms = alarm_counts([series(one) for one in future], thresholds, judge)
+    alarms = alert_counts([series(one) for one in future], thresholds, judge)
     return float(alarms.mean() / (future.size / seconds_per_alarm))
 
 
@@ -50,7 +50,7 @@ def test_a_rate_that_the_data_show_is_counted() -> None:
     error = LAWS["autocorrelated"](np.random.default_rng(3), 5000, 1)[:, 0]
     kept = keep(error, 100.0)
     assert (kept.false_alarms.method, kept.false_alarms.tail) == ("rank", None)
-    assert alarm_counts([series(error)], np.array([kept.threshold]), JUDGE)[0] == pytest.approx(50, abs=2)
+    assert alert_counts([series(error)], np.array([kept.threshold]), JUDGE)[0] == pytest.approx(50, abs=2)
     assert kept.false_alarms.low_per_day < 86400 / 100 < kept.false_alarms.high_per_day
 
 
@@ -59,7 +59,7 @@ def test_too_few_windows_for_a_tail_give_the_largest_error_and_a_bound_of_its_ra
     kept = keep(error, 30 * 86400.0)
     assert kept.false_alarms.method == "rank"
     assert kept.false_alarms.expected_per_day == pytest.approx(86400 / 30)
-    assert alarm_counts([series(error)], np.array([kept.threshold]), JUDGE)[0] == 0
+    assert alert_counts([series(error)], np.array([kept.threshold]), JUDGE)[0] == 0
     assert kept.threshold == error.max()
 
 

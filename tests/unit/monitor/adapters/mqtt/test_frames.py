@@ -169,21 +169,21 @@ def test_topics_without_end_are_not_remembered_without_end(
     ],
 )
 def test_connack_is_passed_on_and_tells_whether_the_session_is_there(connack: bytes, confirmed: bytes) -> None:
-    receipts = InboundSession()
-    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, OutboundSession(mqtt5=True))
-    receipt = receipts.arrived(5, 1, duplicate=False)
+    inbound = InboundSession()
+    frames = FrameReader(True, MAX_PAYLOAD_BYTES, inbound, OutboundSession(mqtt5=True))
+    receipt = inbound.arrived(5, 1, duplicate=False)
     assert receipt is not None
     frames.feed(connack, 7.0)
     assert bytes(frames.passed) == connack
-    receipts.acknowledge(receipt)
-    assert receipts.take_replies() == confirmed
+    inbound.acknowledge(receipt)
+    assert inbound.take_replies() == confirmed
 
 
 def test_pubrel_is_answered_here_and_not_passed_on() -> None:
-    receipts = InboundSession()
-    frames = FrameReader(True, MAX_PAYLOAD_BYTES, receipts, OutboundSession(mqtt5=True))
+    inbound = InboundSession()
+    frames = FrameReader(True, MAX_PAYLOAD_BYTES, inbound, OutboundSession(mqtt5=True))
     frames.feed(b"\x62\x02\x01\x02", 7.0)
-    assert receipts.take_replies() == b"\x70\x02\x01\x02"
+    assert inbound.take_replies() == b"\x70\x02\x01\x02"
     assert not frames.passed
 
 

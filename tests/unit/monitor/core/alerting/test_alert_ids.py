@@ -17,7 +17,7 @@ from monitor.core.windows.stream_windows import StreamWindows
 
 def first_id(since_seconds: float) -> str:
     evidence = Evidence(since_seconds, 2.0, 1.0, {"x": 1.0})
-    return AlertBook().turn("s", Phase.CALM, Phase.PENDING, evidence)[0].id
+    return AlertBook().transition("s", Phase.CALM, Phase.PENDING, evidence)[0].id
 
 
 def test_the_last_bits_of_event_time_do_not_change_an_id() -> None:

@@ -17,7 +17,9 @@ def live(book: AlertBook, *phases: Phase, stream: str = "s", start: float = 100.
     """The steps that come of walking a stream through `phases`, one window per second."""
     transitions = enumerate(itertools.pairwise(phases))
     return [
-        step for at, (before, after) in transitions for step in book.turn(stream, before, after, evidence(start + at))
+        step
+        for at, (before, after) in transitions
+        for step in book.transition(stream, before, after, evidence(start + at))
     ]
 
 
@@ -30,7 +32,7 @@ def test_an_alert_keeps_its_id_and_its_beginning_through_its_whole_life() -> Non
 
 
 def test_a_stream_that_fires_at_once_takes_both_steps() -> None:
-    steps = AlertBook().turn("s", CALM, FIRING, evidence(5))
+    steps = AlertBook().transition("s", CALM, FIRING, evidence(5))
     assert [(step.phase, step.fired) for step in steps] == [("pending", False), ("firing", True)]
     assert steps[0].id == steps[1].id
 

@@ -26,7 +26,7 @@ SOURCE = SourceSpec.model_validate(
 
 
 class Operated:
-    """A pipeline that obeys commands, on clocks of its own."""
+    """A pipeline that applies commands, on clocks of its own."""
 
     def __init__(self, normalization: str = "fixed", **limits: float) -> None:
         fields = manifest_fields(kind=normalization)

@@ -60,7 +60,7 @@ def test_a_scored_stream_reads_as_pinned() -> None:
     streams.score[0], streams.error[0], streams.end_seconds[0] = 2.25, 4.5, TIME
     streams.channel_error[0] = [1.5, 7.5]
     model_group.mutes.put("plant1.motor-17", 0, 1_700_003_600.0)
-    model_group.alerts.turn("plant1.motor-17", Phase.CALM, Phase.FIRING, step("firing", fired=True).evidence)
+    model_group.alerts.transition("plant1.motor-17", Phase.CALM, Phase.FIRING, step("firing", fired=True).evidence)
     opened = model_group.alerts.open_alert("plant1.motor-17")
     assert opened is not None
     assert state_report("plant1.motor-17", model_group) == Report(
