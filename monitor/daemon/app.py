@@ -136,7 +136,9 @@ class App:
         doors = without_dead(self.doors, self._setup.config, self._clock, durable=self._durable)
         if doors is self.doors:
             return
-        log.error("a source or sink died; another takes its place")
+        kept = {id(door) for door in (*doors.sources, *doors.sinks)}
+        died = {door.name for door in (*self.doors.sources, *self.doors.sinks) if id(door) not in kept}
+        log.error("a source or sink died; another takes its place", died=sorted(died))
         try:
             self._change_doors(doors, 0.0)
         except UnavailableError as error:  # it will be tried again

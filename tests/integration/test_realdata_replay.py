@@ -111,8 +111,8 @@ def test_missing_records_are_substituted_and_said_so(data: Path) -> None:
 
 
 def test_every_file_of_the_folder_converts_to_contract_files(data: Path, tmp_path: Path) -> None:
-    convert: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "convert.py", "--data", data, "--out", tmp_path]
-    subprocess.run(convert, check=True, capture_output=True)
+    convert: list[str | Path] = [sys.executable, "-m", "benchmarks.convert", "--data", data, "--out", tmp_path]
+    subprocess.run(convert, cwd=ROOT, check=True, capture_output=True)
     written = list(tmp_path.rglob("*.npz"))
     assert len(written) > 80
     for path in written:
@@ -122,7 +122,7 @@ def test_every_file_of_the_folder_converts_to_contract_files(data: Path, tmp_pat
 
 
 def test_a_folder_without_recordings_is_refused_with_the_file_that_is_missing(tmp_path: Path) -> None:
-    command: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "real_replay.py", "--data", tmp_path, "--quick"]
-    done = subprocess.run([*command, "--out", tmp_path / "out"], check=False, capture_output=True, text=True)
+    command: list[str | Path] = [sys.executable, "-m", "benchmarks.real_replay", "--data", tmp_path, "--quick"]
+    done = subprocess.run([*command, "--out", tmp_path / "out"], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert "no mitdb*.npz" in done.stdout
