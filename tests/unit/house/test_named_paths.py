@@ -81,3 +81,16 @@ def test_the_index_of_the_documentation_is_linked(document: str) -> None:
 def test_the_check_finds_a_path_that_leads_nowhere() -> None:
     text = "see `monitor/core/nowhere.py` and `monitor/core/__init__.py`"
     assert missing(text, ROOT) == ["monitor/core/nowhere.py"]
+
+
+def test_every_file_that_the_map_of_rooms_names_stands_in_its_room() -> None:
+    """A room ends in a slash, below the package that was named last; words between commas are files, several are prose."""
+    (rooms,) = re.findall(r"## Rooms.*?```\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text("utf-8"), re.DOTALL)
+    package, named = "", []
+    for room, content in re.findall(r"(\S+/)(?= )((?:(?!\s\S+/ ).)*)", re.sub(r"\([^()]*\)", "", rooms), re.DOTALL):
+        package = room if room.startswith(("monitor/", "trainer/")) else package
+        folder = ROOT / (room if room == package else package + room)
+        named += [folder / name for name in re.split(r"[,;:]\s*", content.strip()) if re.fullmatch(r"\w+", name)]
+    assert len(named) > 150
+    gone = [path for path in named if not path.with_suffix(".py").exists()]
+    assert gone == []
