@@ -105,3 +105,29 @@ def test_no_more_is_on_its_way_than_the_broker_allows(tmp_path: Path, links: Lin
         assert tap.link.reconnects == 0
         peer.close()
         tap.link.stop(5.0)
+
+
+@pytest.mark.parametrize(("protocol", "allowed"), [("3.1.1", 20), ("5", 50)])
+def test_a_broker_that_cannot_tell_how_many_may_be_on_their_way_gets_twenty(
+    tmp_path: Path, links: Links, protocol: str, allowed: int
+) -> None:
+    with running(Broker(tmp_path, "allow_anonymous true\nmax_inflight_messages 0")) as broker:
+        peer = Peer(broker)
+        peer.listen("there/and/back")
+        tap = links.start(broker, durable=True, protocol=protocol, **QUICK).connected()
+        for number in range(50):
+            delivery = Delivery(StepKey("alert", number), "motor/alert", b"%d" % number)
+            tap.link.deliver(delivery.at(tap.link.begin(delivery)))
+        received: list[StepKey] = []
+
+        def so_many_received() -> bool:
+            received.extend(step.key for step in tap.link.progress())
+            return len(received) >= allowed
+
+        wait_until(so_many_received, "the broker has as many as it may")
+        peer.publish("there/and/back", b"any that came after them would be here by now", qos=1)
+        wait_until(lambda: bool(peer.payloads("there/and/back")), "a message there and back")
+        received.extend(step.key for step in tap.link.progress())
+        assert len(received) == allowed
+        peer.close()
+        tap.link.stop(0.5)
