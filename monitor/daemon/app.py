@@ -136,8 +136,8 @@ class App:
         doors = without_dead(self.doors, self._setup.config, self._clock, durable=self._durable)
         if doors is self.doors:
             return
-        kept = {id(door) for door in (*doors.sources, *doors.sinks)}
-        died = {door.name for door in (*self.doors.sources, *self.doors.sinks) if id(door) not in kept}
+        died = {source.name for source in self.doors.sources if source not in doors.sources}
+        died |= {sink.name for sink in self.doors.sinks if sink not in doors.sinks}
         log.error("a source or sink died; another takes its place", died=sorted(died))
         try:
             self._change_doors(doors, 0.0)
