@@ -84,7 +84,7 @@ def test_the_check_finds_a_path_that_leads_nowhere() -> None:
 
 
 def test_every_file_that_the_map_of_rooms_names_stands_in_its_room() -> None:
-    """A room ends in a slash, below the package that was named last; words between commas are files, several are prose."""
+    """A room ends in a slash, below the package named last; single words between commas are files, others are prose."""
     (rooms,) = re.findall(r"## Rooms.*?```\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text("utf-8"), re.DOTALL)
     package, named = "", []
     for room, content in re.findall(r"(\S+/)(?= )((?:(?!\s\S+/ ).)*)", re.sub(r"\([^()]*\)", "", rooms), re.DOTALL):
