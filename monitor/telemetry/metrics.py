@@ -1,4 +1,6 @@
-"""Prometheus metrics: every one is defined here, once, and read out of the pipeline's arrays when somebody scrapes.
+"""Prometheus metrics: each is defined once, and read out of the pipeline's arrays when somebody scrapes.
+
+Those of sources, sinks and the journal stand in `door_metrics.py`.
 
 Nothing is set per window, so a scrape costs what it shows and the hot path pays nothing. A value that is not known (no
 window scored yet) is left out, never shown as 0.
@@ -27,10 +29,11 @@ from monitor.core.outputs.counters import Counters
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
-from monitor.core.values.histogram import Histogram
 from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.intake import UNROUTED
 from monitor.pipeline.pipeline import Pipeline
+from monitor.telemetry.door_metrics import checkpointer_metrics, link_metrics, webhooks_metrics
+from monitor.telemetry.families import add_histogram, gauge, histograms
 from monitor.telemetry.stream_columns import StreamColumns
 
 
@@ -92,11 +95,11 @@ class DaemonCollector(Collector):
         pipeline = observed.pipeline
         yield from _daemon(observed)
         if observed.link is not None:
-            yield from _link(observed.link)
+            yield from link_metrics(observed.link)
         if observed.webhooks:
-            yield from _webhooks(observed.webhooks)
+            yield from webhooks_metrics(observed.webhooks)
         if observed.checkpointer is not None:
-            yield from _checkpointer(observed.checkpointer)
+            yield from checkpointer_metrics(observed.checkpointer)
         yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
         model_groups = list(pipeline.model_groups.values())
         yield from _model_groups(model_groups)
@@ -107,9 +110,9 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
     build = InfoMetricFamily("residuald_build", "Version of the running daemon.")
     build.add_metric([], {"version": __version__})
     yield build
-    yield _gauge("residuald_start_time_seconds", "When the daemon started.", observed.started_seconds)
-    yield _gauge("residuald_config_last_reload_successful", "1 if the last (re)load worked.", observed.reload_succeeded)
-    yield _gauge(
+    yield gauge("residuald_start_time_seconds", "When the daemon started.", observed.started_seconds)
+    yield gauge("residuald_config_last_reload_successful", "1 if the last (re)load worked.", observed.reload_succeeded)
+    yield gauge(
         "residuald_config_last_reload_success_timestamp_seconds",
         "When the configuration in use was loaded.",
         observed.reload_success_seconds,
@@ -135,79 +138,6 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
     yield false_alarms
 
 
-def _link(link: MqttLink) -> Iterator[Metric]:
-    inbox = link.inbox
-    yield _gauge("residuald_inbox_messages", "Messages waiting to be processed.", inbox.messages)
-    yield _gauge("residuald_inbox_bytes", "Payload bytes waiting to be processed.", inbox.bytes)
-    yield _counter("residuald_inbox_dropped", "QoS 0 messages dropped, the inbox being full.", inbox.dropped)
-    yield _gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", link.connected)
-    yield _counter("residuald_mqtt_reconnects", "Connections made after the first.", link.reconnects)
-    yield _counter("residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", link.publish_dropped)
-
-
-def _webhooks(webhooks: Sequence[WebhookSink]) -> Iterator[Metric]:
-    steps = CounterMetricFamily(
-        "residuald_webhook_steps", "Steps of alerts that are done, by result.", labels=["webhook", "result"]
-    )
-    failed = CounterMetricFamily(
-        "residuald_webhook_attempts_failed", "Attempts that failed, by reason.", labels=["webhook", "reason"]
-    )
-    waiting = GaugeMetricFamily("residuald_webhook_steps_waiting", "Steps that wait.", labels=["webhook"])
-    oldest = GaugeMetricFamily(
-        "residuald_webhook_oldest_waiting_seconds", "How long the oldest step has waited.", labels=["webhook"]
-    )
-    for webhook in webhooks:
-        name = webhook.name.removeprefix("webhook/")
-        for result, count in (
-            ("delivered", webhook.delivered),
-            ("refused", webhook.refused),
-            ("dropped", webhook.dropped),
-        ):
-            steps.add_metric([name, result], count)
-        for reason, count in webhook.failures.items():
-            failed.add_metric([name, reason.value], count)
-        waiting.add_metric([name], webhook.waiting)
-        oldest.add_metric([name], webhook.oldest_waiting_seconds)
-    yield from (steps, failed, waiting, oldest)
-
-
-def _checkpointer(checkpointer: Checkpointer) -> Iterator[Metric]:
-    yield _gauge("residuald_journal_healthy", "1 while a crash would lose nothing.", checkpointer.trouble is None)
-    yield _gauge("residuald_journal_bytes", "Bytes of messages since the last checkpoint.", checkpointer.nbytes)
-    yield _counter("residuald_journal_messages", "Messages journaled.", checkpointer.messages_kept)
-    yield _gauge("residuald_journal_replayed_messages", "Messages replayed at start.", checkpointer.messages_replayed)
-    yield _counter("residuald_journal_moved_aside", "Damaged databases that were replaced.", checkpointer.moved_aside)
-    dropped = CounterMetricFamily(
-        "residuald_journal_dropped", "Messages that the journal did not keep or use, by reason.", labels=["reason"]
-    )
-    for reason in ("disk", "max_bytes", "too_old"):
-        dropped.add_metric([reason], checkpointer.dropped[reason])
-    yield dropped
-    discarded = CounterMetricFamily(
-        "residuald_checkpoints_discarded", "Checkpoints not used at start, by reason.", labels=["reason"]
-    )
-    for reason in ("damaged", "disk", "settings", "too_old"):
-        discarded.add_metric([reason], checkpointer.discarded[reason])
-    yield discarded
-    given_up = CounterMetricFamily(
-        "residuald_deliveries_given_up",
-        "Steps of alerts that waited too long or in too great number for a sink.",
-        labels=["sink"],
-    )
-    for sink, count in list(checkpointer.given_up.items()):
-        given_up.add_metric([sink], count)
-    yield given_up
-    if checkpointer.checkpoint_seconds is not None:
-        yield _gauge(
-            "residuald_checkpoint_timestamp_seconds",
-            "When the last checkpoint was written.",
-            checkpointer.checkpoint_seconds,
-        )
-    commits = HistogramMetricFamily("residuald_journal_commit_seconds", "Time to commit one step.")
-    _add_histogram(commits, [], checkpointer.commit_seconds)
-    yield commits
-
-
 def _counters(counters: Counters, sources: list[str]) -> Iterator[Metric]:
     received = CounterMetricFamily("residuald_messages_received", "Messages received.", labels=["source"])
     for source in (*sources, UNROUTED):
@@ -229,10 +159,10 @@ def _counters(counters: Counters, sources: list[str]) -> Iterator[Metric]:
     for phase in ("pending", "firing", "resolved"):
         steps.add_metric([phase], counters.alert_steps[phase])
     yield steps
-    yield _histograms("residuald_inference_seconds", "Time to score one batch.", counters.inference_seconds)
-    yield _histograms("residuald_batch_windows", "Windows per scored batch.", counters.batch_windows)
+    yield histograms("residuald_inference_seconds", "Time to score one batch.", counters.inference_seconds)
+    yield histograms("residuald_batch_windows", "Windows per scored batch.", counters.batch_windows)
     end_to_end = HistogramMetricFamily("residuald_end_to_end_seconds", "From a message's arrival to its verdict.")
-    _add_histogram(end_to_end, [], counters.end_to_end_seconds)
+    add_histogram(end_to_end, [], counters.end_to_end_seconds)
     yield end_to_end
 
 
@@ -338,23 +268,3 @@ def _channel_errors(seen: list[StreamColumns], max_series: int) -> Iterator[Seri
         left -= len(streams) * len(each.channels)
         for column, channel in enumerate(each.channels):
             yield Series(streams, each.channel_error[: len(streams), column], {"channel": channel})
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=float(value))
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)
-
-
-def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:
-    family = HistogramMetricFamily(name, text, labels=["model"])
-    for model, histogram in histograms.items():
-        _add_histogram(family, [model], histogram)
-    return family
-
-
-def _add_histogram(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
-    bounds = (*(f"{bound:g}" for bound in histogram.bounds), "+Inf")
-    family.add_metric(labels, buckets=list(zip(bounds, histogram.cumulative(), strict=True)), sum_value=histogram.sum)

@@ -102,6 +102,16 @@ def daemon() -> Daemon:
     return made
 
 
+def test_whatever_the_disk_did_not_keep_or_give_back_is_counted_by_its_reason(daemon: Daemon) -> None:
+    assert daemon.checkpointer is not None
+    daemon.checkpointer.dropped["error"] = 3
+    daemon.checkpointer.discarded.update({"rings": 1, "something new": 2})
+    assert daemon.value("residuald_journal_dropped_total", reason="error") == 3
+    assert daemon.value("residuald_checkpoints_discarded_total", reason="rings") == 1
+    assert daemon.value("residuald_checkpoints_discarded_total", reason="something new") == 2
+    assert daemon.value("residuald_checkpoints_discarded_total", reason="version") == 0
+
+
 def documented() -> set[str]:
     """The metrics of the table in docs/metrics.md; `process_*` and the like stay as they are."""
     text = PAGE.read_text(encoding="utf-8")
