@@ -43,8 +43,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def cramped(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon whose inbox is far too small for a flood."""
 
-    def start(port: int, workload: Workload, _room: int, folder: Path) -> Daemon:
-        return Daemon(port, workload, CRAMPED_INBOX_MESSAGES, folder)
+    def start(port: int, workload: Workload, _room: int, folder: Path, **installation: Any) -> Daemon:
+        return Daemon(port, workload, CRAMPED_INBOX_MESSAGES, folder, **installation)
 
     monkeypatch.setattr(turns, "Daemon", start)
 
