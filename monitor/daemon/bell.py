@@ -32,12 +32,13 @@ class Bell:
         """Wait for a ring, at most so long; a ring since the last wait counts."""
         end = time.monotonic() + timeout_seconds
         with self._condition:
-            self._condition.wait_for(lambda: self._rung, timeout_seconds)
+            if not self._rung:
+                self._condition.wait(timeout_seconds)
             if self._rung:
                 self._lingering = True
                 linger = min(end, self._answered + self._linger_seconds) - time.monotonic()
-                if linger > 0:
-                    self._condition.wait_for(lambda: self._urgent, linger)
+                if linger > 0 and not self._urgent:
+                    self._condition.wait(linger)
                 self._lingering = False
                 self._answered = time.monotonic()
             self._rung = self._urgent = False

@@ -125,12 +125,14 @@ class Engine:
         waiting = batch.waiting() if batch is not None and batch.tokens else None
         outbox, checkpointer = self.outbox, self.checkpointer
         progress = outbox.progress()
-        if checkpointer is None:
-            rows = outbox.rows_of(step.reports, {})
-        else:
-            rows = outbox.rows_of(step.reports, checkpointer.known(step.reports, outbox.sinks))
+        rows: list[OutboxRow] = []
+        if step.reports:  # most steps say nothing
+            known = {} if checkpointer is None else checkpointer.known(step.reports, outbox.sinks)
+            rows = outbox.rows_of(step.reports, known)
+        if checkpointer is not None:
             checkpointer.keep(now, rows, progress, source=source, messages=waiting)
-        self._give(rows, progress, step.reports)
+        if progress or step.reports:
+            self._give(rows, progress, step.reports)
         if waiting is not None and source is not None:
             source.acknowledge(waiting.tokens)
 

@@ -132,7 +132,7 @@ class Checkpointer:
         messages: MessageBatch | None = None,
     ) -> None:
         """Commit a step: the messages that wait for an acknowledgement of `source`, deliveries, and progress."""
-        self._progress.update({(sink, each.key): each for sink, each in progress})
+        self._note_progress(progress)
         if source is None or messages is None:
             if rows or self._progress:
                 self._append(None, rows, now)
@@ -149,7 +149,7 @@ class Checkpointer:
         if not (changed and self._active):
             self.keep(now, rows, progress)
             return
-        self._progress.update({(sink, each.key): each for sink, each in progress})
+        self._note_progress(progress)
         self._append(encode_step(StepRecord(now.wall_seconds, None, {})), rows, now)
 
     def _append(self, record: bytes | None, rows: Sequence[OutboxRow], now: Moment, messages: int = 0) -> bool:
@@ -167,13 +167,17 @@ class Checkpointer:
             self._break("disk", str(error), messages, damaged=isinstance(error, DamagedError))
             return False
         took = time.monotonic() - began
-        self.commit_seconds.observe(np.array([took]))
+        self.commit_seconds.observe_one(took)
         if took > _SLOW_COMMIT_SECONDS:
             self._slow = (began, took)
         self._progress.clear()
         self.messages_kept += messages
         self._active |= messages > 0
         return True
+
+    def _note_progress(self, progress: Sequence[tuple[str, Progress]]) -> None:
+        for sink, each in progress:
+            self._progress[sink, each.key] = each
 
     def _uncommitted(self) -> list[tuple[str, Progress]]:
         return [(sink, progress) for (sink, _), progress in self._progress.items()]

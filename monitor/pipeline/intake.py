@@ -134,9 +134,10 @@ class Intake:
         topic: int64 [M], the column of the batch.
         """
         routes = self._router.known(batch.topics, topic[start:])
-        unknown = np.flatnonzero(routes[0] < 0)
+        without_route = routes[0] < 0
         stop, command = len(topic), None
-        if len(unknown):
+        if without_route.any():
+            unknown = np.flatnonzero(without_route)
             named = np.flatnonzero((routes[0] >= 0) & (routes[1] < 0))
             first_named = start + int(named[0]) if len(named) else stop
             stop, command = self._meet(batch, (unknown + start).tolist(), first_named)

@@ -274,8 +274,8 @@ class Pipeline:
             windows, centre, scale = (each[at : at + size] for each in inputs)
             started = self._clock()
             scored.append(self._scorers[name].score(windows, centre, scale))
-            self.counters.inference_seconds[name].observe(np.array([self._clock() - started]))
-            self.counters.batch_windows[name].observe(np.array([float(len(windows))]))
+            self.counters.inference_seconds[name].observe_one(self._clock() - started)
+            self.counters.batch_windows[name].observe_one(float(len(windows)))
             self.on_batch()
         return ScoreBatch.join(scored)
 

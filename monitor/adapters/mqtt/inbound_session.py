@@ -10,7 +10,6 @@ or thread.
 
 import struct
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,12 @@ Receipt = tuple[int, int, int]  # (session number * 65536 + packet identifier, Q
 
 # What a later process has to know: of each message that is safe, packet identifier and checksum of the content.
 _RESUME = np.dtype([("packet_id", "<u2"), ("content", "<u4")])
+_pack_row = struct.Struct("<HI").pack
 
 
 def resume_of(receipts: Sequence[Receipt]) -> bytes:
     """What a later process has to know, once the messages with these receipts are safe."""
-    contents = ((number & 0xFFFF, content) for number, _, content in receipts)
-    return struct.pack("<" + "HI" * len(receipts), *chain.from_iterable(contents))
+    return b"".join([_pack_row(number & 0xFFFF, content) for number, _, content in receipts])
 
 
 def merge_resumes(resumes: Sequence[bytes]) -> bytes:

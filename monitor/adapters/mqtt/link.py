@@ -135,8 +135,9 @@ class MqttLink:
     def progress(self) -> list[Progress]:
         """What the broker has received, and what is delivered for good, since the last call."""
         outbound = self._traffic.outbound
-        received, confirmed = _emptied(outbound.received), _emptied(outbound.confirmed)
-        return self._deliveries.progress(received, confirmed) if received or confirmed else []
+        if not outbound.received and not outbound.confirmed:
+            return []
+        return self._deliveries.progress(_emptied(outbound.received), _emptied(outbound.confirmed))
 
     def committed(self, keys: Iterable[StepKey]) -> None:
         """Let the broker pass on what it has received: that it did is committed."""

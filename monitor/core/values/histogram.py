@@ -1,5 +1,7 @@
 """A histogram that takes whole arrays at once, where one call per observation would be the slowest part of the walk."""
 
+from bisect import bisect_left
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,11 @@ class Histogram:
         """Add values. values: float64 [n]."""
         self._counts += np.bincount(np.searchsorted(self._edges, values), minlength=len(self._counts))
         self.sum += float(values.sum())
+
+    def observe_one(self, value: float) -> None:
+        """Add one value, without the price of an array."""
+        self._counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
 
     def cumulative(self) -> list[int]:
         """How many values are at most each bound, and last how many there are at all."""
