@@ -80,10 +80,7 @@ class Columns:
         """Make room for so many streams. Returns whether the arrays are others now."""
         if streams <= self._capacity:
             return False
-        before = {attribute: getattr(self, attribute) for attribute in self._columns}
-        self._allocate(max(streams, 2 * self._capacity, _LEAST_STREAMS))
-        for attribute, array in before.items():
-            getattr(self, attribute)[: len(array)] = array
+        self._allocate(max(streams, 2 * self._capacity, _LEAST_STREAMS), keep=True)
         return True
 
     def resize(self, **sizes: int) -> None:
@@ -139,14 +136,19 @@ class Columns:
     def _shape(self, each: Column) -> tuple[int, ...]:
         return tuple(self._sizes[size] for size in each.shape)
 
-    def _allocate(self, streams: int) -> None:
-        self._capacity = streams
+    def _allocate(self, streams: int, *, keep: bool = False) -> None:
+        # in an order that suits a scrape, which looks from another thread: an array takes another's place when it is
+        # filled, and the capacity tells of rows when all arrays have them
         for attribute, each in self._columns.items():
             rows = streams * self._groups.channels if each.by_channel_group else streams
             array = _zeros((rows, *self._shape(each)), each.dtype)
             if each.initial != 0:
                 array[:] = each.initial
+            if keep:
+                before = getattr(self, attribute)
+                array[: len(before)] = before
             setattr(self, attribute, array)
+        self._capacity = streams
 
 
 def in_range(array: NDArray[Any], low: int, high: int) -> None:

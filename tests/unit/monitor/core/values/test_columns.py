@@ -165,3 +165,24 @@ print(resident_bytes() - before)
 def test_what_an_array_outgrew_is_given_back_though_the_process_keeps_what_it_frees() -> None:
     done = subprocess.run([sys.executable, "-c", _GROW], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1.4 * 4000 * 1000 * 4
+
+
+class Watched(Table):
+    """Looks at itself at every change, as another thread may. seen: the first row, at each look that found one."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if getattr(self, "_capacity", 0):
+            assert min(len(self.count), len(self.place)) >= self.capacity
+            self.__dict__.setdefault("seen", []).append((int(self.count[0]), int(self.place[0])))
+
+
+def test_a_look_from_another_thread_finds_all_rows_while_columns_grow() -> None:
+    table = Watched()
+    table.ensure_capacity(1)
+    table.count[0] = 7
+    before = len(table.__dict__["seen"])
+    table.ensure_capacity(table.capacity + 1)
+    seen = table.__dict__["seen"][before:]
+    assert len(seen) > 2
+    assert set(seen) == {(7, 5)}
