@@ -64,6 +64,8 @@ def _prepare(database: sqlite3.Connection) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise StoreError(f"it is of version {version}, which a newer residuald wrote; this one reads version {VERSION}")
+    if version == VERSION:
+        return  # nothing is written: what lies on a full disk must still be read
     database.executescript(_TABLES)
     database.execute("BEGIN IMMEDIATE")
     database.execute("INSERT INTO journal SELECT ? WHERE NOT EXISTS (SELECT 1 FROM journal)", (uuid.uuid4().hex,))
