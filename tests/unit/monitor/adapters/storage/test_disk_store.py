@@ -205,3 +205,12 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_reason(tmp_path: Path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="file"):
         opened(tmp_path / "file" / "below")
+
+
+def test_a_journal_of_this_version_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
+    opened(tmp_path).append(b"one", (), (), NOW)
+    (file,) = tmp_path.rglob("*.sqlite")
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")  # as on a full disk, no other write succeeds
+    assert list(opened(tmp_path).steps(0)) == [b"one"]
+    holder.close()
