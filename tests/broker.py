@@ -58,6 +58,12 @@ class Broker:
             self._process.wait(PATIENCE_SECONDS)
             self._process = None
 
+    def kill(self) -> None:
+        """End it at once, frozen or not."""
+        assert self._process is not None
+        self._process.kill()
+        self.stop()
+
     def freeze(self) -> None:
         """Let it hold its connections and do nothing, until `thaw`."""
         assert self._process is not None

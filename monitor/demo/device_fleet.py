@@ -234,10 +234,19 @@ class SimulatedFleet:
         self._messages += 1
         if not kept:
             self._in_flight.append(sent)
-        while self._in_flight and self._in_flight[0].is_published():
-            self._in_flight.popleft()
+        self._settle()
         while len(self._in_flight) >= _MOST_UNSENT and self._client.is_connected():
-            if self._in_flight[0].is_published():
-                self._in_flight.popleft()
-            elif self._stopping.wait(0.01):
+            if self._stopping.wait(0.01):
                 return
+            self._settle()
+
+    def _settle(self) -> None:
+        """Forget the messages that have left the client, and count those that a broken connection took with it."""
+        while self._in_flight:
+            sent = self._in_flight[0]
+            if sent.rc == paho.MQTT_ERR_CONN_LOST:
+                self._messages -= 1
+                self._unsent += 1
+            elif not sent.is_published():
+                return
+            self._in_flight.popleft()

@@ -112,6 +112,27 @@ def test_a_broker_that_goes_away_and_comes_back_finds_the_fleet_again(broker: Br
     wait_until(lambda: endless.status.messages > before, "a message after it")
 
 
+def test_what_a_broken_connection_takes_with_it_counts_as_lost_and_the_fleet_goes_on(broker: Broker) -> None:
+    most_in_sockets = 700  # a message is 25 KB or more, and the buffers on loopback take about 10 MB
+    seconds = 2000  # at 400 times real time some are left to send when the client has reconnected, a second later
+    fleet = SimulatedFleet(
+        address(broker),
+        [SimulatedDevice("motor-1", MOTORS, Motor())],
+        message_period_seconds=1.0,
+        speed=400.0,
+        duration_seconds=seconds,
+    )
+    fleet.start()
+    broker.freeze()
+    wait_until(lambda: fleet.status.messages > most_in_sockets, "more messages than the sockets take")
+    broker.kill()
+    broker.start()
+    assert fleet.wait(PATIENCE_SECONDS)
+    fleet.stop()
+    assert fleet.status.unsent > 0
+    assert fleet.status.messages + fleet.status.unsent == seconds
+
+
 def test_no_broker_and_a_broker_that_refuses_are_told_apart(tmp_path: Path) -> None:
     devices = [SimulatedDevice("bed-1", BEDS, Ecg())]
     nowhere = simulated_fleet.Broker("127.0.0.1", free_port())
