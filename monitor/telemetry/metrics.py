@@ -29,6 +29,7 @@ from monitor.core.outputs.counters import Counters
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
+from monitor.core.values.discards import Reason
 from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.intake import UNROUTED
 from monitor.pipeline.pipeline import Pipeline
@@ -100,6 +101,7 @@ class DaemonCollector(Collector):
             yield from webhooks_metrics(observed.webhooks)
         if observed.checkpointer is not None:
             yield from checkpointer_metrics(observed.checkpointer)
+        yield from _sources(pipeline)
         yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
         model_groups = list(pipeline.model_groups.values())
         yield from _model_groups(model_groups)
@@ -138,6 +140,14 @@ def _daemon(observed: Observed) -> Iterator[Metric]:
     yield false_alarms
 
 
+def _sources(pipeline: Pipeline) -> Iterator[Metric]:
+    info = InfoMetricFamily("residuald_source", "Which model judges what a source brings.", labels=["source"])
+    for source in pipeline.sources:
+        info.add_metric([source.name], {"model": source.model})
+    yield info
+    yield gauge("residuald_streams_limit", "Most streams, of all models together.", pipeline.settings.max_streams)
+
+
 def _counters(counters: Counters, sources: list[str]) -> Iterator[Metric]:
     received = CounterMetricFamily("residuald_messages_received", "Messages received.", labels=["source"])
     for source in (*sources, UNROUTED):
@@ -146,7 +156,9 @@ def _counters(counters: Counters, sources: list[str]) -> Iterator[Metric]:
     discarded = CounterMetricFamily(
         "residuald_messages_discarded", "Messages refused, by reason.", labels=["source", "reason"]
     )
-    for (source, reason), count in list(counters.discarded.items()):
+    # rules look at these from the first refusal on, and no increase is seen of a series that begins with 1
+    ruled = {(source, reason): 0 for source in sources for reason in (Reason.STREAM_LIMIT, Reason.STREAM_CONFLICT)}
+    for (source, reason), count in (ruled | dict(list(counters.discarded.items()))).items():
         discarded.add_metric([source, reason.value], count)
     yield discarded
     commands = CounterMetricFamily(
@@ -208,6 +220,12 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         "residuald_windows_anomalous", "counter", "Windows above the threshold.", by_model("windows_anomalous")
     )
     yield StreamMetric(
+        "residuald_stream_alerts",
+        "counter",
+        "Alerts that fired, since the daemon started; 0 from the moment that the stream is known.",
+        by_model("alerts_fired"),
+    )
+    yield StreamMetric(
         "residuald_reconstruction_error",
         "gauge",
         "Reconstruction error of the last scored window.",
@@ -223,14 +241,18 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         "residuald_stream_state",
         "gauge",
         "1 for the stream's state.",
-        [Series(each.streams, each.state == code, {"state": code.label}) for each in seen for code in StreamState],
+        [
+            Series(each.streams, each.state == code, {"model": each.model, "state": code.label})
+            for each in seen
+            for code in StreamState
+        ],
     )
     yield StreamMetric(
         "residuald_stream_quality",
         "gauge",
         "1 for its last quality.",
         [
-            Series(each.streams, each.quality == code, {"quality": quality.value})
+            Series(each.streams, each.quality == code, {"model": each.model, "quality": quality.value})
             for each in seen
             for code, quality in enumerate(QUALITIES)
         ],
@@ -239,13 +261,13 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         "residuald_last_sample_timestamp_seconds",
         "gauge",
         "Event time of the newest sample.",
-        [Series(each.streams, each.last_sample_seconds, {}) for each in seen],
+        by_model("last_sample_seconds"),
     )
     yield StreamMetric(
         "residuald_stream_clock_offset_seconds",
         "gauge",
         "How far the device's clock is ahead of ours, less the least delay of its messages.",
-        [Series(each.streams, each.clock_offset_seconds, {}) for each in seen],
+        by_model("clock_offset_seconds"),
     )
     yield StreamMetric(
         "residuald_stream",
@@ -267,4 +289,4 @@ def _channel_errors(seen: list[StreamColumns], max_series: int) -> Iterator[Seri
         streams = each.streams[: left // len(each.channels)]
         left -= len(streams) * len(each.channels)
         for column, channel in enumerate(each.channels):
-            yield Series(streams, each.channel_error[: len(streams), column], {"channel": channel})
+            yield Series(streams, each.channel_error[: len(streams), column], {"model": each.model, "channel": channel})

@@ -25,6 +25,7 @@ class StreamColumns:
     placeholders: list[dict[str, str]]
     windows_scored: NDArray[np.int64]
     windows_anomalous: NDArray[np.int64]
+    alerts_fired: NDArray[np.int64]
     error: NDArray[np.float32]
     score: NDArray[np.float32]
     channel_error: NDArray[np.float32]
@@ -47,6 +48,7 @@ class StreamColumns:
             placeholders=[table.labels.get(name, {}) for name, _ in known],
             windows_scored=table.windows_scored[numbers],
             windows_anomalous=table.windows_anomalous[numbers],
+            alerts_fired=table.alerts_fired[numbers],
             error=table.error[numbers],
             score=table.score[numbers],
             channel_error=table.channel_error[numbers],

@@ -72,7 +72,8 @@ def test_a_fault_becomes_one_alert_from_pending_to_resolved_on_mqtt_and_in_the_m
     assert firing["phase"] == "firing"
     assert firing["channel"] == "a"
     assert firing["score"] > 1
-    wait_until(lambda: daemon.value("residuald_stream_state", stream="north.press", state="firing") == 1, "the metric")
+    of = {"stream": "north.press", "model": "hum"}
+    wait_until(lambda: daemon.value("residuald_stream_state", **of, state="firing") == 1, "the metric")
     assert daemon.value("residuald_alerts_total", phase="firing") == 1
     machine.send(60)
     wait_until(lambda: len(steps(peer, "north.press")) == 3, "the alert is resolved")
@@ -134,8 +135,8 @@ def test_nan_is_withheld_and_never_shown_as_zero(daemon: Daemon, peer: Peer) -> 
     wait_until(
         lambda: daemon.value("residuald_windows_withheld_total", model="hum", reason="non_finite") == 2, "withheld"
     )
-    assert daemon.value("residuald_stream_quality", stream="north.press", quality="non_finite") == 1
-    assert daemon.value("residuald_stream_state", stream="north.press", state="withheld") == 1
+    assert daemon.value("residuald_stream_quality", stream="north.press", model="hum", quality="non_finite") == 1
+    assert daemon.value("residuald_stream_state", stream="north.press", model="hum", state="withheld") == 1
     assert daemon.value("residuald_window_score", stream="north.press", model="hum") is None
 
 
@@ -143,8 +144,8 @@ def test_the_offset_of_a_devices_clock_is_shown(daemon: Daemon, peer: Peer) -> N
     payload = {"ts": time.time() - 20, "rows": wave(0, 10).tolist()}
     peer.publish("plant/north/slow/hum", json.dumps(payload).encode(), qos=1)
     name = "residuald_stream_clock_offset_seconds"
-    wait_until(lambda: daemon.value(name, stream="north.slow") is not None, "the offset")
-    offset = daemon.value(name, stream="north.slow")
+    wait_until(lambda: daemon.value(name, stream="north.slow", model="hum") is not None, "the offset")
+    offset = daemon.value(name, stream="north.slow", model="hum")
     assert offset is not None
     assert -20 - PATIENCE_SECONDS < offset < -19
 

@@ -125,4 +125,5 @@ def test_a_lead_that_comes_off_is_an_alert_by_its_missing_beats(daemon: Daemon, 
     Patient(peer, Fault(name="lead_off", onset_seconds=20)).send(40)
     wait_until(lambda: bool(fired(peer)), "the alert fires")
     assert fired(peer)[0]["channel"] in {"rr", "rr_change"}
-    wait_until(lambda: daemon.value("residuald_stream_quality", stream=STREAM, quality="no_beat") == 1, "no_beat")
+    no_beat = {"stream": STREAM, "model": "heart", "quality": "no_beat"}
+    wait_until(lambda: daemon.value("residuald_stream_quality", **no_beat) == 1, "no_beat")

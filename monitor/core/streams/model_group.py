@@ -98,6 +98,7 @@ class ModelGroup:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
         self.windows.grid.reset_silence(now_seconds)
         self.mutes.bound(now_seconds + MAX_MUTE_SECONDS)
+        self.streams.alerts_fired[:] = 0  # what a journal gave back was counted by the process before
         self.changed = set(self.streams.number)
 
     def fits(self, manifest: Manifest) -> bool:
@@ -196,6 +197,7 @@ class ModelGroup:
                 dict(zip(self.channels, map(float, channel_error[at]), strict=True)),
             )
             steps += [(at, step) for step in self.alerts.transition(name, before, after, evidence)]
+            streams.alerts_fired[windows.stream[at]] += after is Phase.FIRING
         return ScoredBatch(windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps))
 
     def _remember(

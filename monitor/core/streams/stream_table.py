@@ -26,13 +26,17 @@ class StreamState(IntEnum):
 class StreamTable(Columns):
     """Numbers for names. A number that was given back is used again.
 
-    windows_scored, windows_anomalous: int64 [S]; error, score: float32 [S] and channel_error float32 [S, C] of the last
-    scored window (NaN before); quality: int8 [S], index into `QUALITIES`; state: int8 [S], `StreamState`; end_seconds:
-    float64 [S], event time of the last window (NaN before).
+    windows_scored, windows_anomalous, alerts_fired: int64 [S]; error, score: float32 [S] and channel_error float32
+    [S, C] of the last scored window (NaN before); quality: int8 [S], index into `QUALITIES`; state: int8 [S],
+    `StreamState`; end_seconds: float64 [S], event time of the last window (NaN before).
+
+    alerts_fired begins at 0 in each process: a count out of a checkpoint would be smaller than what Prometheus last
+    read before a crash, which `increase()` takes for a counter that began anew, and adds all of it.
     """
 
     windows_scored: NDArray[np.int64] = column("windows_scored", np.int64)
     windows_anomalous: NDArray[np.int64] = column("windows_anomalous", np.int64)
+    alerts_fired: NDArray[np.int64] = column(None, np.int64)
     error: NDArray[np.float32] = column("error", np.float32, np.nan)
     score: NDArray[np.float32] = column("score", np.float32, np.nan)
     channel_error: NDArray[np.float32] = column("channel_error", np.float32, np.nan, shape=("channels",))

@@ -45,9 +45,9 @@ def column(
 ) -> Any:
     """Declare an array, in the body of a class.
 
-    name: in states; None: it is not part of a state, because it follows from what is. initial: what new rows hold.
-    shape: of one row, each size by its name. by_channel_group: there is a row for each channel of each stream, found by
-    `ChannelGroups`; otherwise one for each stream.
+    name: in states; None: it is not part of a state, because it follows from what is, or begins anew. initial: what new
+    rows hold. shape: of one row, each size by its name. by_channel_group: there is a row for each channel of each
+    stream, found by `ChannelGroups`; otherwise one for each stream.
     """
     return Column(name, np.dtype(dtype), initial, shape, by_channel_group)
 

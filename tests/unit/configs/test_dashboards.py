@@ -171,8 +171,11 @@ FOR_EXPLORERS = {
     "residuald_webhook_steps_waiting",
     "residuald_mqtt_reconnects_total",
     "residuald_samples_received_total",
+    "residuald_source_info",
     "residuald_start_time_seconds",
+    "residuald_stream_alerts_total",
     "residuald_stream_restarts_total",
+    "residuald_streams_limit",
 }
 
 

@@ -71,8 +71,8 @@ class Daemon:
         self.artifacts: Mapping[str, Artifact] = {"m": artifact}
         self.registry: CollectorRegistry = registry_of(self)
 
-    def send(self, topic: str, value: float | None, samples: int = 8) -> None:
-        body = json.dumps({"t": START, "r": [[value, value and value / 2]] * samples}).encode()
+    def send(self, topic: str, value: float | None, samples: int = 8, first: int = 0) -> None:
+        body = json.dumps({"t": START + first * PERIOD, "r": [[value, value and value / 2]] * samples}).encode()
         self.pipeline.step(MessageBatch.of([Message(topic, body, START + 1)]), Moment(START + 1, START + 1))
 
     def text(self) -> str:
@@ -152,11 +152,47 @@ def test_a_scored_stream_shows_its_error_its_score_and_its_state(daemon: Daemon)
     assert daemon.value("residuald_windows_anomalous_total", **of) == 1
     assert daemon.value("residuald_reconstruction_error", **of) == pytest.approx((9 + 2.25) / 2)
     assert daemon.value("residuald_window_score", **of) == pytest.approx((9 + 2.25) / 4)
-    assert daemon.value("residuald_channel_error", stream="wild", channel="x") == 9
-    assert daemon.value("residuald_channel_error", stream="wild", channel="y") == 2.25
-    assert daemon.value("residuald_last_sample_timestamp_seconds", stream="wild") == pytest.approx(START + 7 * PERIOD)
+    assert daemon.value("residuald_channel_error", stream="wild", model="m", channel="x") == 9
+    assert daemon.value("residuald_channel_error", stream="wild", model="m", channel="y") == 2.25
+    assert daemon.value("residuald_last_sample_timestamp_seconds", **of) == pytest.approx(START + 7 * PERIOD)
     assert daemon.value("residuald_alerts_active", phase="firing") == 1
     assert daemon.value("residuald_alerts_total", phase="firing") == 1
+
+
+def test_alerts_that_fired_are_counted_by_stream_from_0_when_it_opens_however_short_they_are() -> None:
+    daemon, of = Daemon(), {"stream": "d", "model": "m"}
+    daemon.send("north/a/d", CALM, samples=1)
+    assert daemon.value("residuald_stream_alerts_total", **of) == 0
+    seen = []
+    for at in range(0, 600, 8):
+        daemon.send("north/a/d", WILD if at % 80 == 0 else CALM, first=1 + at)
+        seen.append((daemon.value("residuald_stream_alerts_total", **of), at))
+    assert daemon.value("residuald_alerts_total", phase="firing") == 8
+    assert [count for count, at in seen if at % 80 == 72] == [1, 2, 3, 4, 5, 6, 7]
+    assert daemon.value("residuald_stream_state", **of, state="firing") == 0
+
+
+def test_alerts_of_a_process_before_are_not_counted_again(daemon: Daemon) -> None:
+    assert daemon.value("residuald_stream_alerts_total", stream="wild", model="m") == 1
+    successor = Daemon()
+    successor.pipeline.restore(daemon.pipeline.snapshot())
+    successor.send("north/a/other", WILD)  # out of the journal
+    successor.pipeline.resume(START + 2)
+    assert successor.value("residuald_stream_state", stream="wild", model="m", state="firing") == 1
+    counts = {sample.labels["stream"]: sample.value for sample in successor.samples("residuald_stream_alerts_total")}
+    assert {"calm", "wild", "nan", "other"} <= counts.keys()
+    assert set(counts.values()) == {0}
+
+
+def test_a_first_refusal_is_an_increase_where_a_rule_looks_for_one() -> None:
+    daemon = Daemon()
+    for reason in ("stream_limit", "stream_conflict"):
+        assert daemon.value("residuald_messages_discarded_total", source="vibration", reason=reason) == 0
+
+
+def test_it_is_told_which_model_judges_a_source_and_how_many_streams_there_may_be(daemon: Daemon) -> None:
+    assert daemon.value("residuald_source_info", source="vibration", model="m") == 1
+    assert daemon.value("residuald_streams_limit") == 10_000
 
 
 def test_exactly_one_state_and_one_quality_of_a_stream_are_one(daemon: Daemon) -> None:
@@ -167,8 +203,8 @@ def test_exactly_one_state_and_one_quality_of_a_stream_are_one(daemon: Daemon) -
         found = [sample for sample in daemon.samples(name) if sample.labels["stream"] == "wild"]
         assert {sample.labels[label] for sample in found} == kinds
         assert sorted(sample.value for sample in found) == [0] * (len(kinds) - 1) + [1]
-    assert daemon.value("residuald_stream_state", stream="nan", state="withheld") == 1
-    assert daemon.value("residuald_stream_quality", stream="nan", quality="non_finite") == 1
+    assert daemon.value("residuald_stream_state", stream="nan", model="m", state="withheld") == 1
+    assert daemon.value("residuald_stream_quality", stream="nan", model="m", quality="non_finite") == 1
 
 
 def test_what_is_not_known_is_left_out(daemon: Daemon) -> None:
