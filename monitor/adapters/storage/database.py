@@ -2,6 +2,8 @@
 
 SQLite in WAL mode with synchronous=NORMAL keeps a commit whatever happens to the process, and may lose the last ones
 only when the power fails. `PRAGMA user_version` is the version of the layout; version 0 is what commit ada64b2 wrote.
+
+Steps are numbered by the store, not by AUTOINCREMENT: that writes a second page with every commit.
 """
 
 import json
@@ -13,15 +15,15 @@ from pathlib import Path
 
 from monitor.core.ports import DamagedError, StoreError
 
-VERSION = 1
+VERSION = 2
 
 # How long a commit waits where somebody else, e.g. a backup, holds the database. The pipeline stands still meanwhile.
 _BUSY_SECONDS = 0.25
 _PAGE_BYTES = 16384  # records are long: fewer pages to walk when they are deleted
 _KEPT_ASIDE = 2  # damaged databases that are kept, for whoever wants to look into them
 _TABLES = """
-CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL, last INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS delivery (
   sink TEXT, alert TEXT, step INTEGER, topic TEXT NOT NULL, payload BLOB NOT NULL, progress BLOB NOT NULL,
   ends INTEGER NOT NULL, done INTEGER NOT NULL, at INTEGER NOT NULL, turn INTEGER NOT NULL, seconds REAL NOT NULL,
@@ -68,11 +70,24 @@ def _prepare(database: sqlite3.Connection) -> None:
         return  # nothing is written: what lies on a full disk must still be read
     database.executescript(_TABLES)
     database.execute("BEGIN IMMEDIATE")
-    database.execute("INSERT INTO journal SELECT ? WHERE NOT EXISTS (SELECT 1 FROM journal)", (uuid.uuid4().hex,))
+    _migrate_numbers(database)
+    database.execute("INSERT INTO journal (id) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM journal)", (uuid.uuid4().hex,))
     if version == 0:
         _migrate_alerts(database)
     database.execute(f"PRAGMA user_version={VERSION}")
     database.execute("COMMIT")
+
+
+def _migrate_numbers(database: sqlite3.Connection) -> None:
+    """Take over the steps of versions 0 and 1, which SQLite numbered; the last number goes into `journal`."""
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone() is None:
+        return
+    database.execute("ALTER TABLE journal ADD COLUMN last INTEGER NOT NULL DEFAULT 0")
+    database.execute("UPDATE journal SET last = ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'step'), 0)")
+    database.execute("ALTER TABLE step RENAME TO numbered_step")
+    database.execute("CREATE TABLE step (number INTEGER PRIMARY KEY, record BLOB NOT NULL)")
+    database.execute("INSERT INTO step SELECT number, record FROM numbered_step")
+    database.execute("DROP TABLE numbered_step")
 
 
 def _migrate_alerts(database: sqlite3.Connection) -> None:

@@ -57,10 +57,11 @@ class DiskStore:
     def _open(self) -> None:
         self._database = open_database(self._file)
         try:
-            (self.id,) = self._database.execute("SELECT id FROM journal").fetchone()
+            self.id, forgotten = self._database.execute("SELECT id, last FROM journal").fetchone()
             (self.nbytes,) = self._database.execute("SELECT ifnull(sum(length(record)), 0) FROM step").fetchone()
             (self._turn,) = self._database.execute("SELECT ifnull(max(turn), 0) FROM delivery").fetchone()
-            (self.last,) = self._database.execute("SELECT ifnull(max(seq), 0) FROM sqlite_sequence").fetchone()
+            (last,) = self._database.execute("SELECT ifnull(max(number), 0) FROM step").fetchone()
+            self.last = max(forgotten, last)
         except sqlite3.Error as error:
             self.close()
             raise explained(error) from error
@@ -75,17 +76,17 @@ class DiskStore:
         self, record: bytes | None, rows: Sequence[OutboxRow], progress: Sequence[tuple[str, Progress]], now: float
     ) -> None:
         """As `Store` says."""
-        insert = "INSERT INTO step (record) VALUES (?)"
+        insert = "INSERT INTO step VALUES (?, ?)"
+        last = self.last if record is None else self.last + 1
         try:
             database = self._open_database()
             if not rows and not progress:
                 if record is not None:
-                    self.last = database.execute(insert, (record,)).lastrowid or 0
+                    database.execute(insert, (last, record))
             else:
                 database.execute("BEGIN IMMEDIATE")
-                last = self.last
                 if record is not None:
-                    last = database.execute(insert, (record,)).lastrowid or 0
+                    database.execute(insert, (last, record))
                 database.executemany(
                     "INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
                     [
@@ -98,11 +99,11 @@ class DiskStore:
                     [(each.progress, each.done, sink, *each.key) for sink, each in progress],
                 )
                 database.execute("COMMIT")
-                self.last = last
                 self._turn += len(rows)
         except sqlite3.Error as error:
             self._roll_back()
             raise explained(error) from error
+        self.last = last
         self.nbytes += len(record or b"")
 
     def known(self, sink: str, keys: Iterable[StepKey]) -> set[StepKey]:
@@ -144,6 +145,7 @@ class DiskStore:
         try:
             database = self._open_database()
             database.execute("BEGIN IMMEDIATE")
+            database.execute("UPDATE journal SET last = ?", (self.last,))  # or the numbers would start over
             database.execute("DELETE FROM step WHERE number <= ?", (through,))
             database.execute(f"DELETE FROM delivery WHERE alert IN ({over})", (through,))  # noqa: S608 - our own text
             database.executemany("DELETE FROM delivery WHERE alert = ?", [(alert,) for alert in closed])

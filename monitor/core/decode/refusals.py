@@ -33,6 +33,8 @@ class Refusals:
 
     def kept(self) -> NDArray[np.int64]:
         """Which payloads are not refused: int64, ascending."""
+        if not self._discards:
+            return np.arange(len(self._payloads))
         keep = np.ones(len(self._payloads), dtype=np.bool_)
         keep[list(self._discards)] = False
         return np.flatnonzero(keep)

@@ -23,6 +23,8 @@ def epoch_seconds(numbers: NDArray[np.float64], unit: TimestampUnit) -> NDArray[
     numbers: float64 [n], counted in `unit` (a number unit).
     """
     seconds = numbers / _PER_SECOND[unit]
+    if seconds.min(initial=0.0) >= 0 and seconds.max(initial=0.0) < LATEST_SECONDS:  # neither holds where one is NaN
+        return seconds
     with np.errstate(invalid="ignore"):
         believable = (seconds >= 0) & (seconds < LATEST_SECONDS)
     return np.where(believable, seconds, np.nan)

@@ -35,9 +35,11 @@ class ClockOffsets(Columns):
         self.ensure_capacity(int(streams.max()) + 1)
         now = float(arrival_seconds.max())
         with np.errstate(invalid="ignore"):
-            over = np.unique(streams[~(np.abs(now - self._began[streams]) <= SPAN_SECONDS)])  # NaN: never begun
-        self._previous[over] = self._current[over]
-        self._current[over], self._began[over] = np.nan, now
+            over = ~(np.abs(now - self._began[streams]) <= SPAN_SECONDS)  # NaN: never begun
+        if over.any():
+            ended = streams[over]
+            self._previous[ended] = self._current[ended]
+            self._current[ended], self._began[ended] = np.nan, now
         np.fmax.at(self._current, streams, ahead_seconds)
 
     def seconds(self, streams: Ints) -> Floats:

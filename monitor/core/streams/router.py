@@ -53,6 +53,7 @@ class _Inlet:
         self.template = spec.stream_template
         numbers = {name: number for number, name in enumerate(model_group.measured)}
         self.columns = {name: numbers[name] for name in spec.channels or model_group.measured}
+        self.column_row = np.array([list(self.columns.values())])  # [1, C']
 
     @property
     def channel_groups(self) -> list[list[int]]:
@@ -102,8 +103,7 @@ class Router:
         inlet = self._inlets[source]
         if inlet.has_channel:
             return inlet.model_group.groups.first_channel(channel_groups)[:, None]
-        columns = np.array(list(inlet.columns.values()))
-        return np.broadcast_to(columns, (len(channel_groups), len(columns)))
+        return inlet.column_row.repeat(len(channel_groups), axis=0)
 
     def known(self, topics: TopicTable, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Look up the routes of messages by the numbers of their topics.

@@ -129,6 +129,20 @@ class StreamWindows:
             self._widen(longest)
         if longest > self._round_samples:
             blocks = self._split_long(blocks)
+        for part in self._rounds(blocks):
+            waiting = part
+            while len(waiting.channel_group):
+                batch, deferred = self._feed_round(waiting, discards)
+                if batch is not None:
+                    yield batch
+                if not deferred.any():
+                    break
+                waiting = _take_blocks(waiting, deferred)
+
+    def _rounds(self, blocks: StreamBlocks) -> Iterator[StreamBlocks]:
+        if len(blocks.values) <= self._round_samples:  # whosever they are
+            yield blocks
+            return
         order = np.argsort(blocks.channel_group, kind="stable")
         before = np.cumsum(blocks.length[order]) - blocks.length[order]
         opens = np.ones(len(order), np.bool_)
@@ -137,12 +151,7 @@ class StreamWindows:
         rounds = np.empty(len(order), np.int64)
         rounds[order] = before // self._round_samples
         for number in range(int(rounds.max(initial=-1)) + 1):
-            part = blocks if not rounds.any() else _take_blocks(blocks, rounds == number)
-            while len(part.channel_group):
-                batch, deferred = self._feed_round(part, discards)
-                if len(batch):
-                    yield batch
-                part = _take_blocks(part, deferred)
+            yield blocks if not rounds.any() else _take_blocks(blocks, rounds == number)
 
     def _widen(self, block_samples: int) -> None:
         """Let a round take blocks of this length whole, or as much of them as a wide ring can hold."""
@@ -152,7 +161,9 @@ class StreamWindows:
         streams = np.arange(self.grid.capacity)
         self.rings.widen(self._held_samples + self.grid.max_advance, self._newest(streams))
 
-    def _feed_round(self, blocks: StreamBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
+    def _feed_round(
+        self, blocks: StreamBlocks, discards: Counter[Reason]
+    ) -> tuple[WindowBatch | None, NDArray[np.bool_]]:
         placed = self.grid.place(
             blocks.channel_group, blocks.first_time_seconds, blocks.length, blocks.arrival_seconds, blocks.timed
         )
@@ -161,11 +172,13 @@ class StreamWindows:
         self.rings.store(stream, blocks.columns, placed, blocks.length, blocks.values)
         return self._complete(np.unique(stream)), placed.deferred
 
-    def _complete(self, streams: Ints) -> WindowBatch:
-        """The windows of these streams that are complete now."""
+    def _complete(self, streams: Ints) -> WindowBatch | None:
+        """The windows of these streams that are complete now; None where none is, as in most rounds."""
         complete = self.grid.channel_heads(streams).min(axis=1)
         found = self._policy.due(streams, self.grid.run_start[streams], complete, self.rings)
         owner, end = found.stream, found.end
+        if not len(owner):
+            return None
         values = self.rings.gather(owner, end)
         if found.derived.shape[1]:
             constant = np.broadcast_to(found.derived[:, :, None], (*found.derived.shape, self.spec.length))

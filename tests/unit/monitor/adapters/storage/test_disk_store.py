@@ -170,6 +170,41 @@ def test_what_commit_ada64b2_had_not_delivered_goes_on_under_its_packet_identifi
     assert keys(again.undelivered("mqtt")) == keys(waiting)
 
 
+def test_numbers_of_steps_go_on_where_all_steps_were_forgotten(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    for record in (b"one", b"two"):
+        store.append(record, (), (), NOW)
+    store.forget(store.last, set())
+    store.close()
+    again = opened(tmp_path)
+    again.append(b"three", (), (), NOW)
+    assert again.last == 3
+    assert list(again.steps(2)) == [b"three"]
+
+
+def test_a_journal_whose_steps_sqlite_numbered_goes_on_with_their_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    opened(tmp_path).close()
+    database = sqlite3.connect(file)
+    database.executescript(
+        """
+        DROP TABLE journal; DROP TABLE step;
+        CREATE TABLE journal (id TEXT NOT NULL);
+        CREATE TABLE step (number INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
+        INSERT INTO journal VALUES ('theirs');
+        INSERT INTO step (record) VALUES (x'01'), (x'02'), (x'03');
+        DELETE FROM step WHERE number <> 2;
+        PRAGMA user_version=1;
+        """
+    )
+    database.close()
+    store = opened(tmp_path)
+    assert (store.id, store.last, store.moved_aside) == ("theirs", 3, 0)
+    store.append(b"four", (), (), NOW)
+    assert list(store.steps(0)) == [b"\x02", b"four"]
+    assert store.last == 4
+
+
 def test_a_journal_of_a_newer_version_is_left_alone_and_said(tmp_path: Path) -> None:
     opened(tmp_path).close()
     database = sqlite3.connect(tmp_path / "journal.sqlite")

@@ -83,7 +83,9 @@ class LoggedWindows(StreamWindows):
         )
         return list(self.feed(fed, self.discards))
 
-    def _feed_round(self, blocks: StreamBlocks, discards: Counter[Reason]) -> tuple[WindowBatch, NDArray[np.bool_]]:
+    def _feed_round(
+        self, blocks: StreamBlocks, discards: Counter[Reason]
+    ) -> tuple[WindowBatch | None, NDArray[np.bool_]]:
         batch, deferred = super()._feed_round(blocks, discards)
         assert not deferred.all(), "every round goes on"
         placed, row = self.logged.placed, np.cumsum(blocks.length) - blocks.length
@@ -99,7 +101,8 @@ class LoggedWindows(StreamWindows):
                     assert (*channel, slot) not in self.book, "a slot is used once"
                     self.book[*channel, slot] = value
                     self.slot_of[*channel, value] = slot
-        for stream, values, coverage in zip(batch.stream.tolist(), batch.values, batch.coverage, strict=True):
+        windows = [] if batch is None else zip(batch.stream.tolist(), batch.values, batch.coverage, strict=True)
+        for stream, values, coverage in windows:
             self._check(stream, values.astype(int), float(coverage))
         return batch, deferred
 
