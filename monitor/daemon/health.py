@@ -18,6 +18,7 @@ from monitor.pipeline.pipeline import Pipeline
 log = structlog.get_logger()
 
 _STALLED_SECONDS = 30.0  # a network thread or a pipeline that has not moved for so long is stuck
+_UNCONFIRMED_SECONDS = 60.0  # a broker that takes longer to confirm what is published does not take it
 _OF_WATCHDOG = 0.8  # found hanging before systemd's patience ends, so that the log says why
 _CONNECT_SECONDS = 20.0  # what the network thread may take longer: names are resolved, several addresses tried
 
@@ -61,6 +62,9 @@ class Health:
             reasons["mqtt"] = link.last_error or "not connected yet"
         elif link.denied_topics:
             reasons["mqtt"] = f"the broker denies subscriptions: {', '.join(link.denied_topics)}"
+        elif link.oldest_unconfirmed_seconds > _UNCONFIRMED_SECONDS:
+            waited = f"{link.unconfirmed} messages, the oldest for {link.oldest_unconfirmed_seconds:.0f} s"
+            reasons["mqtt"] = f"the broker does not confirm what is published: {waited} (docs/brokers.md)"
         if not self._daemon.reload_succeeded:
             reasons["config"] = "the last reload failed; the configuration before it is in use"
         if checkpointer is not None and checkpointer.trouble is not None:

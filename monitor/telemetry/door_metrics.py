@@ -22,6 +22,14 @@ def link_metrics(link: MqttLink) -> Iterator[Metric]:
     yield counter("residuald_inbox_dropped", "QoS 0 messages dropped, the inbox being full.", inbox.dropped)
     yield gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", link.connected)
     yield counter("residuald_mqtt_reconnects", "Connections made after the first.", link.reconnects)
+    yield gauge(
+        "residuald_mqtt_unconfirmed_messages", "Messages that the broker has not confirmed yet.", link.unconfirmed
+    )
+    yield gauge(
+        "residuald_mqtt_oldest_unconfirmed_seconds",
+        "How long the oldest of them has waited.",
+        link.oldest_unconfirmed_seconds,
+    )
     yield counter("residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", link.publish_dropped)
 
 

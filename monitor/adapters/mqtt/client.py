@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.link_socket import FrameSocket
+from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig, TlsConfig
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -115,6 +116,21 @@ def explain_early_end(config: MqttConfig) -> str:
     if config.tls is not None:
         hint = "does this port speak TLS, and does the broker accept our certificate?"
     return f"{config.host}:{config.port} closed the connection without an answer ({hint})"
+
+
+def explain_close(config: MqttConfig, unanswered: Outgoing | None) -> str:
+    """Say what may be wrong when the broker closed the connection without a word.
+
+    unanswered: the oldest message that it had not answered.
+    """
+    # Mosquitto 2.0 does not say it when another client takes our place
+    perhaps = [f"it stopped, or another client uses client_id {config.client_id!r}"]
+    if unanswered is not None:
+        perhaps.append(
+            f"or it does not take what was published to {unanswered.topic!r} at QoS {unanswered.qos}: see"
+            " mqtt.alert_qos, mqtt.protocol, and `stream` of the source, which makes the topic"
+        )
+    return f"the broker closed the connection ({', '.join(perhaps)})"
 
 
 def explain_refusal(reason: ReasonCode, config: MqttConfig) -> str:

@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.adapters.mqtt.client import FramingClient, explain_early_end, explain_refusal
+from monitor.adapters.mqtt.client import FramingClient, explain_close, explain_early_end, explain_refusal
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.inbound_session import InboundSession, Receipt
 from monitor.adapters.mqtt.inbox import Inbox
@@ -52,7 +52,7 @@ class Traffic:
     outbound, inbound: the network thread's own, but for the deques of the former, which any thread may empty.
     released: packet identifiers for `OutboundSession.release`. receiving: whether messages go to the inbox.
     leave_before: once set, say goodbye and be gone by then (monotonic). wake: lets the engine look at what came or was
-    answered.
+    answered. unanswered_since: when the oldest message was handed over that waits for its answer (monotonic).
     """
 
     inbox: Inbox
@@ -68,6 +68,8 @@ class Traffic:
     leave_before: float | None = None
     wake: Wake = do_nothing
     connections: int = 0  # how many came online
+    unanswered_since: float | None = None
+    downgrade_shown: bool = False
 
 
 class Connection:
@@ -135,6 +137,8 @@ class Connection:
         while client.socket() is not None:
             now = self.last_progress = time.monotonic()
             self._hand_over(client, wire)
+            oldest = traffic.outbound.oldest
+            traffic.unanswered_since = None if oldest is None else oldest.since
             if traffic.leave_before is not None and self._take_leave(client, now, traffic.leave_before):
                 return
             if client.socket() is None:
@@ -153,9 +157,7 @@ class Connection:
             if reading:
                 self._receive(client, wire)
         if traffic.leave_before is None:
-            # Mosquitto 2.0 does not say it when another client takes our place
-            perhaps = f"it stopped, or another client uses client_id {self._config.client_id!r}"
-            raise ConnectionOverError(self._over_because or f"the broker closed the connection ({perhaps})")
+            raise ConnectionOverError(self._over_because or explain_close(self._config, traffic.outbound.oldest))
 
     def close(self) -> None:
         """Close the socket; what the broker has not confirmed goes back to the send queue."""
@@ -208,6 +210,12 @@ class Connection:
         outbound = self._traffic.outbound
         if outbound.received or outbound.confirmed:
             self._traffic.wake(urgent=True)  # what the broker has is passed on once that is committed
+        if outbound.downgraded and not self._traffic.downgrade_shown:
+            self._traffic.downgrade_shown = True
+            log.warning(
+                "the broker answers QoS 2 as if it were QoS 1: a step of an alert may come twice after a crash",
+                remedy="mqtt.alert_qos = 1 makes this the rule and ends the warning",
+            )
         while outbound.refused:
             message, code = outbound.refused.popleft()
             known = code in ReasonCode.names
@@ -248,7 +256,7 @@ class Connection:
             if self._listen_only or self._said_goodbye:
                 client.disconnect()
             else:
-                self._traffic.outbound.send(Outgoing(self._status_topic, b"offline", 1, retain=True))
+                self._traffic.outbound.send(self._status(b"offline"))
                 self._said_goodbye = True
         return False
 
@@ -285,11 +293,14 @@ class Connection:
 
     def _go_online(self) -> None:
         if not self._listen_only:
-            self._traffic.outbound.send(Outgoing(self._status_topic, b"online", 1, retain=True))
+            self._traffic.outbound.send(self._status(b"online"))
         self.last_received = time.monotonic()
         self.online_since = time.time()
         self._traffic.connections += 1
         log.info("broker connected", host=self._config.host, port=self._config.port, topics=len(self._subscriptions))
+
+    def _status(self, payload: bytes) -> Outgoing:
+        return Outgoing(self._status_topic, payload, 1, retain=True, since=time.monotonic())
 
     def _on_disconnect(
         self, _client: Any, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None

@@ -167,7 +167,7 @@ class MqttLink:
     def _put(self, message: Outgoing) -> bool:
         if not message.topic or any(mark in message.topic for mark in "+#\0"):
             raise ValueError(f"{message.topic!r} is no topic to publish to")
-        accepted = self._traffic.send_queue.put(message)
+        accepted = self._traffic.send_queue.put(message._replace(since=time.monotonic()))
         self._traffic.waker.wake()
         return accepted
 
@@ -233,6 +233,18 @@ class MqttLink:
     def publish_dropped(self) -> int:
         """How many messages were not taken for publishing, too many waiting."""
         return self._traffic.send_queue.dropped
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many messages the broker has not confirmed yet, those included that wait to be sent."""
+        return len(self._traffic.send_queue) + self._traffic.outbound.in_flight
+
+    @property
+    def oldest_unconfirmed_seconds(self) -> float:
+        """How long the oldest of them has waited; 0 where there is none."""
+        queued = self._traffic.send_queue.oldest
+        waiting = [since for since in (self._traffic.unanswered_since, queued and queued.since) if since is not None]
+        return max(0.0, time.monotonic() - min(waiting)) if waiting else 0.0
 
     @property
     def last_progress_monotonic(self) -> float:

@@ -6,6 +6,9 @@ over connections and processes: PUBLISH is repeated under that identifier, by wh
 comes. Whoever published it is told then (`received`), and PUBREL is sent once they have made a note of that
 (`release`). From then on PUBREL alone is repeated. So when a process dies, at whatever moment, the next one repeats
 only what the broker can tell from something new. Pure state: no socket, clock or thread.
+
+Some brokers take QoS 2 for QoS 1 without a word and answer it with PUBACK (RabbitMQ, over MQTT 3.1.1). That is as much
+as they will ever confirm: the message counts as delivered, and the rest goes out at QoS 1 (`downgraded`).
 """
 
 import random
@@ -61,13 +64,15 @@ class OutboundSession:
     """The outbound half of one client's MQTT session, kept for as long as the process lives.
 
     received: alert steps of QoS 2 that the broker has and does not pass on yet, to be handed to `release`. confirmed:
-    alert steps that are done. refused: messages that the broker will not have, with its reason code.
+    alert steps that are done. refused: messages that the broker will not have, with its reason code. downgraded: the
+    broker answered QoS 2 as if it were QoS 1.
     """
 
     def __init__(self, *, mqtt5: bool) -> None:
         self.received: deque[Answer] = deque()
         self.confirmed: deque[Answer] = deque()
         self.refused: deque[tuple[Outgoing, int]] = deque()
+        self.downgraded = False
         self._mqtt5 = mqtt5
         self._session_present = False
         self._max_qos = 2
@@ -82,6 +87,12 @@ class OutboundSession:
         return len(self._sent)
 
     @property
+    def oldest(self) -> Outgoing | None:
+        """The message that waits longest for its answer; None if none does."""
+        first = next(iter(self._sent.values()), None)
+        return None if first is None else first.message
+
+    @property
     def has_room(self) -> bool:
         """Whether the broker takes one more; a broker of MQTT 5 ends the connection with who sends more."""
         return len(self._sent) < self._max_in_flight
@@ -91,7 +102,7 @@ class OutboundSession:
 
         Whether it still has our session, the highest QoS it knows, and how many messages may wait for its answer.
         """
-        self._session_present, self._max_qos = session_present, max_qos
+        self._session_present, self._max_qos, self.downgraded = session_present, max_qos, False
         self._max_in_flight = min(receive_maximum, _MAX_IN_FLIGHT)
 
     def send(self, message: Outgoing) -> None:
@@ -102,8 +113,9 @@ class OutboundSession:
             self._publish(message, 0)
             return
         packet_id = self._once_or_more.take(self._sent) if message.qos == 1 else message.packet_id
-        self._sent[packet_id] = _Sent(message._replace(packet_id=packet_id))
-        if message.released and self._session_present:
+        released = message.released and self._session_present
+        self._sent[packet_id] = _Sent(message._replace(packet_id=packet_id, released=released))
+        if released:
             self._release(packet_id)
         else:
             self._publish(message, packet_id)
@@ -119,7 +131,7 @@ class OutboundSession:
     def answered(self, kind: int, packet_id: int, reason: int) -> None:
         """Take PUBACK, PUBREC or PUBCOMP; `reason` is 0 where the broker gives none."""
         sent = self._sent.get(packet_id)
-        if sent is None or (kind == PUBACK) != (sent.message.qos == 1):
+        if sent is None or not self._is_answer(kind, sent):
             return
         step = sent.message.step
         if kind == PUBREC and reason < _FAILURE:
@@ -132,6 +144,12 @@ class OutboundSession:
             self.confirmed.append((packet_id, step))
         if kind != PUBCOMP and reason >= _FAILURE:
             self.refused.append((sent.message, reason))
+
+    def _is_answer(self, kind: int, sent: _Sent) -> bool:
+        if kind == PUBACK and sent.message.qos == 2 and not (sent.received or sent.message.released):
+            self.downgraded, self._max_qos = True, min(self._max_qos, 1)
+            return True
+        return (kind == PUBACK) == (sent.message.qos == 1)
 
     def end(self) -> list[Outgoing]:
         """End a connection: what has to be sent again on the next one, in order."""

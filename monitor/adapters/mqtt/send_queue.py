@@ -18,7 +18,7 @@ class Outgoing(NamedTuple):
 
     step: the step of an alert that it delivers; None where it tells a state. packet_id: the identifier that a message
     of QoS 2 has for its whole life. begun: it may have been sent before. released: the broker had it, and this is
-    committed: all it still needs is a PUBREL.
+    committed: all it still needs is a PUBREL. since: monotonic seconds, from when on it waits.
     """
 
     topic: str
@@ -29,6 +29,7 @@ class Outgoing(NamedTuple):
     packet_id: int = 0
     begun: bool = False
     released: bool = False
+    since: float = 0.0
 
 
 class SendQueue:
@@ -43,6 +44,12 @@ class SendQueue:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def oldest(self) -> Outgoing | None:
+        """The message that is taken next; None if none waits."""
+        with self._lock:
+            return next(iter(self._waiting.values()), None)
 
     @property
     def dropped(self) -> int:

@@ -136,13 +136,45 @@ def test_a_broker_without_qos_2_is_heeded() -> None:
     assert [key for _, key in session.confirmed] == [StepKey("a", 1)]
 
 
+def test_a_broker_that_answers_qos_2_as_if_it_were_qos_1_has_what_it_answered_and_gets_the_rest_at_qos_1() -> None:
+    session = connected()
+    session.send(step())
+    session.answered(PUBACK, PACKET_ID, 0)
+    assert list(session.confirmed) == [(PACKET_ID, StepKey("a", 1))]
+    assert session.downgraded
+    assert session.in_flight == 0
+    session.take_packets()
+    session.send(step("b", PACKET_ID + 1))
+    packets = session.take_packets()
+    assert packets[0] == 0x32
+    session.answered(PUBACK, int.from_bytes(packets[13:15], "big"), 0)
+    assert [key for _, key in session.confirmed] == [StepKey("a", 1), StepKey("b", 1)]
+
+
+def test_a_broker_that_answers_qos_2_as_if_it_were_qos_1_and_has_forgotten_us_ends_a_handshake_begun_before() -> None:
+    session = connected(session_present=False)
+    session.send(step(begun=True, released=True))
+    session.answered(PUBACK, PACKET_ID, 0)
+    assert session.in_flight == 0
+    assert len(session.confirmed) == 1
+
+
+def test_an_answer_of_qos_1_ends_no_handshake_that_the_broker_has_taken_up() -> None:
+    session = connected()
+    session.send(step())
+    session.answered(PUBREC, PACKET_ID, 0)
+    session.answered(PUBACK, PACKET_ID, 0)
+    assert session.in_flight == 1
+    assert not session.confirmed
+    assert not session.downgraded
+
+
 def test_answers_to_nothing_change_nothing() -> None:
     session = connected()
     session.send(step())
     session.take_packets()
     for kind in PUBACK, PUBREC, PUBCOMP:
         session.answered(kind, 7, 0)
-    session.answered(PUBACK, PACKET_ID, 0)
     assert (session.in_flight, session.take_packets()) == (1, b"")
     assert not session.received
 
