@@ -49,6 +49,11 @@ class MemorySource:
     def stop_receiving(self) -> None:
         self.receiving = False
 
+    def give_up(self) -> int:
+        lost = sum(message.token is None for message in self.waiting)
+        self.waiting.clear()
+        return lost
+
     def leave(self, timeout_seconds: float) -> None:  # noqa: ARG002 - it ends at once
         self.alive = False
 

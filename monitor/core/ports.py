@@ -56,7 +56,11 @@ class Source(Protocol):
         ...
 
     def take(self, limits: TakeLimits) -> MessageBatch | None:
-        """The messages that wait, oldest first; None if none does."""
+        """The messages that wait, oldest first; None if none does.
+
+        More than one take brings may be taken in turns, then oldest first of what feeds one stream; messages that are
+        to be acknowledged come in the order of arrival.
+        """
         ...
 
     def acknowledge(self, tokens: Sequence[Token]) -> None:
@@ -76,6 +80,13 @@ class Source(Protocol):
 
     def stop_receiving(self) -> None:
         """Let nothing more come in; what waits can still be taken and acknowledged."""
+        ...
+
+    def give_up(self) -> int:
+        """Let go of what waits, when there is no time left to take it. Returns how many messages that loses.
+
+        What is to be acknowledged is not lost: whoever sent it keeps it.
+        """
         ...
 
     @property

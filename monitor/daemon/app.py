@@ -40,7 +40,8 @@ from monitor.telemetry.metrics import registry_of
 log = structlog.get_logger()
 
 _LINGER_SHARE = 0.2  # of the delay that a window may wait: for so long messages may gather before they are taken
-_STOP_SECONDS = 4.0  # of the 5 that a stop may take, what sinks may use
+_STOP_SECONDS = 4.0  # of the 5 that a stop may take, what scoring and sinks may use
+_WALK_SECONDS = 1.5  # of those, what scoring may use
 
 
 class App:
@@ -88,7 +89,7 @@ class App:
                 self.turn()
             watchdog.stop()
             self._notifier.stopping()
-            self.engine.drain(_STOP_SECONDS)
+            self.engine.drain(_STOP_SECONDS, walk_seconds=_WALK_SECONDS)
         finally:
             http.stop()
             for number, handler in previous.items():

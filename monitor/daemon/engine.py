@@ -6,19 +6,26 @@ The order within a step is the promise: what dies in between is done again by th
 The engine runs in one thread. Sources and sinks have threads of their own and ring its bell.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+import structlog
+
 from monitor.core.outputs.reports import Report, journal_report
-from monitor.core.ports import TAKE_LIMITS, OutboxRow, Progress, Sink, Source
+from monitor.core.ports import OutboxRow, Progress, Sink, Source
 from monitor.core.values.messages import MessageBatch
 from monitor.daemon.bell import Bell
+from monitor.daemon.step_size import StepSize
 from monitor.durability.checkpointer import Checkpointer
 from monitor.durability.outbox import Outbox
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 
+log = structlog.get_logger()
+
 HOUSEKEEPING_SECONDS = 1.0
 _IDLE_SECONDS = 0.5  # how long the loop sleeps when nothing comes and nothing waits
+_LEAVE_SECONDS = 1.0  # at least, of the time that sinks may use, once all is walked through
 _NOTE_SECONDS = 0.05  # while sinks leave: how often the engine looks for progress
 NOTHING = Step((), ())
 
@@ -45,6 +52,7 @@ class Engine:
         self.outbox = Outbox(sinks)
         self.checkpointer = checkpointer
         self._bell = Bell(linger_seconds)
+        self._step_size = StepSize()
         self._clock = clock
         self._on_moved = on_moved
         self._next_housekeeping = 0.0
@@ -99,11 +107,12 @@ class Engine:
         """Walk through what each source has, a batch of each; whether there was any."""
         any_taken = False
         for source in self.sources.values():
-            batch = source.take(TAKE_LIMITS)
+            limits = self._step_size.limits
+            batch = source.take(limits)
             if batch is not None:
                 any_taken = True
                 self._walk(now, source, batch)
-                if len(batch) >= TAKE_LIMITS.messages or batch.nbytes >= TAKE_LIMITS.nbytes:
+                if len(batch) >= limits.messages or batch.nbytes >= limits.nbytes:
                     self._bell.ring(urgent=True)  # more may wait
         return any_taken
 
@@ -116,7 +125,10 @@ class Engine:
         everything: bool = False,
     ) -> None:
         """One step: score, commit, deliver, acknowledge."""
+        began = time.monotonic()
         step = self.pipeline.step(batch, now, everything=everything)
+        if batch is not None:
+            self._step_size.note(len(batch), time.monotonic() - began)
         self._finish(now, step, source, batch)
         if step.command_applied and self.checkpointer is not None:
             self.checkpointer.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources
@@ -204,21 +216,31 @@ class Engine:
 
     # --- the end
 
-    def drain(self, timeout_seconds: float) -> None:
-        """Score what came, deliver what there is to deliver, and end; sinks and sources may use the timeout."""
-        self._empty(self.sources.values())
-        self._leave(list(self._doors()), timeout_seconds)
+    def drain(self, timeout_seconds: float, *, walk_seconds: float = math.inf) -> None:
+        """Score what came, deliver what there is to deliver, and end; sinks and sources may use the timeout.
+
+        walk_seconds: of the timeout, what scoring may use. What still waits then is given up: whoever sent it keeps
+        what was to be acknowledged, the rest is lost, counted and logged.
+        """
+        began = time.monotonic()
+        self._empty(self.sources.values(), walk_seconds)
+        left_seconds = began + timeout_seconds - time.monotonic()
+        self._leave(list(self._doors()), max(left_seconds, min(timeout_seconds, _LEAVE_SECONDS)))
         if self.checkpointer is not None:
             self.checkpointer.close(self.pipeline, self.now(), self.sources, list(self.outbox.sinks))
 
-    def _empty(self, sources: Iterable[Source]) -> None:
-        """Let nothing more come in from these, and walk through what came already."""
+    def _empty(self, sources: Iterable[Source], walk_seconds: float = math.inf) -> None:
+        """Let nothing more come in from these, and walk through what came already, as far as there is time."""
         sources = list(sources)
         for source in sources:
             source.stop_receiving()
+        give_up = time.monotonic() + walk_seconds
         for source in sources:
-            while (batch := source.take(TAKE_LIMITS)) is not None:
+            while time.monotonic() < give_up and (batch := source.take(self._step_size.limits)) is not None:
                 self._walk(self.now(), source, batch)
+            lost = source.give_up()
+            if lost:
+                log.warning("there was no time to score all that waited", source=source.name, messages_lost=lost, qos=0)
         self.flush()
 
     def _leave(self, doors: list[Source | Sink], timeout_seconds: float) -> None:

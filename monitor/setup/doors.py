@@ -10,7 +10,9 @@ from monitor.adapters.file.source import FileSource
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.webhook.sink import WebhookSink
+from monitor.core.alerting.command import commands_below
 from monitor.core.ports import TAKE_LIMITS, Sink, Source
+from monitor.core.sources.shares import shares_of
 from monitor.setup.build import subscriptions_of
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.registry import Config
@@ -80,7 +82,8 @@ def _link(config: Config, clock: Clock, *, durable: bool) -> MqttLink | None:
     if not config.uses_broker:
         return None
     limits = config.limits
-    inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes)
+    share_of = shares_of(config.source, commands_below(config.mqtt.base_topic) if config.mqtt.commands else None)
+    inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes, share_of)
     topics = subscriptions_of(config)
     return MqttLink(
         config.mqtt, topics, inbox, max_payload_bytes=limits.max_payload_bytes, durable=durable, clock=clock

@@ -20,6 +20,14 @@ def link_metrics(link: MqttLink) -> Iterator[Metric]:
     yield gauge("residuald_inbox_messages", "Messages waiting to be processed.", inbox.messages)
     yield gauge("residuald_inbox_bytes", "Payload bytes waiting to be processed.", inbox.bytes)
     yield counter("residuald_inbox_dropped", "QoS 0 messages dropped, the inbox being full.", inbox.dropped)
+    by_share = CounterMetricFamily(
+        "residuald_inbox_dropped_by_share",
+        "QoS 0 messages dropped because their stream was the loudest in a full inbox.",
+        labels=["share"],
+    )
+    for share, count in inbox.dropped_by_share.items():
+        by_share.add_metric([share], count)
+    yield by_share
     yield gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", link.connected)
     yield counter("residuald_mqtt_reconnects", "Connections made after the first.", link.reconnects)
     yield gauge(

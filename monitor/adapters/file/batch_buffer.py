@@ -61,6 +61,14 @@ class BatchBuffer:
                 self._room.notify()
         return MessageBatch.join(taken) if taken else None
 
+    def clear(self) -> int:
+        """Let go of all that waits. Returns how many messages."""
+        with self._room:
+            messages = self._messages
+            self._waiting.clear()
+            self._messages = self._bytes = 0
+            return messages
+
     def close(self) -> None:
         """Add nothing more; who waits in `put` goes on. What waits can still be taken."""
         with self._room:

@@ -125,6 +125,11 @@ class FileSource:
         self._buffer.close()
         os.write(self._stop_reading, b"\0")
 
+    def give_up(self) -> int:
+        """Let go of what was read ahead: lost where the input cannot be read again, else read by the next process."""
+        messages = self._buffer.clear()
+        return 0 if self._resumes else messages
+
     @property
     def alive(self) -> bool:
         """False once it was left, or once reading has failed; at the end of the input it stays alive."""

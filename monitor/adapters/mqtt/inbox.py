@@ -1,19 +1,34 @@
 """The inbox: messages between the network thread, which puts them, and the pipeline's thread, which takes them.
 
-This file owns what happens when telemetry comes faster than it is scored. The inbox is bounded by messages and by
-payload bytes. When it is full, messages that nobody waits for (QoS 0) give way, oldest first, and are counted; messages
-that wait for an acknowledgement never do. When only such messages are left, `has_room` says no and the network thread
-stops reading, so that the pressure reaches the broker. What waits is held as the batches that came, and cut or joined
-when it is taken.
+This file owns what happens when telemetry comes faster than it is scored. As long as one take brings all that waits,
+messages are taken as they came, and nobody looks at their topics. Beyond that they are taken by fair shares
+(`fair_queue`). The inbox is bounded by messages and by payload bytes. When it is full, whichever kind holds the greater
+part of it gives: of messages that nobody waits for (QoS 0) the loudest share drops its oldest, which are counted and
+named; messages that wait for an acknowledgement are never dropped, so `has_room` is false and the network thread stops
+reading, and the pressure reaches the broker.
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+import structlog
+
+from monitor.adapters.mqtt.fair_queue import FairQueue
+from monitor.adapters.mqtt.line import Run
+from monitor.adapters.mqtt.shares import COMMON_NAME, Shares
 from monitor.core.ports import TAKE_LIMITS, TakeLimits, Wake
+from monitor.core.sources.shares import ShareOf
 from monitor.core.values.messages import MessageBatch
+
+log = structlog.get_logger()
+
+# Room is made for so much of the inbox at a time: finding what to drop passes through all that waits.
+_DROPPED_AT_ONCE = 1 / 64
+_MOST_TOGETHER = 4096  # messages that are sorted together: runs are cut when they are taken, which copies their rest
+_MOST_NAMES = 100  # of shares whose drops are counted apart
 
 
 class _Chunk(NamedTuple):
@@ -26,17 +41,22 @@ class _Chunk(NamedTuple):
 class Inbox:
     """A bounded queue of messages: one thread puts, one takes.
 
-    The bounds may be passed by what one read from the network brings (see `has_room`), never by more.
+    The bounds may be passed by what one read from the network brings (see `has_room`), never by more. share_of: names
+    the share of a topic; None: there is only one, so that messages are taken as they came.
     """
 
-    def __init__(self, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, max_messages: int, max_bytes: int, share_of: ShareOf | None = None) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._waiting: deque[_Chunk] = deque()
+        self._arrived: deque[_Chunk] = deque()
+        self._fair = FairQueue()  # what waits before `arrived`, while that is more than a take brings
+        self._shares = Shares(share_of)
         self._messages = 0
         self._bytes = 0
         self._droppable = 0  # how many messages that wait may be dropped
+        self._droppable_bytes = 0
         self._dropped = 0
+        self._dropped_by_share: Counter[str] = Counter()
         self._refused_room = False
         self._lock = threading.Lock()
         self._on_room: Callable[[], None] | None = None
@@ -54,38 +74,53 @@ class Inbox:
 
     @property
     def dropped(self) -> int:
-        """How many messages were dropped because the inbox was full."""
+        """How many messages were dropped because the inbox was full, or because they waited at the end."""
         return self._dropped
 
+    @property
+    def dropped_by_share(self) -> dict[str, int]:
+        """How many of them by share, as far as they were dropped because it was too loud: 100 shares and `other`."""
+        return dict(self._dropped_by_share)
+
     def extend(self, batch: MessageBatch) -> None:
-        """Add messages; in a full inbox the oldest that may be dropped give way, at worst some of these."""
+        """Add messages. In a full inbox the oldest of the loudest share give way, at worst some of these."""
         if not batch:
             return
         chunk = _Chunk(batch, batch.nbytes)
         with self._lock:
             empty, was_urgent = not self._messages, self._is_urgent()
-            self._waiting.append(chunk)
+            self._arrived.append(chunk)
             self._messages += len(batch)
             self._bytes += chunk.nbytes
             self._droppable += batch.droppable
-            self._make_room()
+            self._droppable_bytes += _droppable_bytes(chunk)
+            if self._messages > self._max_messages or self._bytes > self._max_bytes:
+                self._make_room()
             urgent = self._is_urgent()
         if self._wake is not None and (empty or (urgent and not was_urgent)):
             self._wake(urgent=urgent)
 
     def take(self, limits: TakeLimits) -> MessageBatch | None:
-        """Messages that wait, oldest first; None if none does.
+        """Messages that wait, each share's oldest first; None if none does.
 
         At most so many messages and, beyond the first, so many bytes of payload: the last message is the one that
-        reaches them.
+        reaches them. Those that must be acknowledged come in the order of their arrival.
         """
         with self._lock:
-            parts = self._take_some(limits.messages, limits.nbytes)
+            parts = self._take_some(limits)
             room_again = self._refused_room and not self._is_full()
             self._refused_room = self._refused_room and not room_again
         if room_again and self._on_room is not None:
             self._on_room()
         return MessageBatch.join(parts) if parts else None
+
+    def clear(self) -> None:
+        """Let go of all that waits; what nobody waits for is counted as dropped."""
+        with self._lock:
+            self._dropped += self._droppable
+            self._arrived.clear()
+            self._fair = FairQueue()
+            self._messages = self._bytes = self._droppable = self._droppable_bytes = 0
 
     def call_on_arrival(self, wake: Wake) -> None:
         """Have `wake` called, from the putting thread, when the first message waits, and when it becomes urgent.
@@ -94,29 +129,6 @@ class Inbox:
         wait for it before sending more.
         """
         self._wake = wake
-
-    def _is_urgent(self) -> bool:
-        enough = self._messages >= TAKE_LIMITS.messages or self._bytes >= TAKE_LIMITS.nbytes
-        return enough or self._droppable < self._messages
-
-    def _take_some(self, messages: int, nbytes: int) -> list[MessageBatch]:
-        waiting = self._waiting
-        parts: list[MessageBatch] = []
-        count, size = 0, 0
-        while waiting and count < messages and size < nbytes:
-            batch, batch_bytes = waiting.popleft()
-            if count + len(batch) > messages or size + batch_bytes > nbytes:
-                batch, rest = batch.split(messages - count, nbytes - size)
-                if rest is not None:
-                    waiting.appendleft(_Chunk(rest, batch_bytes - batch.nbytes))
-                    batch_bytes = batch.nbytes
-            parts.append(batch)
-            count += len(batch)
-            size += batch_bytes
-            self._droppable -= batch.droppable
-        self._messages -= count
-        self._bytes -= size
-        return parts
 
     def has_room(self) -> bool:
         """Whether the network thread may read on: the inbox is not full, or what fills it may be dropped."""
@@ -128,23 +140,89 @@ class Inbox:
         """Have `callback` called, from the taker's thread, once there is room after `has_room` said no."""
         self._on_room = callback
 
+    def _is_urgent(self) -> bool:
+        enough = self._messages >= TAKE_LIMITS.messages or self._bytes >= TAKE_LIMITS.nbytes
+        return enough or self._droppable < self._messages
+
+    def _take_some(self, limits: TakeLimits) -> list[MessageBatch]:
+        if not len(self._fair):
+            if self._messages <= limits.messages and self._bytes < limits.nbytes:
+                parts = [chunk.batch for chunk in self._arrived]
+                self._arrived.clear()
+                self._messages = self._bytes = self._droppable = self._droppable_bytes = 0
+                return parts
+            self._shares.forget_if_many()
+        self._sort()
+        runs = self._fair.take(limits)
+        for batch, _, nbytes in runs:
+            self._messages -= len(batch)
+            self._bytes -= nbytes
+            self._droppable -= batch.droppable
+            self._droppable_bytes -= _droppable_bytes(_Chunk(batch, nbytes))
+        return [run.batch for run in runs]
+
+    def _sort(self) -> None:
+        """Let what arrived stand in the fair queue."""
+        arrived = self._arrived
+        while arrived:
+            together = [arrived.popleft()]
+            topics, count = together[0].batch.topics, len(together[0].batch)
+            while arrived and count < _MOST_TOGETHER and arrived[0].batch.topics is topics:
+                together.append(arrived.popleft())
+                count += len(together[-1].batch)
+            batch = MessageBatch.join([chunk.batch for chunk in together])
+            run = Run(batch, self._shares.of(batch), sum(chunk.nbytes for chunk in together))
+            self._fair.add(run, len(self._shares))
+
     def _is_full(self) -> bool:
-        """Whether there is no room, and nothing that may be dropped."""
-        return not self._droppable and (self._messages >= self._max_messages or self._bytes >= self._max_bytes)
+        """Whether there is no room, and what must be acknowledged holds the greater part of it."""
+        if self._messages >= self._max_messages and 2 * self._droppable <= self._messages:
+            return True
+        return self._bytes >= self._max_bytes and 2 * self._droppable_bytes <= self._bytes
 
     def _make_room(self) -> None:
-        """Drop what is too much, as far as it may be dropped; the lock is held."""
-        kept: list[_Chunk] = []  # at the front: those that have nothing more to drop
-        while self._droppable and (self._messages > self._max_messages or self._bytes > self._max_bytes):
-            batch, batch_bytes = self._waiting.popleft()
-            if batch.droppable:
-                too_many, too_much = self._messages - self._max_messages, self._bytes - self._max_bytes
-                batch, dropped, dropped_bytes = batch.drop_oldest(too_many, too_much)
-                batch_bytes -= dropped_bytes
-                self._messages -= dropped
-                self._bytes -= dropped_bytes
-                self._droppable -= dropped
-                self._dropped += dropped
-            if batch:
-                kept.append(_Chunk(batch, batch_bytes))
-        self._waiting.extendleft(reversed(kept))
+        """Drop what is too much, where what may be dropped holds the greater part; the lock is held."""
+        self._sort()
+        too_many, too_much = self._messages - self._max_messages, self._bytes - self._max_bytes
+        if too_many > 0:
+            spare = int(self._max_messages * _DROPPED_AT_ONCE)
+            self._drop(min(too_many + spare, 2 * self._droppable - self._messages), by_bytes=False)
+        if too_much > 0:
+            spare = int(self._max_bytes * _DROPPED_AT_ONCE)
+            self._drop(min(too_much + spare, 2 * self._droppable_bytes - self._bytes), by_bytes=True)
+
+    def _drop(self, most: int, *, by_bytes: bool) -> None:
+        if most <= 0:
+            return
+        dropped = self._fair.drop(most, by_bytes=by_bytes)
+        gone = int(dropped.messages.sum())
+        self._messages -= gone
+        self._bytes -= dropped.nbytes
+        self._droppable -= gone
+        self._droppable_bytes -= dropped.nbytes
+        self._dropped += gone
+        counted = self._dropped_by_share
+        for share in np.flatnonzero(dropped.messages).tolist():
+            name = self._shares.names[share]
+            counted[name if name in counted or len(counted) < _MOST_NAMES else COMMON_NAME] += int(
+                dropped.messages[share]
+            )
+        loudest = int(dropped.messages.argmax())
+        log.warning(
+            "the inbox is full: what is loudest loses its oldest messages",
+            stream=self._shares.names[loudest],
+            dropped=int(dropped.messages[loudest]),
+            dropped_in_all=gone,
+            waiting=self._messages,
+            hint="more comes at QoS 0 than is scored; residuald_inbox_dropped_by_share_total counts by stream",
+        )
+
+
+def _droppable_bytes(chunk: _Chunk) -> int:
+    """How many bytes belong to messages that nobody waits for."""
+    batch = chunk.batch
+    if not batch.tokens:
+        return chunk.nbytes
+    if not batch.droppable:
+        return 0
+    return chunk.nbytes - sum(map(len, batch.waiting().payload))

@@ -92,7 +92,7 @@ class MqttLink:
         self._traffic.inbound.remember(resume)
 
     def take(self, limits: TakeLimits) -> MessageBatch | None:
-        """The messages that wait, oldest first; None if none does."""
+        """The messages that wait, each share's oldest first; None if none does."""
         return self.inbox.take(limits)
 
     def acknowledge(self, tokens: Sequence[Token]) -> None:
@@ -112,6 +112,12 @@ class MqttLink:
         """Put nothing more into the inbox. The broker keeps what it still has to deliver at QoS 1 and 2."""
         self._traffic.receiving = False
         self._traffic.waker.wake()
+
+    def give_up(self) -> int:
+        """Let go of the inbox: the broker keeps what is to be acknowledged, the rest is lost and counted."""
+        before = self.inbox.dropped
+        self.inbox.clear()
+        return self.inbox.dropped - before
 
     @property
     def finished(self) -> bool:

@@ -155,6 +155,23 @@ class MessageBatch:
             [],
         )
 
+    def pick(self, rows: Sequence[int]) -> "MessageBatch":
+        """The messages at these indices, ascending, with their tokens."""
+        if not self.tokens:
+            return self.select(rows)
+        places, at = [], 0  # of each row: where its token stands, if it has one
+        for flags in self.flags:
+            places.append(at)
+            at += flags >= ACKNOWLEDGE
+        return MessageBatch(
+            self.topics,
+            [self.topic[row] for row in rows],
+            [self.payload[row] for row in rows],
+            [self.arrival_seconds[row] for row in rows],
+            [self.flags[row] for row in rows],
+            [self.tokens[places[row]] for row in rows if self.flags[row] >= ACKNOWLEDGE],
+        )
+
     def waiting(self) -> "MessageBatch":
         """The messages that somebody waits for: what a journal has to keep. Tokens stay."""
         if not self.droppable:
@@ -175,28 +192,6 @@ class MessageBatch:
         if count >= len(self.topic):
             return self, None
         return self.slice(0, count), self.slice(count, len(self.topic))
-
-    def drop_oldest(self, messages: int, nbytes: int) -> tuple["MessageBatch", int, int]:
-        """Drop the oldest messages that nobody waits for, until so many and so many bytes are gone or none is left.
-
-        Returns what is kept, and how many messages and bytes were dropped.
-        """
-        kept: list[int] = []
-        dropped = dropped_bytes = row = 0
-        for row, (payload, flags) in enumerate(zip(self.payload, self.flags, strict=True)):
-            if dropped >= messages and dropped_bytes >= nbytes:
-                break
-            if flags >= ACKNOWLEDGE:
-                kept.append(row)
-            else:
-                dropped += 1
-                dropped_bytes += len(payload)
-        else:
-            row = len(self.topic)
-        if not kept:
-            return self.slice(row, len(self.topic)), dropped, dropped_bytes
-        kept.extend(range(row, len(self.topic)))
-        return self._keep(kept), dropped, dropped_bytes
 
     def _keep(self, rows: list[int]) -> "MessageBatch":
         """The messages at these indices, ascending, among which are all that have a token."""

@@ -214,6 +214,26 @@ def test_what_was_taken_can_be_acknowledged_after_receiving_was_stopped(
     source.acknowledge(tokens)
 
 
+def test_what_was_given_up_is_not_taken_and_comes_to_the_next_process_where_it_can(
+    feed: Feed, start: Callable[..., Source]
+) -> None:
+    feed.feed(numbered(0, 20))
+    source = start()
+    (first,) = take(source, 1)
+    committed = source.resume_of(first.tokens)
+    source.acknowledge(first.tokens)
+    source.stop_receiving()
+    lost = source.give_up()
+    assert source.take(LIMITS) is None
+    assert source.give_up() == 0
+    source.leave(5.0)
+    if feed.acknowledged:
+        assert lost == 0
+    if feed.resumes:
+        wait_until(lambda: not source.alive, "the source is dead")
+        assert payloads(take(start(committed), 20 - len(first))) == numbered(len(first), 20)
+
+
 @pytest.mark.parametrize("processes", [[1], [5, 3], [14, 1, 1, 30]])
 def test_what_was_committed_is_not_brought_to_the_next_process_and_all_else_is(
     feed: Feed, start: Callable[..., Source], processes: list[int]

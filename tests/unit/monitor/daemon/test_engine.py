@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.storage.settings import JournalConfig
@@ -223,3 +224,23 @@ def test_a_step_has_a_number_that_is_the_same_in_every_process(tmp_path: Path) -
     assert len({key.alert for key in steps.values()}) == 1
     assert {each.key for each in Life(tmp_path).sink.delivered} == set(steps.values())
     assert isinstance(steps["firing"], StepKey)
+
+
+def test_a_stop_walks_through_what_there_is_time_for_and_gives_up_the_rest() -> None:
+    life = Life(None)
+    life.source.put(message(0, LENGTH, token=1), message(LENGTH, LENGTH), message(2 * LENGTH, LENGTH, token=2))
+    with structlog.testing.capture_logs() as logs:
+        life.engine.drain(0.0, walk_seconds=0.0)
+    assert life.scored == 0
+    assert life.source.acknowledged == []
+    assert life.source.waiting == []
+    assert [event["messages_lost"] for event in logs if "messages_lost" in event] == [1]
+
+
+def test_a_stop_scores_for_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = Life(None)
+    life.source.put(*(message(number * 4, 4) for number in range(5000)))
+    clock = iter(range(10**6))  # every look at the clock takes a second
+    monkeypatch.setattr("monitor.daemon.engine.time.monotonic", lambda: float(next(clock)))
+    life.engine.drain(0.0, walk_seconds=20.0)
+    assert 0 < life.scored < windows_in(20_000)

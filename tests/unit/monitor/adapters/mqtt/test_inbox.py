@@ -1,6 +1,7 @@
-"""The inbox: bounded, first in first out, and nothing that must be acknowledged is ever dropped."""
+"""The inbox: bounded, fair once more waits than one take brings, and what must be acknowledged is never dropped."""
 
 import itertools
+from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,10 @@ def unconfirmed(payload: bytes) -> Message:
 
 def confirmed(payload: bytes, packet_id: int = 1) -> Message:
     return Message("plant/a", payload, 0.0, (packet_id, 1, 1))
+
+
+def of(topic: str, number: int) -> Message:
+    return Message(topic, b"%d" % number, 0.0)
 
 
 def put(inbox: Inbox, *messages: Message) -> None:
@@ -87,14 +92,16 @@ def test_a_message_larger_than_the_inbox_is_dropped_itself() -> None:
     assert (inbox.messages, inbox.dropped) == (0, 1)
 
 
-def test_messages_to_be_acknowledged_push_out_the_others_and_then_leave_no_room() -> None:
-    inbox = Inbox(2, 1000)
-    put(inbox, unconfirmed(b"1"), unconfirmed(b"2"), confirmed(b"3"))
+def test_once_messages_to_be_acknowledged_hold_the_greater_part_there_is_no_room_and_nothing_is_dropped() -> None:
+    inbox = Inbox(4, 1000)
+    put(inbox, unconfirmed(b"1"), unconfirmed(b"2"), unconfirmed(b"3"), confirmed(b"4"))
     assert inbox.has_room()
-    put(inbox, confirmed(b"4"))
+    put(inbox, confirmed(b"5"))
+    assert inbox.dropped == 1
     assert not inbox.has_room()
-    assert inbox.dropped == 2
-    assert payloads(inbox.take(TAKE_LIMITS)) == [b"3", b"4"]
+    put(inbox, confirmed(b"6"), confirmed(b"7"))  # what one read brought
+    assert inbox.dropped == 1
+    assert payloads(inbox.take(TAKE_LIMITS)) == [b"2", b"3", b"4", b"5", b"6", b"7"]
     assert inbox.has_room()
 
 
@@ -173,14 +180,120 @@ def test_nothing_is_lost_uncounted_whatever_arrives(
     everything = [message for part in sent for message in part]
     waiting = inbox.messages
     assert waiting + inbox.dropped == len(everything)
+    may, of_all = sum(m.token is None for m in everything) - inbox.dropped, waiting
+    if waiting > max_messages:
+        assert 2 * may <= of_all
     taken: list[Message] = []
     while (batch := inbox.take(TakeLimits(3, 30))) is not None:
         assert len(batch) <= 3
         assert sum(map(len, batch.payload[:-1])) < 30
         taken.extend(batch.rows())
     assert (inbox.messages, inbox.bytes) == (0, 0)
-    oldest = [number for number, message in enumerate(everything) if message.token is None][: inbox.dropped]
+    dropped = inbox.dropped
+    oldest = [number for number, message in enumerate(everything) if message.token is None][:dropped]
     assert taken == [message for number, message in enumerate(everything) if number not in oldest]
-    if any(message.token is None for message in taken):
-        assert len(taken) <= max_messages
-        assert sum(len(m.payload) for m in taken) <= max_bytes
+
+
+def test_the_loudest_share_loses_its_oldest_and_is_named() -> None:
+    inbox = Inbox(10, 1000, str)
+    put(inbox, of("quiet", 0))
+    put(inbox, *(of("loud", number) for number in range(20)))
+    put(inbox, of("quiet", 1))
+    assert inbox.dropped_by_share == {"loud": 12}
+    batch = inbox.take(TAKE_LIMITS)
+    taken = [] if batch is None else list(batch.rows())
+    assert [message.payload for message in taken if message.topic == "quiet"] == [b"0", b"1"]
+    assert [message.payload for message in taken if message.topic == "loud"] == [b"%d" % n for n in range(12, 20)]
+
+
+def test_the_share_with_the_most_bytes_loses_its_oldest_where_bytes_are_too_many() -> None:
+    inbox = Inbox(1000, 1000, str)
+    put(inbox, Message("heavy", bytes(600), 0.0), *(of("many", number) for number in range(50)))
+    put(inbox, Message("heavy", bytes(500), 0.0))
+    assert inbox.dropped_by_share == {"heavy": 1}
+
+
+def test_shares_that_are_counted_apart_are_bounded() -> None:
+    inbox = Inbox(1, 10**6, str)
+    for number in range(150):
+        put(inbox, of(f"device{number}", 0), of(f"device{number}", 1))
+    assert len(inbox.dropped_by_share) == 101
+    assert sum(inbox.dropped_by_share.values()) == inbox.dropped
+
+
+def test_what_is_cleared_is_counted_where_nobody_waits_for_it() -> None:
+    inbox = Inbox(10_000, 10**6, str)
+    put(inbox, *[of("a", 1)] * 3000, confirmed(b"x"))
+    inbox.take(TAKE_LIMITS)
+    inbox.clear()
+    assert (inbox.messages, inbox.bytes, inbox.dropped) == (0, 0, 2001)  # the quiet one to be acknowledged was taken
+    assert inbox.take(TAKE_LIMITS) is None
+    put(inbox, of("a", 2))
+    assert payloads(inbox.take(TAKE_LIMITS)) == [b"2"]
+
+
+def test_a_quiet_device_beside_a_loud_one_loses_nothing_and_waits_for_little() -> None:
+    inbox = Inbox(50_000, 10**9, str)
+    waited = neighbour(inbox, loud=[("loud", 7000)], taken_per_second=1000, seconds=15)
+    assert len(waited) == 15
+    assert max(waited) <= 3  # takes; all that waits would be 100
+    assert set(inbox.dropped_by_share) == {"loud"}
+
+
+def test_fifty_loud_devices_do_not_hold_a_quiet_one_back_either() -> None:
+    inbox = Inbox(50_000, 10**9, str)
+    loud = [(f"loud{number}", 200) for number in range(50)]
+    waited = neighbour(inbox, loud=loud, taken_per_second=3000, seconds=12)
+    assert len(waited) == 12
+    assert max(waited) <= 9  # takes: a round brings 80 messages of each; all that waits would be 100
+    assert "quiet" not in inbox.dropped_by_share
+
+
+def test_loud_devices_get_about_as_much_as_one_another() -> None:
+    inbox = Inbox(10_000, 10**9, str)
+    got: Counter[str] = Counter()
+    neighbour(inbox, loud=[("a", 4000), ("b", 1500), ("c", 3000)], taken_per_second=3000, seconds=20, got=got)
+    assert min(got["a"], got["b"], got["c"]) > 0.8 * max(got["a"], got["b"], got["c"])
+
+
+def test_topics_invented_without_end_gain_nothing() -> None:
+    inbox = Inbox(50_000, 10**9, str)
+    table, waited = TopicTable(), []
+    for second in range(20):
+        inbox.extend(MessageBatch.of([of("quiet", second)], table))
+        inbox.extend(MessageBatch.of([of(f"new{second}.{number}", 0) for number in range(7000)], table))
+        for _ in range(2):
+            batch = inbox.take(TAKE_LIMITS)
+            assert batch is not None
+            waited += [second - int(row.payload) for row in batch.rows() if row.topic == "quiet"]
+    assert "quiet" not in inbox.dropped_by_share
+    assert inbox.messages <= 50_000
+
+
+def neighbour(
+    inbox: Inbox,
+    loud: list[tuple[str, int]],
+    taken_per_second: int,
+    seconds: int,
+    got: Counter[str] | None = None,
+) -> list[int]:
+    """Let a quiet device send once a second beside loud ones; after how many takes each of its messages is taken."""
+    table, takes = TopicTable(), 0
+    waited: list[int] = []
+    sent: dict[bytes, int] = {}
+    limits = TakeLimits(500, 10**9)
+    for second in range(seconds + 1):
+        if second < seconds:
+            inbox.extend(MessageBatch.of([of("quiet", second)], table))
+            sent[b"%d" % second] = takes
+        arrivals = [of(name, second) for name, rate in loud for _ in range(rate)]
+        for at in range(0, len(arrivals), 700):
+            inbox.extend(MessageBatch.of(arrivals[at : at + 700], table))
+        for _ in range(taken_per_second // limits.messages):
+            takes += 1
+            batch = inbox.take(limits)
+            rows = [] if batch is None else list(batch.rows())
+            if got is not None:
+                got.update(row.topic for row in rows)
+            waited += [takes - sent[row.payload] for row in rows if row.topic == "quiet"]
+    return waited

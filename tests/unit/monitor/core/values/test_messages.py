@@ -64,20 +64,6 @@ def test_the_front_ends_with_the_row_that_reaches_a_bound_and_the_rest_follows(
         assert len(first) == most or front.nbytes >= most_bytes
 
 
-@given(ROWS, st.integers(-1, 14), st.integers(-1, 60))
-def test_the_oldest_that_nobody_waits_for_are_dropped_until_it_is_enough(
-    messages: list[Message], most: int, most_bytes: int
-) -> None:
-    kept: list[Message] = []
-    dropped: list[Message] = []
-    for message in messages:
-        enough = len(dropped) >= most and sum(len(each.payload) for each in dropped) >= most_bytes
-        (kept if enough or message.token is not None else dropped).append(message)
-    rest, count, nbytes = MessageBatch.of(messages).drop_oldest(most, most_bytes)
-    assert rows(rest) == kept
-    assert (count, nbytes) == (len(dropped), sum(len(message.payload) for message in dropped))
-
-
 @given(ROWS)
 def test_what_is_waited_for_keeps_its_tokens(messages: list[Message]) -> None:
     assert rows(MessageBatch.of(messages).waiting()) == [message for message in messages if message.token is not None]
@@ -87,6 +73,12 @@ def test_what_is_waited_for_keeps_its_tokens(messages: list[Message]) -> None:
 def test_chosen_rows_have_no_tokens(messages: list[Message], data: st.DataObject) -> None:
     chosen = sorted(data.draw(st.sets(st.integers(0, len(messages) - 1)) if messages else st.just(set[int]())))
     assert rows(MessageBatch.of(messages).select(chosen)) == [messages[index]._replace(token=None) for index in chosen]
+
+
+@given(ROWS, st.data())
+def test_picked_rows_keep_their_tokens(messages: list[Message], data: st.DataObject) -> None:
+    chosen = sorted(data.draw(st.sets(st.integers(0, len(messages) - 1)) if messages else st.just(set[int]())))
+    assert rows(MessageBatch.of(messages).pick(chosen)) == [messages[index] for index in chosen]
 
 
 def test_a_slice_of_everything_is_the_batch_itself() -> None:
