@@ -94,7 +94,7 @@ def exported() -> Exported:
     with_budget = artifact.manifest.model_copy(update={"calibration": Calibration.model_validate(budget_fields())})
     daemon = SimpleNamespace(  # the parts of a running daemon that its metrics are read from
         pipeline=pipeline,
-        artifacts=setup.artifacts | {"motor": replace(artifact, manifest=with_budget)},
+        artifacts={**setup.artifacts, "motor": replace(artifact, manifest=with_budget)},
         inbox=inbox,
         link=link,
         started_seconds=now,
