@@ -31,12 +31,12 @@ def wave(start: int, count: int, amplitude: float = 1.0, seed: int = 0) -> np.nd
     return rows + rng.normal(0, 0.05, rows.shape)
 
 
-def fit_model(folder: Path, name: str, seed: int) -> Path:
-    """Fit a small linear model on waves; the model's folder."""
+def fit_model(folder: Path, name: str, seed: int, extra: str = "") -> Path:
+    """Fit a small linear model on waves; the model's folder. extra: more of the trainer's settings."""
     data, model = folder / f"{name}.npz", folder / "models" / name
     np.savez(data, samples=wave(0, 12000, seed=seed).astype(np.float32), channels=["a", "b"], sample_rate_hz=RATE_HZ)
     plain = folder / f"{name}.toml"  # a threshold that a few windows can carry, whatever the trainer would choose
-    plain.write_text('[representation]\nkind = "raw"\n[calibration]\nrule = "quantile"\n')
+    plain.write_text('[representation]\nkind = "raw"\n[calibration]\nrule = "quantile"\n' + extra)
     settings: list[str | Path] = ["--config", plain, "--family", "pca", "--window", str(LENGTH), "--stride", "32"]
     subprocess.run(
         [BIN / "residuald-trainer", "fit", "--data", data, "--out", model, *settings], check=True, capture_output=True

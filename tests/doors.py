@@ -63,9 +63,11 @@ class MemorySink:
     """Keeps what it is given. `finish` lets it report deliveries as done; before that it is stuck."""
 
     name: str = "sink"
+    base: str = "base"
     begun: list[StepKey] = field(default_factory=list)
     delivered: list[Delivery] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)
     let_go: list[StepKey] = field(default_factory=list)
     news: list[Progress] = field(default_factory=list)
     alive: bool = False
@@ -89,6 +91,13 @@ class MemorySink:
 
     def tell(self, state: Told) -> None:
         self.told.append(state)
+
+    def retained_at(self, topic: str) -> str:
+        return f"{self.base}/{topic}"
+
+    def clear(self, place: str) -> bool:
+        self.cleared.append(place)
+        return True
 
     @property
     def idle(self) -> bool:

@@ -179,6 +179,14 @@ class Sink(Protocol):
         """Tell a state, as well as it can be done now; never journaled."""
         ...
 
+    def retained_at(self, topic: str) -> str | None:
+        """The place where a state of this topic stands once it is told, opaque to others; None: it stands nowhere."""
+        ...
+
+    def clear(self, place: str) -> bool:
+        """Clear what stands at a place that `retained_at` gave, in whichever process; whether that was taken on."""
+        ...
+
     @property
     def alive(self) -> bool:
         """Whether what delivers still runs; one that is dead is replaced by a fresh one."""
@@ -263,8 +271,23 @@ class Store(Protocol):
         """The last step of each alert that is not over, except the alerts of these ids."""
         ...
 
+    def ended(self, alerts: set[str]) -> set[str]:
+        """Those of the alerts of these ids whose end was given to a sink."""
+        ...
+
     def forget(self, through: int, open_alerts: set[str]) -> None:
-        """A checkpoint holds all up to that step: forget it, and alerts that are over and delivered everywhere."""
+        """A checkpoint holds all up to that step: forget it, and alerts that are over and delivered everywhere.
+
+        open_alerts: those that are open now, or in the checkpoint. They stay, even where they are over by now.
+        """
+        ...
+
+    def retained(self) -> list[tuple[str, str]]:
+        """Where states stand: sinks by name, and their places."""
+        ...
+
+    def note_retained(self, added: Iterable[tuple[str, str]], removed: Iterable[tuple[str, str]]) -> None:
+        """Commit that states stand at these places, of sinks by name, and at those not any more."""
         ...
 
     def trim(self, sinks: Sequence[str], max_rows: int, before: float) -> dict[str, int]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
-from monitor.core.outputs.reports import Report, journal_report
+from monitor.core.outputs.reports import Report, journal_report, topics_told
 from monitor.core.ports import OutboxRow, Progress, Sink, Source
 from monitor.core.values.messages import MessageBatch
 from monitor.daemon.bell import Bell
@@ -82,6 +82,7 @@ class Engine:
         """Go on where the last process committed; before `start`."""
         if self.checkpointer is not None:
             self.checkpointer.recover(self.pipeline, self.now(), self.sources, self.outbox)
+            self._clear_others()
 
     def start(self) -> None:
         """Start what is not started: sinks first, sources last, so that nothing enters that cannot leave."""
@@ -142,7 +143,8 @@ class Engine:
             known = {} if checkpointer is None else checkpointer.known(step.reports, outbox.sinks)
             rows = outbox.rows_of(step.reports, known)
         if checkpointer is not None:
-            checkpointer.keep(now, rows, progress, source=source, messages=waiting)
+            changed = bool(step.reports)
+            checkpointer.keep(now, rows, progress, source=source, messages=waiting, changed=changed)
         if progress or step.reports:
             self._give(rows, progress, step.reports)
         if waiting is not None and source is not None:
@@ -156,6 +158,8 @@ class Engine:
 
     def _keep_house(self, now: Moment) -> None:
         step, outbox, checkpointer = self.pipeline.housekeep(now), self.outbox, self.checkpointer
+        for sink in outbox.sinks.values():
+            outbox.retained.clear(sink)
         if checkpointer is None:
             self._finish(now, step)
             return
@@ -187,8 +191,9 @@ class Engine:
         now = self.now()
         self._use(pipeline)
         self._finish(now, final_step)
+        self._clear_others()
         if self.checkpointer is not None:
-            self.checkpointer.start_over(fingerprint)
+            self.checkpointer.start_over(fingerprint, pipeline.open_alerts)
             self.checkpointer.checkpoint(pipeline, now, self.sources)
 
     def change_doors(self, sources: Iterable[Source], sinks: Iterable[Sink], timeout_seconds: float) -> None:
@@ -202,8 +207,16 @@ class Engine:
         staying = set(map(id, (*new_sources.values(), *new_sinks.values())))
         leaving = [door for door in self._doors() if id(door) not in staying]
         self._empty([source for source in self.sources.values() if id(source) not in staying])
+        retained, left = self.outbox.retained, [sink for sink in self.outbox.sinks.values() if id(sink) not in staying]
+        retained.keep_only(new_sinks, topics_told(self.pipeline.model_groups.values()))
+        for sink in left:
+            retained.clear(sink)
         self._leave(leaving, timeout_seconds)
+        for sink in left:
+            retained.left(sink)
         self.sources, self.outbox.sinks = new_sources, new_sinks
+        if left:
+            self._tell_all_again()
         if self.checkpointer is not None:
             for source in new_sources.values():
                 resume = self.checkpointer.resume_of(source) if id(source) not in before else None
@@ -213,6 +226,16 @@ class Engine:
                 if id(sink) not in before:
                     self.checkpointer.deliver_again(self.outbox, name)
         self.start()
+
+    def _clear_others(self) -> None:
+        """Have all states cleared that stand at the sinks and belong to no stream of the pipeline."""
+        self.outbox.retained.keep_only(self.outbox.sinks, topics_told(self.pipeline.model_groups.values()))
+
+    def _tell_all_again(self) -> None:
+        """Let every state be told with the next step: a sink is new, and may tell them elsewhere."""
+        self._journal_told = None
+        for model_group in self.pipeline.model_groups.values():
+            model_group.report_all()
 
     # --- the end
 

@@ -25,6 +25,7 @@ from monitor.core.values.messages import MessageBatch
 from monitor.core.values.snapshots import State, encode_state
 from monitor.durability.outbox import Outbox
 from monitor.durability.recovery import Recovered, Recovery
+from monitor.durability.resumes import Resumes
 from monitor.pipeline.pipeline import Moment, Pipeline
 
 log = structlog.get_logger()
@@ -33,7 +34,6 @@ _RETRY_SECONDS = 5.0
 _SLOW_COMMIT_SECONDS = 0.2  # the pipeline stands still for so long: more than its batches may wait
 _SLOW_SHOWN_SECONDS = 30.0
 _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
-_MAX_RESUMES = 256  # of one source, then they are merged
 _MAX_ROWS = 10_000  # deliveries that may wait for one sink; beyond, the oldest are given up
 
 
@@ -60,7 +60,7 @@ class Checkpointer:
         self._settings = settings
         self._fingerprint = fingerprint
         self._older_fingerprints = older_fingerprints
-        self._resumes: dict[str, list[bytes]] = {}  # by source, what later processes have to know
+        self._resumes = Resumes()
         self._progress: dict[tuple[str, StepKey], Progress] = {}  # by sink, and not committed yet
         self._active = False  # whether anything came that has to be kept
         self._broken: str | None = None  # why the journal lacks a step
@@ -68,7 +68,9 @@ class Checkpointer:
         self._slow: tuple[float, float] = (-np.inf, 0.0)  # when a commit took too long (monotonic), and how long
         self._next_checkpoint = self._next_try = 0.0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._writing: tuple[Future[None], int] | None = None  # and the last step that it holds
+        self._unsaved = False  # whether anything changed since the last checkpoint that the journal may not hold
+        # and the last step that it holds, and the alerts that are open in it
+        self._writing: tuple[Future[None], int, set[str]] | None = None
 
     # --- what others ask
 
@@ -101,10 +103,11 @@ class Checkpointer:
         """
         fingerprints = self._fingerprint, *self._older_fingerprints
         found = Recovery(self._store, self._settings, fingerprints, sources, outbox).run(pipeline, now)
+        outbox.retained.use(self._store)
         self.dropped, self.discarded = found.dropped, found.discarded
         self.messages_kept, self.messages_replayed = found.messages_kept, found.messages_replayed
         self.checkpoint_seconds = found.checkpoint_seconds
-        self._resumes = {name: [resume] for name, resume in found.resume.items()}
+        self._resumes = Resumes(found.resume)
         if found.trouble is not None:
             self._break("disk", found.trouble, 0)
         self._active = found.checkpoint_seconds is not None or self._store.nbytes > 0
@@ -130,8 +133,13 @@ class Checkpointer:
         *,
         source: Source | None = None,
         messages: MessageBatch | None = None,
+        changed: bool = False,
     ) -> None:
-        """Commit a step: the messages that wait for an acknowledgement of `source`, deliveries, and progress."""
+        """Commit a step: the messages that wait for an acknowledgement of `source`, deliveries, and progress.
+
+        changed: whether the state of a stream or an alert is another one, by messages of any kind.
+        """
+        self._unsaved |= changed
         self._note_progress(progress)
         if source is None or messages is None:
             if rows or self._progress:
@@ -140,12 +148,13 @@ class Checkpointer:
         resume = source.resume_of(messages.tokens)
         record = encode_step(StepRecord(now.wall_seconds, messages, {source.name: resume} if resume else {}))
         if self._append(record, rows, now, len(messages)) and resume:
-            self._note_resume(source, resume)
+            self._resumes.note(source, resume)
 
     def keep_housekeeping(
         self, now: Moment, rows: Sequence[OutboxRow], progress: Sequence[tuple[str, Progress]], *, changed: bool
     ) -> None:
         """Commit that housekeeping was done. changed: whether it changed anything that a replay has to repeat."""
+        self._unsaved |= changed
         if not (changed and self._active):
             self.keep(now, rows, progress)
             return
@@ -182,16 +191,9 @@ class Checkpointer:
     def _uncommitted(self) -> list[tuple[str, Progress]]:
         return [(sink, progress) for (sink, _), progress in self._progress.items()]
 
-    def _note_resume(self, source: Source, resume: bytes) -> None:
-        resumes = self._resumes.setdefault(source.name, [])
-        resumes.append(resume)
-        if len(resumes) >= _MAX_RESUMES:
-            self._resumes[source.name] = [source.merge(resumes)]
-
     def resume_of(self, source: Source) -> bytes | None:
         """What is committed of a source: for one that takes the place of another of its name."""
-        resumes = self._resumes.get(source.name)
-        return source.merge(resumes) if resumes else None
+        return self._resumes.of(source)
 
     def _break(self, reason: str, why: str, messages: int, *, damaged: bool = False) -> None:
         """The journal has missed a step."""
@@ -210,27 +212,26 @@ class Checkpointer:
         if self._broken is not None:
             return monotonic_seconds >= self._next_try
         full = self._store.nbytes > self._settings.max_bytes / 2
-        return self._store.nbytes > 0 and (full or monotonic_seconds >= self._next_checkpoint)
+        unsaved = self._unsaved or self._store.nbytes > 0
+        return unsaved and (full or monotonic_seconds >= self._next_checkpoint)
 
     def checkpoint(self, pipeline: Pipeline, now: Moment, sources: Mapping[str, Source]) -> None:
         """Begin to write a checkpoint, in a thread of its own. No window may be waiting for the scorer."""
         self._next_checkpoint = now.monotonic_seconds + self._settings.checkpoint_seconds
         if self._broken is not None and not self._reopen(now):
             return
-        for name, resumes in self._resumes.items():
-            if len(resumes) > 1 and name in sources:
-                self._resumes[name] = [sources[name].merge(resumes)]
         state = {
             "journal": self._store.id,
             "through": self._store.last,
             "settings": self._fingerprint,
             "wall_seconds": now.wall_seconds,
-            "resume": {name: resumes[-1] for name, resumes in self._resumes.items() if name in sources},
+            "resume": self._resumes.merged(sources),
             "kept": self.messages_kept,
             "dropped": dict(self.dropped),
             "pipeline": pipeline.snapshot(),
         }
-        self._writing = self._writer.submit(self._write, state), self._store.last
+        self._unsaved = False
+        self._writing = self._writer.submit(self._write, state), self._store.last, pipeline.open_alerts
 
     def _reopen(self, now: Moment) -> bool:
         self._next_try = now.monotonic_seconds + _RETRY_SECONDS
@@ -253,10 +254,11 @@ class Checkpointer:
         """See what became of a checkpoint that was begun: what it holds is forgotten by the journal."""
         if self._writing is None or not (wait or self._writing[0].done()):
             return
-        (future, through), self._writing = self._writing, None
+        (future, through, open_then), self._writing = self._writing, None
         try:
             future.result()
-            self._store.forget(through, pipeline.open_alerts)
+            # what ended since then without a record in the journal is open again for the next process
+            self._store.forget(through, open_then | pipeline.open_alerts)
             given_up = self._store.trim(sinks, _MAX_ROWS, now.wall_seconds - self._settings.max_age_seconds)
         except StoreError as error:
             self._break("disk", str(error), 0, damaged=isinstance(error, DamagedError))
@@ -269,15 +271,15 @@ class Checkpointer:
             self._broken, self._mending = None, False
             log.info("the journal is whole again")
 
-    def start_over(self, fingerprint: str) -> None:
-        """The pipeline was replaced by an empty one of other settings: nothing that was kept is of use."""
+    def start_over(self, fingerprint: str, open_alerts: set[str]) -> None:
+        """The pipeline was replaced by one of other settings: nothing that was kept is of use, but for open alerts."""
         self._fingerprint = fingerprint
         if self._writing is not None:
             self._writing[0].exception()
             self._writing = None
         try:
             self._store.remove_checkpoint()
-            self._store.forget(self._store.last, set())
+            self._store.forget(self._store.last, open_alerts)
         except StoreError as error:
             self._break("disk", str(error), 0)
 
@@ -294,9 +296,9 @@ class Checkpointer:
         outbox.deliver_again(sink, undelivered)
 
     def close(self, pipeline: Pipeline, now: Moment, sources: Mapping[str, Source], sinks: Sequence[str]) -> None:
-        """Leave everything so that the next process need not replay anything."""
+        """Leave everything so that the next process need not replay anything, whatever QoS messages came with."""
         self.settle_writing(pipeline, sinks, now, wait=True)
-        if self._active:
+        if self._active or pipeline.holds_state:
             self.checkpoint(pipeline, now, sources)
             self.settle_writing(pipeline, sinks, now, wait=True)
         self._writer.shutdown()

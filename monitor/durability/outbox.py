@@ -8,13 +8,18 @@ from collections.abc import Iterable, Sequence
 
 from monitor.core.outputs.reports import Report
 from monitor.core.ports import Delivery, OutboxRow, Progress, Sink, StepKey, Told
+from monitor.durability.retained_states import RetainedStates
 
 
 class Outbox:
-    """Hands steps of alerts, and states, to the sinks. sinks: may be replaced at any time between two steps."""
+    """Hands steps of alerts, and states, to the sinks.
+
+    sinks: may be replaced at any time between two steps. retained: where the states that were told stand.
+    """
 
     def __init__(self, sinks: Iterable[Sink]) -> None:
         self.sinks: dict[str, Sink] = {sink.name: sink for sink in sinks}
+        self.retained = RetainedStates()
 
     def rows_of(self, reports: Iterable[Report], known: dict[str, set[StepKey]]) -> list[OutboxRow]:
         """The deliveries that these reports make, begun but not handed over; states make none.
@@ -58,7 +63,8 @@ class Outbox:
 
     def tell(self, reports: Iterable[Report]) -> None:
         """Tell the states among these reports to every sink."""
-        for report in reports:
-            if report.step is None:
-                for sink in self.sinks.values():
-                    sink.tell(Told(report.topic, report.payload))
+        states = [report for report in reports if report.step is None]
+        self.retained.note(self.sinks.values(), states)
+        for report in states:
+            for sink in self.sinks.values():
+                sink.tell(Told(report.topic, report.payload))

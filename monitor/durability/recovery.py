@@ -14,9 +14,10 @@ import msgspec
 import structlog
 
 from monitor.adapters.storage.settings import JournalConfig
+from monitor.core.alerting.end_reason import EndReason
 from monitor.core.outputs.journal_record import RecordError, decode_step
-from monitor.core.outputs.reports import Report, resolved_report
-from monitor.core.ports import DamagedError, Source, Store, StoreError
+from monitor.core.outputs.reports import Report, model_of, resolved_report
+from monitor.core.ports import DamagedError, Delivery, Source, Store, StoreError
 from monitor.core.values.snapshots import Count, StateError, typed
 from monitor.durability.outbox import Outbox
 from monitor.pipeline.pipeline import Moment, Pipeline
@@ -78,6 +79,7 @@ class Recovery:
         self._sources = sources
         self._outbox = outbox
         self._found = Recovered()
+        self._other_models: set[str] = set()  # whose artifacts have other channels
         self._resumes: dict[str, list[bytes]] = {}
 
     def run(self, pipeline: Pipeline, now: Moment) -> Recovered:
@@ -137,9 +139,11 @@ class Recovery:
         except Exception as error:
             log.exception("restoring met an unexpected error")
             return self._discard("damaged", f"{type(error).__name__}: {error}")
-        for reason, detail in refusals:
+        for reason, detail, model in refusals:
             found.discarded[reason] += 1
             log.warning("a part of the checkpoint is not used; streams begin it anew", reason=reason, detail=detail)
+            if reason == "channels":
+                self._other_models.add(model)
         found.checkpoint_seconds = checkpoint.wall_seconds
         found.messages_kept = checkpoint.kept
         found.dropped.update(checkpoint.dropped)
@@ -160,8 +164,16 @@ class Recovery:
             self._store.replace(str(error))
         step = pipeline.step(None, Moment(now.wall_seconds, time.monotonic()), everything=True)
         begun = self._begin([*said, *step.reports], now)
-        lost = [resolved_report(delivery) for delivery in self._store.unended(pipeline.open_alerts)]
-        return begun + self._begin(lost, now)
+        _drop_alerts(pipeline, self._store.ended(pipeline.open_alerts))
+        lost = self._store.unended(pipeline.open_alerts)
+        for delivery in lost:
+            pipeline.counters.count_end(self._why_lost(delivery))
+        return begun + self._begin([resolved_report(each, self._why_lost(each)) for each in lost], now)
+
+    def _why_lost(self, last: Delivery) -> EndReason:
+        """Why nobody goes on with an alert, by the last step of it that was delivered."""
+        fits = not self._found.discarded["settings"] and model_of(last) not in self._other_models
+        return EndReason.LOST if fits else EndReason.RECONFIGURED
 
     def _replay_step(self, pipeline: Pipeline, data: bytes, now: Moment) -> Iterable[Report]:
         found, record = self._found, decode_step(data)
@@ -202,3 +214,14 @@ class Recovery:
             if resumes:
                 self._found.resume[name] = source.merge(resumes)
                 source.remember(self._found.resume[name])
+
+
+def _drop_alerts(pipeline: Pipeline, ids: set[str]) -> None:
+    """End open alerts whose end was told already: the checkpoint is older, and messages of QoS 0 are not replayed.
+
+    Left open, an alert would go on under an id that is over, and a fault that follows would be told to nobody.
+    """
+    for model_group in pipeline.model_groups.values() if ids else ():
+        for step in model_group.alerts.open_steps():
+            if step.id in ids:
+                model_group.end_alert(step.stream, EndReason.LOST)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alerting.alerts import AlertStep
+from monitor.core.alerting.end_reason import EndReason
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.outputs.counters import Counters
 from monitor.core.outputs.reports import Report, alert_report, gone_report, state_report
@@ -210,19 +210,25 @@ class Pipeline:
         """The ids of all open alerts."""
         return set().union(*(model_group.alerts.open_ids for model_group in self.model_groups.values()))
 
+    @property
+    def holds_state(self) -> bool:
+        """Whether there is anything that a next process would miss."""
+        return any(len(model_group.streams) or len(model_group.mutes) for model_group in self.model_groups.values())
+
     def retire(self, models: Collection[str]) -> Step:
         """Forget the streams of these models: another pipeline takes over."""
         streams = [
             (self.model_groups[model], name) for model in models for name in self.model_groups[model].streams.number
         ]
-        return Step((), tuple(report for model_group, name in streams for report in self._forget(model_group, name)))
+        reason = EndReason.RECONFIGURED
+        return Step((), tuple(report for group, name in streams for report in self._forget(group, name, reason)))
 
-    def _forget(self, model_group: ModelGroup, name: str) -> Iterator[Report]:
+    def _forget(self, model_group: ModelGroup, name: str, reason: EndReason = EndReason.GONE) -> Iterator[Report]:
         """Forget a stream: its alert is resolved, and its retained state cleared."""
-        step = model_group.close_stream(name)
+        step = model_group.close_stream(name, reason)
         self.router.forget(name)
         if step is not None:
-            self._count_step(step)
+            self.counters.count_step(step)
             yield alert_report(step, model_group)
         yield gone_report(name)
 
@@ -251,7 +257,7 @@ class Pipeline:
         step = apply_command(command)
         if step is None:
             return Step((), (), command_applied=True)
-        self._count_step(step)
+        self.counters.count_step(step)
         return Step((), (alert_report(step, command.model_group),), command_applied=True)
 
     def _judge(self, name: str, model_group: ModelGroup, windows: WindowBatch, now: Moment) -> ScoredBatch:
@@ -261,7 +267,7 @@ class Pipeline:
         waited = now.wall_seconds + (self._clock() - now.monotonic_seconds) - windows.arrival_seconds
         self.counters.end_to_end_seconds.observe(np.maximum(waited, 0.0))
         for _, step in done.steps:
-            self._count_step(step)
+            self.counters.count_step(step)
         return done
 
     def _scores(self, name: str, prepared: PreparedBatch) -> ScoreBatch:
@@ -278,9 +284,6 @@ class Pipeline:
             self.counters.batch_windows[name].observe_one(float(len(windows)))
             self.on_batch()
         return ScoreBatch.join(scored)
-
-    def _count_step(self, step: AlertStep) -> None:
-        self.counters.alert_steps[step.phase] += 1
 
     def _state_reports(self) -> list[Report]:
         reports = []

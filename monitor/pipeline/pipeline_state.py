@@ -26,10 +26,11 @@ from monitor.pipeline.kept_migrations import KEPT_VERSION, kept_part_of
 
 
 class Refusal(NamedTuple):
-    """A part of a state that was not used. reason: in one word, as it is counted."""
+    """A part of a state that was not used. reason: in one word, as it is counted. model: whose part it is."""
 
     reason: str
     detail: str
+    model: str = ""
 
 
 def snapshot_of(model_groups: Mapping[str, ModelGroup], counters: Counters) -> State:
@@ -75,14 +76,14 @@ def restore_into(model_groups: Mapping[str, ModelGroup], counters: Counters, sta
 def _rings_for(group: ModelGroup, kept: KeptModel, rings: object, refusals: list[Refusal]) -> State | None:
     """The rings of a model group if they can be used; what else cannot is noted, too."""
     if not has_streams(group, kept):
-        refusals.append(Refusal("channels", f"model {group.name}: the artifact has other channels"))
+        refusals.append(Refusal("channels", f"model {group.name}: the artifact has other channels", group.name))
         return None
     if group.manifest.normalization.learnt and not has_normals(group, kept):
-        refusals.append(Refusal("normals", f"model {group.name}: the artifact normalizes otherwise"))
+        refusals.append(Refusal("normals", f"model {group.name}: the artifact normalizes otherwise", group.name))
     try:
         mine: State = part_of(rings, group.name)
         check_rings(group, mine, len(kept.streams))
     except StateError as error:
-        refusals.append(Refusal("rings", f"model {group.name}: {error}"))
+        refusals.append(Refusal("rings", f"model {group.name}: {error}", group.name))
         return None
     return mine

@@ -25,6 +25,7 @@ from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.web.exposition import Series, StreamMetric
 from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.alerting.decision_rule import Phase
+from monitor.core.alerting.end_reason import EndReason
 from monitor.core.outputs.counters import Counters
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
@@ -171,6 +172,10 @@ def _counters(counters: Counters, sources: list[str]) -> Iterator[Metric]:
     for phase in ("pending", "firing", "resolved"):
         steps.add_metric([phase], counters.alert_steps[phase])
     yield steps
+    ends = CounterMetricFamily("residuald_alerts_resolved", "Alerts that are over, by reason.", labels=["reason"])
+    for end in EndReason:
+        ends.add_metric([end.value], counters.alert_ends[end.value])
+    yield ends
     yield histograms("residuald_inference_seconds", "Time to score one batch.", counters.inference_seconds)
     yield histograms("residuald_batch_windows", "Windows per scored batch.", counters.batch_windows)
     end_to_end = HistogramMetricFamily("residuald_end_to_end_seconds", "From a message's arrival to its verdict.")

@@ -154,7 +154,15 @@ class MqttLink:
 
     def tell(self, state: Told) -> None:
         """Publish a state, retained."""
-        self.publish(f"{self._config.base_topic}/{state.topic}", state.payload, 1, retain=True)
+        self.publish(self.retained_at(state.topic), state.payload, 1, retain=True)
+
+    def retained_at(self, topic: str) -> str:
+        """The full topic: whoever clears it may have another base topic."""
+        return f"{self._config.base_topic}/{topic}"
+
+    def clear(self, place: str) -> bool:
+        """Clear a retained message; False where too many messages wait already."""
+        return self.publish(place, b"", 1, retain=True)
 
     @property
     def idle(self) -> bool:

@@ -1,7 +1,8 @@
 """The SQLite database of the journal: how it is opened, recognised, migrated, and put aside when it is damaged.
 
 SQLite in WAL mode with synchronous=NORMAL keeps a commit whatever happens to the process, and may lose the last ones
-only when the power fails. `PRAGMA user_version` is the version of the layout; version 0 is what commit ada64b2 wrote.
+only when the power fails. `PRAGMA user_version` is the version of the layout. Version 0 is what commit ada64b2 wrote;
+version 1 had no table of retained states.
 
 Steps are numbered by the store, not by AUTOINCREMENT: that writes a second page with every commit.
 """
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS delivery (
   ends INTEGER NOT NULL, done INTEGER NOT NULL, at INTEGER NOT NULL, turn INTEGER NOT NULL, seconds REAL NOT NULL,
   PRIMARY KEY (sink, alert, step)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS retained (sink TEXT, place TEXT, PRIMARY KEY (sink, place)) WITHOUT ROWID;
 """
 
 

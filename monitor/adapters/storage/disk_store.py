@@ -130,8 +130,19 @@ class DiskStore:
     def unended(self, but: set[str]) -> list[Delivery]:
         """As `Store` says."""
         over = "alert IN (SELECT alert FROM delivery WHERE ends)"
-        last = {each.key.alert: each for each in self._deliveries(f"WHERE NOT {over}", ())}
+        # by the number of the step: a sink may be given an earlier step after another has the later one
+        steps = sorted(self._deliveries(f"WHERE NOT {over}", ()), key=lambda each: each.key.step)
+        last = {each.key.alert: each for each in steps}
         return [each for alert, each in last.items() if alert not in but]
+
+    def ended(self, alerts: set[str]) -> set[str]:
+        """As `Store` says."""
+        question = "SELECT 1 FROM delivery WHERE alert = ? AND ends"
+        try:
+            database = self._open_database()
+            return {alert for alert in alerts if database.execute(question, (alert,)).fetchone() is not None}
+        except sqlite3.Error as error:
+            raise explained(error) from error
 
     def forget(self, through: int, open_alerts: set[str]) -> None:
         """As `Store` says.
@@ -141,16 +152,35 @@ class DiskStore:
         """
         closed = {each.key.alert for each in self.unended(open_alerts)}
         waiting = "SELECT alert FROM delivery WHERE NOT done"
-        over = f"SELECT alert FROM delivery WHERE ends AND at <= ? AND alert NOT IN ({waiting})"  # noqa: S608 - our own
+        over = f"SELECT DISTINCT alert FROM delivery WHERE ends AND at <= ? AND alert NOT IN ({waiting})"  # noqa: S608
         try:
             database = self._open_database()
             database.execute("BEGIN IMMEDIATE")
             database.execute("UPDATE journal SET last = ?", (self.last,))  # or the numbers would start over
             database.execute("DELETE FROM step WHERE number <= ?", (through,))
-            database.execute(f"DELETE FROM delivery WHERE alert IN ({over})", (through,))  # noqa: S608 - our own text
+            closed |= {alert for (alert,) in database.execute(over, (through,))} - open_alerts
             database.executemany("DELETE FROM delivery WHERE alert = ?", [(alert,) for alert in closed])
             database.execute("COMMIT")
             (self.nbytes,) = database.execute("SELECT ifnull(sum(length(record)), 0) FROM step").fetchone()
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise explained(error) from error
+
+    def retained(self) -> list[tuple[str, str]]:
+        """As `Store` says."""
+        try:
+            return list(self._open_database().execute("SELECT sink, place FROM retained"))
+        except sqlite3.Error as error:
+            raise explained(error) from error
+
+    def note_retained(self, added: Iterable[tuple[str, str]], removed: Iterable[tuple[str, str]]) -> None:
+        """As `Store` says."""
+        try:
+            database = self._open_database()
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT OR IGNORE INTO retained VALUES (?, ?)", added)
+            database.executemany("DELETE FROM retained WHERE sink = ? AND place = ?", removed)
+            database.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
             raise explained(error) from error

@@ -118,6 +118,13 @@ class WebhookSink:
     def tell(self, state: Told) -> None:
         """States are not posted."""
 
+    def retained_at(self, topic: str) -> None:
+        """Nowhere: states are not posted."""
+
+    def clear(self, place: str) -> bool:  # noqa: ARG002 - the protocol gives it
+        """Nothing stands anywhere."""
+        return True
+
     @property
     def alive(self) -> bool:
         """Whether its thread posts, or waits to."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from monitor.core.alerting.decision_rule import Phase
+from monitor.core.alerting.end_reason import EndReason
 
 _NAMESPACE = uuid.UUID("5b0f8a1e-7d52-5f0e-9a57-0d8f3c1e6a42")
 
@@ -33,6 +34,7 @@ class AlertStep:
     """One step in an alert's life. phase: `pending`, `firing` or `resolved`.
 
     number: 0 for the first step of an alert, then counted up; the same whenever the same windows are judged again.
+    reason: why the alert is over; None until it is.
     """
 
     id: str
@@ -42,6 +44,7 @@ class AlertStep:
     since_seconds: float
     fired: bool
     evidence: Evidence
+    reason: EndReason | None = None
 
 
 class AlertBook:
@@ -65,16 +68,17 @@ class AlertBook:
         if after is Phase.FIRING:
             steps.append(self._next(steps, stream, "firing", evidence, fired=True))
         if after is Phase.CALM:
-            steps.append(self._next(steps, stream, "resolved", evidence, fired=before is Phase.FIRING))
+            last = self._next(steps, stream, "resolved", evidence, fired=before is Phase.FIRING)
+            steps.append(replace(last, reason=EndReason.CALM))
             del self._open[stream]
         else:
             self._open[stream] = steps[-1]
         return steps
 
-    def close(self, stream: str) -> AlertStep | None:
-        """Resolve whatever is open for a stream that is given up; the evidence is the last there was."""
+    def close(self, stream: str, reason: EndReason) -> AlertStep | None:
+        """Resolve what is open for a stream, for a reason that no window gives; the evidence is the last there was."""
         last = self._open.pop(stream, None)
-        return None if last is None else replace(last, number=last.number + 1, phase="resolved")
+        return None if last is None else replace(last, number=last.number + 1, phase="resolved", reason=reason)
 
     @property
     def open_ids(self) -> set[str]:

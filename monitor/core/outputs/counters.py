@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from monitor.core.alerting.alerts import AlertStep
+from monitor.core.alerting.end_reason import EndReason
 from monitor.core.values.discards import Reason
 from monitor.core.values.histogram import Histogram
 from monitor.core.values.snapshots import Count, State
@@ -23,6 +25,7 @@ class Counters:
     received: Counter[str] = field(default_factory=Counter)  # by source
     discarded: Counter[tuple[str, Reason]] = field(default_factory=Counter)  # by source and reason
     alert_steps: Counter[str] = field(default_factory=Counter)  # by phase
+    alert_ends: Counter[str] = field(default_factory=Counter)  # by reason
     commands: Counter[tuple[str, str]] = field(default_factory=Counter)  # by command and result
     inference_seconds: dict[str, Histogram] = field(default_factory=dict)  # by model
     batch_windows: dict[str, Histogram] = field(default_factory=dict)  # by model
@@ -34,12 +37,24 @@ class Counters:
             self.inference_seconds.setdefault(model, Histogram(_INFERENCE_SECONDS))
             self.batch_windows.setdefault(model, Histogram(_BATCH_WINDOWS))
 
+    def count_step(self, step: AlertStep) -> None:
+        """Count a step of an alert."""
+        self.alert_steps[step.phase] += 1
+        if step.reason is not None:
+            self.alert_ends[step.reason.value] += 1
+
+    def count_end(self, reason: EndReason) -> None:
+        """Count the end of an alert of which only the reports of a former process are left."""
+        self.alert_steps["resolved"] += 1
+        self.alert_ends[reason.value] += 1
+
     def snapshot(self) -> State:
         """All counts, to be kept."""
         return {
             "received": dict(self.received),
             "discarded": [[source, reason.value, count] for (source, reason), count in self.discarded.items()],
             "alert_steps": dict(self.alert_steps),
+            "alert_ends": dict(self.alert_ends),
             "commands": [[command, result, count] for (command, result), count in self.commands.items()],
             "inference_seconds": {name: counts.snapshot() for name, counts in self.inference_seconds.items()},
             "batch_windows": {name: counts.snapshot() for name, counts in self.batch_windows.items()},
@@ -51,6 +66,7 @@ class Counters:
         self.received = Counter(kept.received)
         self.discarded = Counter({(source, Reason(name)): n for source, name, n in kept.discarded if name in _REASONS})
         self.alert_steps = Counter(kept.alert_steps)
+        self.alert_ends = Counter(kept.alert_ends)
         # changed, not replaced: the command handler counts in it
         self.commands.clear()
         self.commands.update({(command, result): count for command, result, count in kept.commands})
@@ -71,6 +87,7 @@ class KeptCounters(msgspec.Struct):
     inference_seconds: dict[str, Any]
     batch_windows: dict[str, Any]
     end_to_end_seconds: Any
+    alert_ends: dict[str, Count] = {}  # which older versions did not count
 
 
 _REASONS = frozenset(reason.value for reason in Reason)

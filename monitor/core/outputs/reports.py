@@ -5,6 +5,7 @@ The field names and `schema` are a contract with whoever subscribes (pinned in
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 import numpy as np
 
 from monitor.core.alerting.alerts import AlertStep
+from monitor.core.alerting.end_reason import EndReason
 from monitor.core.ports import Delivery, StepKey
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
@@ -42,6 +44,7 @@ def alert_fields(step: AlertStep, model_group: ModelGroup) -> dict[str, Any]:
         "id": step.id,
         "phase": step.phase,
         "fired": step.fired,
+        "reason": step.reason,
         "stream": step.stream,
         "model": model_group.name,
         "version": model_group.manifest.version,
@@ -70,7 +73,7 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
     errors = streams.channel_error[number]
     score = _known(streams.score[number])
     return Report(
-        f"{name}/state",
+        state_topic(name),
         msgspec.json.encode(
             {
                 "schema": SCHEMA,
@@ -91,28 +94,46 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
     )
 
 
-def resolved_report(last: Delivery) -> Report:
+def model_of(last: Delivery) -> str:
+    """The model that raised an alert, by a step of it that was delivered."""
+    return str(msgspec.json.decode(last.payload)["model"])
+
+
+def resolved_report(last: Delivery, reason: EndReason) -> Report:
     """The end of an alert whose stream did not outlive a restart. last: the last step of it that was delivered."""
     fields = msgspec.json.decode(last.payload)
     return Report(
         last.topic,
-        msgspec.json.encode(fields | {"phase": "resolved"}),
+        msgspec.json.encode(fields | {"phase": "resolved", "reason": reason}),
         retain=False,
         step=StepKey(last.key.alert, last.key.step + 1),
         ends=True,
     )
 
 
+STATUS_TOPIC = "status/journal"
+
+
 def journal_report(trouble: str | None, moved_aside: int) -> Report:
     """Whether a crash would lose data, on `status/journal`, retained. moved_aside: damaged databases so far."""
     state = "ok" if trouble is None else "trouble"
     fields = {"schema": SCHEMA, "state": state, "reason": trouble, "moved_aside": moved_aside}
-    return Report("status/journal", msgspec.json.encode(fields), retain=True)
+    return Report(STATUS_TOPIC, msgspec.json.encode(fields), retain=True)
 
 
 def gone_report(name: str) -> Report:
     """Clears the retained state of a stream that was forgotten."""
-    return Report(f"{name}/state", b"", retain=True)
+    return Report(state_topic(name), b"", retain=True)
+
+
+def state_topic(name: str) -> str:
+    """The topic of a stream's state, below the base topic."""
+    return f"{name}/state"
+
+
+def topics_told(model_groups: Iterable[ModelGroup]) -> list[str]:
+    """The topics, below the base topic, on which the states of these model groups and of the journal stand."""
+    return [STATUS_TOPIC, *(state_topic(name) for group in model_groups for name in group.streams.number)]
 
 
 def _known(value: np.floating) -> float | None:

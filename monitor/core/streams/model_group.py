@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitor.core.alerting.alerts import AlertBook, AlertStep, Evidence
 from monitor.core.alerting.command import MAX_MUTE_SECONDS
 from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase, Verdict
+from monitor.core.alerting.end_reason import EndReason
 from monitor.core.alerting.mutes import Mutes
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.grid.sample_grid import GridRules
@@ -99,6 +100,10 @@ class ModelGroup:
         self.windows.grid.reset_silence(now_seconds)
         self.mutes.bound(now_seconds + MAX_MUTE_SECONDS)
         self.streams.alerts_fired[:] = 0  # what a journal gave back was counted by the process before
+        self.report_all()
+
+    def report_all(self) -> None:
+        """Let every stream be reported with the next step: somebody is new who was told nothing."""
         self.changed = set(self.streams.number)
 
     def fits(self, manifest: Manifest) -> bool:
@@ -131,14 +136,14 @@ class ModelGroup:
         self.changed.add(name)
         return number
 
-    def close_stream(self, name: str) -> AlertStep | None:
+    def close_stream(self, name: str, reason: EndReason = EndReason.GONE) -> AlertStep | None:
         """Forget a stream. What was open about it is resolved by the step returned."""
         number = self.streams.close(name)
         self.normalizer.forget(number)
         self.decision.reset(number)
         self.changed.discard(name)
         del self.channel_groups[name]
-        return self.alerts.close(name)
+        return self.alerts.close(name, reason)
 
     def ingest(self, blocks: StreamBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
         """Write decoded blocks into the rings; windows that became complete wait for the scorer.
@@ -243,7 +248,7 @@ class ModelGroup:
         if number is None:
             return None
         self.changed.add(name)
-        return self._calm(name, number) if until_seconds else None
+        return self.end_alert(name, EndReason.MUTED) if until_seconds else None
 
     def unmute(self, now_seconds: float) -> None:
         """End the mutes that are over (wall clock)."""
@@ -253,16 +258,17 @@ class ModelGroup:
     def relearn(self, name: str) -> AlertStep | None:
         """Let a stream learn anew what is usual for it. What is open is resolved by the step returned."""
         number = self.streams.number[name]
-        step = self._calm(name, number)
+        step = self.end_alert(name, EndReason.RELEARN)
         self.normalizer.forget(number)
         self.streams.state[number] = StreamState.WARMING_UP
         self.changed.add(name)
         return step
 
-    def _calm(self, name: str, number: int) -> AlertStep | None:
-        """End the alert of a stream, if there is one; k-of-n begins anew."""
+    def end_alert(self, name: str, reason: EndReason) -> AlertStep | None:
+        """End the alert of a stream, if there is one, by the step returned; k-of-n begins anew."""
+        number = self.streams.number[name]
         self.decision.reset(number)
-        step = self.alerts.close(name)
+        step = self.alerts.close(name, reason)
         if step is not None:
             trusted = is_trusted(self.streams.quality[[number]])[0]
             self.streams.state[number] = StreamState.NORMAL if trusted else StreamState.WITHHELD

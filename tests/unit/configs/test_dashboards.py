@@ -159,6 +159,7 @@ def test_every_metric_of_our_own_is_shown_or_alerted_on_or_known_to_be_for_explo
 
 # not on a dashboard: totals behind what is shown, and what only matters when looking for something
 FOR_EXPLORERS = {
+    "residuald_alerts_resolved_total",
     "residuald_alerts_active",
     "residuald_commands_total",
     "residuald_config_last_reload_success_timestamp_seconds",

@@ -147,7 +147,8 @@ def test_messages_that_nobody_waits_for_are_not_journaled(tmp_path: Path) -> Non
     life = Life(tmp_path)
     life.turn(message(0, 20))
     assert (life.scored, life.source.acknowledged) == (windows_in(20), [])
-    assert Life(tmp_path).scored == 0
+    assert life.engine.checkpointer is not None
+    assert (life.engine.checkpointer.messages_kept, life.engine.checkpointer.nbytes) == (0, 0)
 
 
 def test_everything_that_waits_is_walked_through_at_the_end(tmp_path: Path) -> None:
@@ -196,6 +197,39 @@ def test_a_sink_that_takes_the_place_of_another_gets_what_is_not_delivered(tmp_p
     assert [each.key.step for each in fresh.delivered] == [0, 1]
     assert all(each.begun for each in fresh.delivered)
     assert life.source.alive  # it stays as it is
+
+
+def test_a_sink_under_another_base_is_told_all_states_and_the_old_one_clears_its_own(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.turn(message(0, LENGTH, WILD, 1))
+    fresh = MemorySink(base="other")
+    life.engine.change_doors([life.source], [fresh], 0.0)
+    assert sorted(life.sink.cleared) == ["base/one/state", "base/status/journal"]
+    life.engine.flush()
+    assert [told.topic for told in fresh.told] == ["one/state"]
+    assert [json.loads(told.payload)["state"] for told in fresh.told] == ["firing"]
+
+
+def test_a_process_whose_checkpoint_is_of_no_use_clears_the_states_of_the_one_before(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.turn(message(0, LENGTH, WILD))
+    life.engine.drain(0.0)
+    (tmp_path / "checkpoint").unlink()
+    after = Life(tmp_path)
+    after.turn()
+    assert after.sink.cleared == ["base/one/state"]
+    assert [str(decode(each.payload)["reason"]) for each in after.sink.delivered[-1:]] == ["lost"]
+
+
+def test_after_a_clean_end_nothing_is_cleared_and_open_alerts_go_on_whatever_qos_messages_had(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.turn(message(0, LENGTH, WILD))
+    life.sink.finish()
+    life.engine.drain(0.0)
+    after = Life(tmp_path)
+    after.turn()
+    assert (after.sink.cleared, after.sink.delivered) == ([], [])
+    assert len(after.engine.pipeline.open_alerts) == 1
 
 
 def test_a_sink_that_was_removed_has_its_deliveries_given_up_and_counted(tmp_path: Path) -> None:

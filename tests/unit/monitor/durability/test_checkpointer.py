@@ -68,10 +68,12 @@ class Life:
         batch = None if message is None else MessageBatch.of([message])
         step = self.pipeline.step(batch, now)
         rows = self._rows(step)
+        changed = bool(step.reports)
         if batch is not None and batch.tokens:
-            self.checkpointer.keep(now, rows, self.outbox.progress(), source=self.source, messages=batch)
+            progress = self.outbox.progress()
+            self.checkpointer.keep(now, rows, progress, source=self.source, messages=batch, changed=changed)
         else:
-            self.checkpointer.keep(now, rows, self.outbox.progress())
+            self.checkpointer.keep(now, rows, self.outbox.progress(), changed=changed)
         self._deliver(rows)
 
     def keep_house(self, now: Moment) -> Step:
@@ -114,6 +116,10 @@ class Life:
 
 def windows_in(samples: int) -> int:
     return max((samples - 8) // 4 + 1, 0)
+
+
+def reason_of(delivery: Delivery) -> str:
+    return str(msgspec.json.decode(delivery.payload)["reason"])
 
 
 def phases(heard: list[Delivery]) -> list[str]:
@@ -230,6 +236,7 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_its_open_alert_is_resolv
     assert two.checkpointer.discarded == {"settings": 1}
     assert two.scored == 0
     assert phases(two.heard) == ["resolved"]
+    assert (reason_of(two.heard[0]), two.pipeline.counters.alert_ends) == ("reconfigured", {"reconfigured": 1})
     assert two.heard[0].key.alert == one.heard[0].key.alert
     assert two.heard[0].key.step == one.heard[-1].key.step + 1
     two.confirm()
@@ -339,14 +346,87 @@ def test_a_folder_that_cannot_be_made_is_trouble_and_no_end(tmp_path: Path) -> N
     one.close()
 
 
-def test_where_nobody_waits_for_an_acknowledgement_nothing_is_written(tmp_path: Path) -> None:
+def test_where_nobody_waits_for_an_acknowledgement_no_message_is_written(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     one.send(0, 50, token=None)
     one.keep_house(Moment(START + 99, 99.0))
     assert one.checkpointer.commit_seconds.cumulative()[-1] == 0
+    assert one.checkpointer.nbytes == 0
+
+
+def test_a_checkpoint_is_due_when_a_state_changed_whatever_qos_messages_had_and_not_before_the_next_change(
+    tmp_path: Path,
+) -> None:
+    one = Life(tmp_path, [])
     assert not one.checkpointer.is_due(1e9)
-    one.close()
+    one.send(0, 50, token=None)
+    assert one.checkpointer.is_due(1e9)
+    one.checkpoint()
+    one.send(50, 50, token=None)
+    assert not one.checkpointer.is_due(1e9)
+    one.send(100, 8, WILD, token=None)
+    assert one.checkpointer.is_due(1e9)
+
+
+def test_a_process_that_never_had_a_stream_leaves_no_checkpoint(tmp_path: Path) -> None:
+    Life(tmp_path, []).close()
     assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("checkpoints", [0, 1])
+def test_an_alert_of_qos_0_goes_on_after_a_clean_restart_and_nothing_is_told(tmp_path: Path, checkpoints: int) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 20, token=None)
+    for _ in range(checkpoints):  # the alert opens after the last one
+        one.checkpoint()
+    one.send(20, 20, WILD, token=None)
+    one.confirm()
+    one.close()
+    two = Life(tmp_path, [])
+    assert two.heard == []
+    two.send(40, 20, WILD, token=None)
+    assert two.heard == []
+    two.send(60, 60, token=None)
+    assert phases(two.heard) == ["resolved"]
+    assert (two.heard[0].key.alert, reason_of(two.heard[0])) == (one.heard[0].key.alert, "calm")
+
+
+def test_an_alert_of_qos_0_whose_process_died_before_a_checkpoint_is_lost_after_its_last_step(tmp_path: Path) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 20, WILD, token=None)
+    one.confirm()
+    two = Life(tmp_path, [])
+    (told,) = two.heard
+    fields, last = json.loads(told.payload), json.loads(one.heard[-1].payload)
+    assert last["phase"] == "firing"
+    assert fields == last | {"phase": "resolved", "reason": "lost"}
+    assert told.key == (one.heard[0].key.alert, 2)
+    assert two.pipeline.counters.alert_ends == {"lost": 1}
+
+
+def test_an_alert_of_qos_0_whose_end_was_told_after_the_checkpoint_is_over_for_the_next_process(tmp_path: Path) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 20, WILD, token=None)
+    one.checkpointer.checkpoint(one.pipeline, Moment(START, 0.0), {})
+    one.send(20, 60, token=None)
+    one.confirm()
+    assert phases(one.heard) == ["pending", "firing", "resolved"]
+    one.checkpointer.settle_writing(one.pipeline, [one.sink.name], Moment(START, 0.0), wait=True)
+    two = Life(tmp_path, [])
+    assert (two.heard, two.pipeline.open_alerts) == ([], set())
+    two.send(80, 20, WILD, token=None)
+    assert phases(two.heard) == ["pending", "firing"]
+    assert two.heard[0].key.alert != one.heard[0].key.alert
+
+
+def test_a_new_configuration_keeps_what_is_not_delivered_of_alerts_that_stay_open(tmp_path: Path) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 8, WILD)
+    one.checkpointer.start_over("two", one.pipeline.open_alerts)
+    one.checkpoint()
+    two = Life(tmp_path, [], fingerprint="two")
+    assert phases(two.heard) == ["pending", "firing"]
+    assert two.pipeline.open_alerts == {one.heard[0].key.alert}
 
 
 def test_after_start_over_nothing_of_before_comes_back(tmp_path: Path) -> None:
@@ -354,7 +434,7 @@ def test_after_start_over_nothing_of_before_comes_back(tmp_path: Path) -> None:
     one.send(0, 20)
     one.checkpoint()
     one.send(20, 20)
-    one.checkpointer.start_over("two")
+    one.checkpointer.start_over("two", set())
     two = Life(tmp_path, [], fingerprint="two")
     assert (two.scored, two.checkpointer.messages_replayed, two.checkpointer.discarded) == (0, 0, {})
 

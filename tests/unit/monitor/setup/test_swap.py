@@ -148,6 +148,7 @@ def test_of_streams_that_start_over_alerts_are_resolved_and_no_state_stays_retai
     walk.send("m/a", 16, value=9.0)
     walk.swap(setup_of("2", timing={"jitter_samples": 2}))
     assert [alert["phase"] for alert in walk.alerts()] == ["pending", "firing", "resolved"]
+    assert walk.alerts()[-1]["reason"] == "reconfigured"
     last = [report for report in walk.reports if report.topic == "a/state"][-1]
     assert (last.payload, last.retain) == (b"", True)
 

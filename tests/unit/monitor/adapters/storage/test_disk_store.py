@@ -104,6 +104,37 @@ def test_alerts_without_an_end_are_named_by_their_last_step(tmp_path: Path) -> N
     assert keys(store.unended({"c"})) == [("a", 1)]
 
 
+def test_the_last_step_is_the_one_of_the_highest_number_also_where_a_sink_is_given_an_earlier_one_later(
+    tmp_path: Path,
+) -> None:
+    store = opened(tmp_path)
+    store.append(None, [row("a", 0), row("a", 1)], (), NOW)
+    store.append(None, [row("a", 0, "hook")], (), NOW)
+    assert keys(store.unended(set())) == [("a", 1)]
+
+
+def test_an_alert_that_is_over_stays_while_a_checkpoint_may_hold_it_as_open(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.append(None, [row("a", 0), row("a", 1, ends=True), row("b", 0)], [done("a", 0), done("a", 1)], NOW)
+    store.append(None, (), [done("a", 0), done("a", 1)], NOW)
+    store.forget(store.last, {"a", "b"})
+    assert store.ended({"a", "b"}) == {"a"}
+    store.forget(store.last, {"b"})
+    assert store.ended({"a", "b"}) == set()
+
+
+def test_places_of_states_are_kept_by_sink_and_a_journal_of_version_1_has_none_yet(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    database = sqlite3.connect(tmp_path / "journal.sqlite")
+    database.executescript("DROP TABLE retained; PRAGMA user_version=1;")
+    database.close()
+    store = opened(tmp_path)
+    assert store.retained() == []
+    store.note_retained([("mqtt", "a"), ("mqtt", "b"), ("hook", "a")], ())
+    store.note_retained([("mqtt", "a")], [("mqtt", "b")])
+    assert sorted(opened(tmp_path).retained()) == [("hook", "a"), ("mqtt", "a")]
+
+
 def test_deliveries_that_no_sink_takes_any_more_are_given_up_and_counted(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.append(None, [row(str(number), 0) for number in range(5)], (), NOW)

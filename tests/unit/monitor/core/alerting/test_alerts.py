@@ -5,6 +5,7 @@ import uuid
 
 from monitor.core.alerting.alerts import AlertBook, AlertStep, Evidence
 from monitor.core.alerting.decision_rule import Phase
+from monitor.core.alerting.end_reason import EndReason
 
 CALM, PENDING, FIRING = Phase.CALM, Phase.PENDING, Phase.FIRING
 
@@ -69,18 +70,24 @@ def test_the_open_alert_is_the_latest_step_until_it_is_resolved() -> None:
     assert book.open_alert("s") is None
 
 
+def test_windows_resolve_an_alert_for_the_reason_calm_and_no_step_before_has_a_reason() -> None:
+    assert [step.reason for step in live(AlertBook(), CALM, PENDING, FIRING, CALM)] == [None, None, "calm"]
+    assert [step.reason for step in live(AlertBook(), CALM, PENDING, CALM)] == [None, "calm"]
+
+
 def test_giving_a_stream_up_resolves_its_alert_with_the_last_evidence() -> None:
     book = AlertBook()
     firing = live(book, CALM, PENDING, FIRING)[-1]
-    resolved = book.close("s")
+    resolved = book.close("s", EndReason.GONE)
     assert resolved is not None
     assert (resolved.id, resolved.phase, resolved.fired) == (firing.id, "resolved", True)
+    assert resolved.reason == "gone"
     assert resolved.evidence == firing.evidence
     assert book.open_alert("s") is None
 
 
 def test_giving_up_a_stream_without_an_alert_resolves_nothing() -> None:
-    assert AlertBook().close("s") is None
+    assert AlertBook().close("s", EndReason.GONE) is None
 
 
 def test_the_channel_named_is_the_one_that_contributed_most() -> None:

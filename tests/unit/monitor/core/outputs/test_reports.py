@@ -6,6 +6,7 @@ import numpy as np
 
 from monitor.core.alerting.alerts import AlertStep, Evidence
 from monitor.core.alerting.decision_rule import Phase
+from monitor.core.alerting.end_reason import EndReason
 from monitor.core.outputs.reports import (
     Report,
     alert_report,
@@ -39,7 +40,7 @@ def step(phase: str, *, fired: bool, channel_error: dict[str, float] | None = No
 def test_an_alert_reads_as_pinned() -> None:
     assert alert_report(step("firing", fired=True), motor()) == Report(
         "plant1.motor-17/alert",
-        b'{"schema":1,"id":"00000000-0000-5000-8000-000000000000","phase":"firing","fired":true,'
+        b'{"schema":1,"id":"00000000-0000-5000-8000-000000000000","phase":"firing","fired":true,"reason":null,'
         b'"stream":"plant1.motor-17","model":"motor","version":"20260131.1",'
         b'"time":1700000002.25,"since":1700000000.25,"score":2.25,"error":4.5,"threshold":2.0,'
         b'"channel":"y","channels":{"x":1.5,"y":7.5}}',
@@ -100,10 +101,10 @@ def test_no_payload_holds_what_json_lacks() -> None:
 
 def test_an_alert_of_which_only_a_report_is_left_is_resolved_under_its_own_id() -> None:
     last = Delivery(StepKey(ALERT_ID, 1), "m/alert", alert_report(step("firing", fired=True), motor()).payload)
-    end = resolved_report(last)
+    end = resolved_report(last, EndReason.RECONFIGURED)
     assert end.topic == last.topic
     assert (end.step, end.ends) == (StepKey(ALERT_ID, 2), True)
-    assert json.loads(end.payload) == json.loads(last.payload) | {"phase": "resolved"}
+    assert json.loads(end.payload) == json.loads(last.payload) | {"phase": "resolved", "reason": "reconfigured"}
 
 
 def test_the_journal_reads_as_pinned() -> None:
