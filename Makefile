@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# builds of torch without CUDA, where the PyTorch project keeps them; empty: whatever pip is set up for
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+NVIDIA ?= $(wildcard /dev/nvidiactl)
 FIGURES := out/performance
 
 .PHONY: help setup demo test fuzz check format bench quality chaos models tools clean
@@ -15,6 +18,15 @@ setup: $(VENV)/.installed  ## a virtual environment with residuald, its demo and
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
+ifneq ($(NVIDIA),)
+	@echo "An NVIDIA device is here: pip fetches torch with CUDA, about 5 GB, and 0.3 GB of other packages. This takes a while."
+else ifneq ($(TORCH_CPU_INDEX),)
+	@echo "No NVIDIA device is here: pip fetches torch for the CPU, about 0.2 GB, and 0.3 GB of other packages."
+	@$(BIN)/pip install --quiet --timeout 5 --retries 0 --no-deps --constraint constraints.txt \
+		--index-url $(TORCH_CPU_INDEX) torch 2>/dev/null || \
+		echo "$(TORCH_CPU_INDEX) gave no torch for the CPU: pip fetches the ordinary build. On Linux that" \
+			"brings CUDA along, about 5 GB. (TORCH_CPU_INDEX= takes another index: make setup TORCH_CPU_INDEX=URL)"
+endif
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

@@ -89,6 +89,12 @@ def test_the_daemon_is_supervised() -> None:
         assert f"\n{line}\n" in text
 
 
+def test_however_often_it_is_started_the_daemon_is_not_left_failed() -> None:
+    lines = (UNITS / "residuald.service").read_text().splitlines()
+    assert "StartLimitIntervalSec=0" in lines[lines.index("[Unit]") : lines.index("[Service]")]
+    assert "Restart=on-failure" in lines
+
+
 def test_the_timer_runs_once_a_week() -> None:
     calendar = re.search(r"^OnCalendar=(.+)$", (UNITS / "residuald-trainer.timer").read_text(), re.MULTILINE)
     assert calendar
