@@ -66,20 +66,21 @@ def links() -> Iterator[Links]:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A small model on waves: its folder, which is everybody's, so nothing may be changed in it."""
-    return _fitted_once("hum", 0, tmp_path_factory, worker_id)
+    return _fitted_once("first", 0, tmp_path_factory, worker_id)
 
 
 @pytest.fixture(scope="session")
-def newer_model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Another version of `model`."""
+def newer_model(model: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A later version of `model`, which is fitted first."""
+    assert model.exists()
     return _fitted_once("newer", 1, tmp_path_factory, worker_id)
 
 
-def _fitted_once(name: str, seed: int, factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def _fitted_once(version: str, seed: int, factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Fit a model once for all processes that run tests: a fit takes seconds."""
     base = factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "fitted"
     folder.mkdir(exist_ok=True)
-    with FileLock(folder / f"{name}.lock"):
-        model = folder / "models" / name
-        return model if (model / "current").exists() else fit_model(folder, name, seed)
+    with FileLock(folder / f"{version}.lock"):
+        model = folder / version / "models" / "hum"
+        return model if (model / "current").exists() else fit_model(folder / version, "hum", seed)

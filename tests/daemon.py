@@ -33,6 +33,7 @@ def wave(start: int, count: int, amplitude: float = 1.0, seed: int = 0) -> np.nd
 
 def fit_model(folder: Path, name: str, seed: int, extra: str = "") -> Path:
     """Fit a small linear model on waves; the model's folder. extra: more of the trainer's settings."""
+    folder.mkdir(exist_ok=True)
     data, model = folder / f"{name}.npz", folder / "models" / name
     np.savez(data, samples=wave(0, 12000, seed=seed).astype(np.float32), channels=["a", "b"], sample_rate_hz=RATE_HZ)
     plain = folder / f"{name}.toml"  # a threshold that a few windows can carry, whatever the trainer would choose

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from benchmarks.chaos.world import ChaosError, Metrics, World, wait_for
 from benchmarks.common.broker import MissingError
 from benchmarks.common.targets import Target, conclude, write_json
 from monitor import __version__
+from trainer.artifact.folder import roll_back
 
 _EPILOG = """\
 examples:
@@ -126,9 +128,7 @@ class Chaos:
         current = self._world.model / "current"
         old = current.readlink()
         other = next(file for file in sorted(self._world.model.glob("*.pt")) if file.name != old.name)
-        new = current.with_name("current.new")
-        new.symlink_to(other.name)
-        new.replace(current)
+        roll_back(self._world.model, other.stem, datetime.now(UTC))  # every other one is older than that in use
         self._world.reload()
 
     def pause(self) -> None:

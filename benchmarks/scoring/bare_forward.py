@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from monitor.adapters.engines.allocator import keep_freed_memory
-from monitor.adapters.engines.loader import resolve_artifact
+from monitor.adapters.engines.model_folder import resolve_artifact
 from monitor.core.artifact.manifest import MANIFEST_FILE, parse_manifest
 
 BATCHES = (1, 4, 16, 32, 64, 128, 256, 512, 1024)

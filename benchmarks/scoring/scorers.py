@@ -11,7 +11,8 @@ import onnxruntime
 import torch
 from pydantic import TypeAdapter
 
-from monitor.adapters.engines.loader import Artifact, load_artifact, resolve_artifact
+from monitor.adapters.engines.loader import Artifact, load_artifact
+from monitor.adapters.engines.model_folder import resolve_artifact
 from monitor.adapters.engines.settings import ScoringConfig
 from monitor.core.values.scorer import Floats32, Scorer
 from trainer.artifact.export import WindowScorer

@@ -72,6 +72,7 @@ def _artifact_problems(path: Path) -> Iterator[str]:
     from monitor.adapters.engines.loader import load_artifact  # noqa: PLC0415 - keeps torch out of --help
     from monitor.adapters.engines.settings import ScoringConfig  # noqa: PLC0415 - likewise
     from monitor.adapters.engines.signature import Trust  # noqa: PLC0415 - likewise
+    from monitor.setup.artifact_choice import require_model  # noqa: PLC0415 - likewise
     from monitor.setup.config_file import sound_artifacts, sound_models  # noqa: PLC0415 - likewise
 
     artifacts = sound_artifacts(path)
@@ -82,8 +83,12 @@ def _artifact_problems(path: Path) -> Iterator[str]:
     except ArtifactError as error:
         yield str(error)
         return
-    for dotted, model in sound_models(path).items():
+    models = sound_models(path)
+    names = [model.name for model in models.values()]
+    for dotted, model in models.items():
         try:
-            load_artifact(model.path, ScoringConfig(device="cpu"), max_batch=1, trust=trust)
+            artifact = load_artifact(model.path, ScoringConfig(device="cpu"), max_batch=1, trust=trust)
+            if names.count(model.name) == 1:  # else one of the names is wrong itself
+                require_model(artifact, model)
         except ArtifactError as error:
             yield f"{dotted}.path: {error}"

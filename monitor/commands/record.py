@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with args.out.open("xb") as file:
+        with open(args.out, "xb", opener=_for_us_alone) as file:
             recorder = _Recorder(file, args.max_bytes)
             recorder.start(encode_header(config.source))
             _record(recorder, link, stop, args.duration)
@@ -98,6 +98,10 @@ def run(args: argparse.Namespace) -> int:
     if not recorder.messages:
         print(f"nothing came on {', '.join(topic for topic, _ in topics)}")
     return 0
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)  # what devices say is nobody else's business
 
 
 class _Recorder:

@@ -2,6 +2,8 @@
 
 import argparse
 import math
+import mmap
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from monitor.core.values.messages import Message, MessageBatch, TopicTable
 from monitor.core.windows.stream_windows import WindowBatch
 from monitor.errors import DataError
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings, Step
+from monitor.settings.regular_file import open_regular, read_regular
 
 if TYPE_CHECKING:  # loading it loads torch
     from monitor.adapters.engines.loader import Artifact
@@ -44,8 +47,10 @@ Of a capture that was cut off (a crash, a full disk) all whole messages are repl
 standard error, and the exit code is 0.
 """
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
+_MAX_RECORDING_BYTES = 2 * 2**30  # a CSV or NPZ file is held in memory, and more than once
 _MAX_BATCH = 256  # fixed, so that the same recording always gives the same figures to the last digit
 
+_Data = TypeVar("_Data")
 _Content = TypeVar("_Content")
 
 
@@ -87,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         setup = load_setup(args.config)
         for path in args.files:
             pipeline = build_pipeline(setup, printer.discard)
-            capture = _read(path, read_capture)
+            capture = _read(path, _mapped, read_capture)
             try:
                 for step in _replay_capture(pipeline, capture, pace):
                     printer.show(step, pipeline)
@@ -98,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     artifact = load_artifact(args.model, max_batch=_MAX_BATCH)
     for path in args.files:
-        content = _fitting(path, _read(path, partial(parse_recording, path.name)), artifact)
+        content = _fitting(path, _read(path, _whole, partial(parse_recording, path.name)), artifact)
         pipeline = _pipeline_for(artifact)
         model_group = pipeline.model_groups[artifact.manifest.model]
         channel_groups = [list(range(len(model_group.measured)))]
@@ -175,13 +180,24 @@ def _pipeline_for(artifact: "Artifact") -> Pipeline:
     )
 
 
-def _read(path: Path, parse: Callable[[bytes], _Content]) -> _Content:
+def _read(path: Path, load: Callable[[Path], _Data], parse: Callable[[_Data], _Content]) -> _Content:
     try:
-        return parse(path.read_bytes())
+        return parse(load(path))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except (RecordingError, CaptureError) as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _whole(path: Path) -> bytes:
+    return read_regular(path, _MAX_RECORDING_BYTES)
+
+
+def _mapped(path: Path) -> bytes | memoryview:
+    """The content of a file that may be larger than the memory."""
+    with open_regular(path) as file:
+        empty = os.fstat(file.fileno()).st_size == 0
+        return b"" if empty else memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _fitting(path: Path, content: Recording | WindowSet, artifact: "Artifact") -> Recording | WindowSet:

@@ -5,21 +5,34 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
+from monitor.settings.regular_file import check_regular
+
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
+    if "\0" in str(path):
+        raise ValueError("must not hold a NUL character")
     return Path(info.context["folder"], path) if info.context else path.absolute()
 
 
 def _credential(path: Path, info: ValidationInfo) -> Path:
     directory = info.context["credentials"] if info.context else None
-    if directory is not None and not path.is_absolute() and Path(directory, path).exists():
-        return Path(directory, path)
-    return _absolute(path, info)
+    if directory is None or path.is_absolute():
+        return _absolute(path, info)
+    passed = _absolute(Path(directory, path), info)
+    try:
+        passed.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return _absolute(path, info)
+    except OSError as error:
+        raise ValueError(
+            f"cannot look for {path} among the credentials of the unit, in {directory}: {error.strerror}"
+        ) from None
+    return passed
 
 
 def _readable(path: Path) -> Path:
     try:
-        path.open("rb").close()
+        check_regular(path)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
     return path

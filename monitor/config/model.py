@@ -19,6 +19,10 @@ class ModelConfig(Section):
     path: AnyPath
     """Folder that `residuald-trainer fit --out` writes to."""
 
+    artifact: Name | None = None
+    """Name of the model that its artifacts say they are of: the name of the folder that `fit --out` wrote. Left out:
+    `name`. Another one is refused, so that no model judges what it was not fitted to."""
+
     max_batch: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Most windows scored in one call. Left out: measured when the artifact is loaded, which takes a moment."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from monitor.core.dataset.recording import Recording, RecordingError, WindowSet, parse_recording
 from monitor.readers.reading_settings import ReadingSettings
+from monitor.settings.regular_file import check_regular, read_regular
 
 _EXTRAS = {"wfdb": "wfdb", "pyarrow": "parquet"}  # by the package that is missing
 SUFFIXES = (".csv", ".npz", ".hea", ".mat", ".parquet")
@@ -40,14 +41,18 @@ def _read(
     path: Path, settings: ReadingSettings, sample_rate_hz: float | None
 ) -> tuple[Recording | WindowSet, Sequence[Path]]:
     """Content, and the files that it stands in."""
+    check_regular(path, None)
     # imported here: scipy.io, pandas (by way of wfdb) and pyarrow take long to load and may not be installed
     match path.suffix.lower():
         case ".csv" | ".npz":
-            return parse_recording(path.name, path.read_bytes()), [path]
+            return parse_recording(path.name, read_regular(path)), [path]
         case ".hea":
             from monitor.readers.wfdb_record import files_of, read_wfdb  # noqa: PLC0415
 
-            return read_wfdb(path, settings.wfdb), files_of(path, settings.wfdb)
+            files = files_of(path, settings.wfdb)
+            for file in files:
+                check_regular(file, None)
+            return read_wfdb(path, settings.wfdb), files
         case ".mat":
             from monitor.readers.matlab import read_matlab  # noqa: PLC0415
 
@@ -63,5 +68,5 @@ def _read(
 def _sha256(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        digest.update(read_regular(path))
     return digest.hexdigest()

@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from monitor.settings.regular_file import MAX_SETTINGS_BYTES, read_regular
+
 
 class UnreadableFileError(ValueError):
     """A settings file cannot be read as TOML; the text says why, without the file's name."""
@@ -15,11 +17,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     path: the file, UTF-8 text. Returns the TOML document.
 
     Raises:
-        UnreadableFileError: the file cannot be opened, is not UTF-8, or is not TOML that can be held.
+        UnreadableFileError: the file cannot be opened, is no regular file, is too large, is not UTF-8, or is not TOML
+            that can be held.
 
     """
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return tomllib.loads(read_regular(path, MAX_SETTINGS_BYTES).decode("utf-8"))
     except OSError as error:
         raise UnreadableFileError(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from monitor.adapters.engines.loader import Artifact, is_current, load_artifact
+from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.engines.signature import Trust
 from monitor.adapters.file.source import problem_of
 from monitor.config.model import ModelConfig
@@ -20,6 +20,7 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard
 from monitor.errors import ArtifactError, ConfigError
 from monitor.pipeline.pipeline import Pipeline, PipelineSettings, Step
+from monitor.setup.artifact_choice import choose_artifact
 from monitor.setup.config_file import load_config
 from monitor.setup.registry import Config
 from monitor.setup.source_check import check_sources
@@ -61,7 +62,7 @@ def equip(config: Config, path: Path, before: Setup | None = None) -> Setup:
         raise ConfigError(str(path), [str(error)]) from None
     for index, model in enumerate(config.model):
         try:
-            artifacts[model.name] = _load_artifact(config, model, trust, before)
+            artifacts[model.name] = _artifact_of(model, config, trust, before)
         except ArtifactError as error:
             problems.append(f"model[{index}].path: {error}")
     problems += _file_problems(config)
@@ -78,12 +79,14 @@ def _file_problems(config: Config) -> Iterator[str]:
             yield f"source[{index}].file: {problem}"
 
 
-def _load_artifact(config: Config, model: ModelConfig, trust: Trust, before: Setup | None) -> Artifact:
-    if before is not None and before.config.scoring == config.scoring and model in before.config.model:
-        in_use = before.artifacts[model.name]
-        if is_current(in_use, model.path, trust):
-            return in_use
-    return load_artifact(model.path, config.scoring, model.max_batch, trust)
+def _artifact_of(model: ModelConfig, config: Config, trust: Trust, before: Setup | None) -> Artifact:
+    known = None
+    if before is not None:
+        known = next((each for each in before.config.model if (each.name, each.path) == (model.name, model.path)), None)
+    if before is None or known is None:
+        return choose_artifact(model, config.scoring, trust, None, keep=False)
+    keep = known == model and before.config.scoring == config.scoring
+    return choose_artifact(model, config.scoring, trust, before.artifacts[model.name], keep=keep)
 
 
 def build_pipeline(
@@ -174,7 +177,7 @@ def subscriptions_of(config: Config) -> list[tuple[str, int]]:
 def pipeline_settings_of(config: Config) -> dict[str, Any]:
     """The settings that the pipeline is made of; where an artifact lies is not one of them."""
     walk = config.model_dump(
-        include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path"}}}
+        include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path", "artifact"}}}
     )
     return walk | {"mqtt": config.mqtt.model_dump(include={"commands", "base_topic"})}
 
@@ -193,7 +196,7 @@ def older_fingerprints_of(config: Config) -> tuple[str, ...]:
 
 
 _KEPT_SECTIONS = {"source", "model", "timing", "limits"}
-_NOT_KEPT = {"model": {"__all__": {"path", "max_batch"}}}
+_NOT_KEPT = {"model": {"__all__": {"path", "artifact", "max_batch"}}}
 # All keys that these sections had in commit ada64b2, at any depth
 _KEYS_OF_ADA64B2 = _KEPT_SECTIONS | {
     *("name", "topic", "format", "qos", "stream", "channels", "accept_retained"),

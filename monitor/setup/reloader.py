@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from monitor.adapters.engines.loader import resolve_artifact
+from monitor.adapters.engines.model_folder import resolve_artifact, rollback_beside
 from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
 from monitor.errors import ArtifactError, ConfigError
 from monitor.setup.build import Setup, equip, load_setup
@@ -126,6 +126,8 @@ def _files(models: Iterable[Path]) -> Iterable[Path]:
             continue
         for part in (file, file.with_suffix(".onnx")):
             yield from (part, part.with_name(part.name + SIGNATURE_SUFFIX))
+        rollback = rollback_beside(file)
+        yield from (rollback, rollback.with_name(rollback.name + SIGNATURE_SUFFIX))
 
 
 def _fingerprint(files: Iterable[Path]) -> _Fingerprint:

@@ -79,6 +79,7 @@ def test_messages_are_kept_as_they_came(broker: Broker, peer: Peer, tmp_path: Pa
     capture = read_capture(out.read_bytes())
     messages = list(capture)
     assert capture.leftover_bytes == 0
+    assert out.stat().st_mode & 0o777 == 0o600
     assert printed == f"{out}: {capture.message_count} messages, {out.stat().st_size} bytes\n"
     assert [source.name for source in capture.sources] == ["motors"]
     assert [m.payload for m in messages if m.retained] == [b"retained"]

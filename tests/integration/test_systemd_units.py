@@ -95,6 +95,17 @@ def test_however_often_it_is_started_the_daemon_is_not_left_failed() -> None:
     assert "Restart=on-failure" in lines
 
 
+def test_memory_is_bounded_above_what_was_measured() -> None:
+    text = (UNITS / "residuald.service").read_text()
+    measured = re.search(r"^\| together \| ([\d,]+) \|", (ROOT / "docs/reliability.md").read_text(), re.MULTILINE)
+    high, most = (re.search(rf"^{key}=(\d+)([MG])$", text, re.MULTILINE) for key in ("MemoryHigh", "MemoryMax"))
+    assert measured
+    assert high
+    assert most
+    megabytes = [int(found[1]) * (1024 if found[2] == "G" else 1) for found in (high, most)]
+    assert int(measured[1].replace(",", "")) < megabytes[0] < megabytes[1]
+
+
 def test_the_timer_runs_once_a_week() -> None:
     calendar = re.search(r"^OnCalendar=(.+)$", (UNITS / "residuald-trainer.timer").read_text(), re.MULTILINE)
     assert calendar

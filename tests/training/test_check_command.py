@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from monitor import cli
-from monitor.adapters.engines.loader import resolve_artifact
+from monitor.adapters.engines.model_folder import resolve_artifact
 from monitor.commands.check import check
 from monitor.core.artifact.manifest import MANIFEST_FILE, Array, Manifest, parse_manifest
 from monitor.errors import ConfigError

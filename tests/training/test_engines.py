@@ -198,9 +198,11 @@ def test_a_reload_keeps_what_has_not_changed_and_loads_what_has(
         [[model]]
         name = "changes"
         path = "{pca}"
+        artifact = "pca"
         [[model]]
         name = "stays"
         path = "{models["dense"]}"
+        artifact = "dense"
         [[source]]
         name = "s"
         topic = "plant/{{device}}"

@@ -30,12 +30,12 @@ format = { kind = "json", rows = "rows" }
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with models `sine` and `other` (of the same shape) and a configuration that uses the first."""
+    """A folder with a model `sine`, in `newer` the same fitted again later, and a configuration that uses the first."""
     folder = tmp_path_factory.mktemp("fitted")
-    for seed, name in enumerate(("sine", "other")):
-        data = write_npz(folder / f"{name}.npz", sine_recording(4000, seed=seed))
+    for seed, out in enumerate((folder / "sine", folder / "newer" / "sine")):
+        data = write_npz(folder / f"{seed}.npz", sine_recording(4000, seed=seed))
         options = ["--family", "pca", "--window", "64"]
-        assert main(["fit", "--data", str(data), "--out", str(folder / name), *options]) == 0
+        assert main(["fit", "--data", str(data), "--out", str(out), *options]) == 0
     (folder / "monitor.toml").write_text(CONFIG)
     return folder
 
@@ -68,8 +68,8 @@ def rests(reloader: Reloader) -> bool:
 
 
 def publish(folder: Path) -> str:
-    """Make the other model's version the current one of `sine`, as the trainer would; the version."""
-    version = (folder / "other" / "current").resolve()
+    """Make the version that was fitted later the current one of `sine`, as the trainer would; the version."""
+    version = (folder / "newer" / "sine" / "current").resolve()
     shutil.copy(version, folder / "sine" / version.name)
     link = folder / "sine" / "new"
     link.symlink_to(version.name)
@@ -137,7 +137,7 @@ def test_a_missing_artifact_of_a_new_configuration_is_waited_for(reloader: Reloa
     assert isinstance(came, ConfigError)
     assert "no artifact here" in came.problems[0]
     assert rests(reloader)
-    shutil.copytree(folder / "other", folder / "later", symlinks=True)
+    shutil.copytree(folder / "newer" / "sine", folder / "later", symlinks=True)
     assert isinstance(outcome(reloader), Setup)
 
 

@@ -1,6 +1,7 @@
 """`residuald replay` of captures: whole ones, ones that were cut off, and damaged ones."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from monitor.core.dataset.capture import encode_header, encode_message
 from monitor.core.values.messages import Message
 from monitor.setup.config_file import load_config
 from tests.repository import ROOT
+from tests.traps import TRAPS, within
 
 CONFIG = ROOT / "configs" / "monitor.toml"
 MESSAGES = [Message("plant/a/motor-1/motor", b"no JSON", 1e9 + number) for number in range(3)]
@@ -58,3 +60,16 @@ def test_a_damaged_message_is_a_data_error_that_names_file_and_message(
     parts[2] = parts[2][:4] + b"\xc1" * len(parts[2][4:])  # a byte that no msgpack begins with
     assert replay(path, b"".join(parts)) == 65
     assert capsys.readouterr().err.startswith(f"residuald: {path}: message 2 of 3 is damaged: ")
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("name", ["night.capture", "lines.csv"])
+def test_what_is_no_file_to_replay_is_a_data_error_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, trap: Callable[[Path], None]
+) -> None:
+    trap(tmp_path / name)
+    how = ["--config", str(CONFIG)] if name == "night.capture" else ["--model", str(ROOT / "configs/models/motor")]
+    with within(60):
+        assert cli.main(["replay", *how, str(tmp_path / name)]) == 65
+    told = capsys.readouterr().err
+    assert any(word in told for word in ("is a FIFO", "is too large", "is a device", "not a capture")), told

@@ -14,7 +14,8 @@ from monitor.core.dataset.recording_write import recording_to_csv_bytes
 from tests.sines import sine_recording, write_npz
 from trainer.artifact.export import load_artifact
 from trainer.artifact.folder import read_artifact
-from trainer.cli import FIT, main
+from trainer.cli import main
+from trainer.help_texts import FIT
 from trainer.settings import FitSettings, load_settings
 from trainer.training import loop
 

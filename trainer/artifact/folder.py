@@ -1,16 +1,19 @@
 """The artifact folder: `models/NAME/VERSION.pt`, its report, and `current`, a link to the version in use.
 
 `VERSION.onnx`, where it was asked for, is the same model for ONNX Runtime. `VERSION.pt.sig` and `VERSION.onnx.sig` are
-their signatures.
+their signatures. `rollback.json` is there once a person has put an older version in use again.
 """
 
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from monitor.core.artifact.rollback import ROLLBACK_FILE, Rollback
 from monitor.core.values.names import is_name
+from monitor.settings.regular_file import check_regular, read_regular
 from trainer.artifact.signing import signature_path
 from trainer.errors import ArtifactError, OutputError
 
@@ -61,6 +64,34 @@ def publish(
     return path
 
 
+def roll_back(folder: Path, version: str, at: datetime, key: Ed25519PrivateKey | None = None) -> Path:
+    """Write down that a person wants a version back since `at` (UTC), signed if there is a key, and put it in use.
+
+    Returns the path of its artifact.
+
+    Raises:
+        ArtifactError: there is no such version in the folder.
+        OutputError: the folder cannot be written.
+
+    """
+    artifact = folder / f"{version}.pt"
+    try:
+        if not is_name(version):
+            raise FileNotFoundError
+        check_regular(artifact, None)
+    except OSError:
+        there = ", ".join(sorted(file.stem for file in folder.glob("*.pt"))) or "none"
+        raise ArtifactError(f"{folder}: there is no version {version!r} here; there is {there}") from None
+    rollback = Rollback(version=version, at=at)
+    try:
+        # first: once `current` points at the older version, a daemon asks for it
+        _write_signed(folder / ROLLBACK_FILE, rollback.model_dump_json().encode(), key)
+        _point(folder / CURRENT, artifact.name)
+    except OSError as error:
+        raise OutputError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    return artifact
+
+
 def sign_files(path: Path, key: Ed25519PrivateKey) -> list[Path]:
     """Sign an artifact (a file, or the current one of a model folder) and its ONNX model; return the signatures' paths.
 
@@ -70,7 +101,10 @@ def sign_files(path: Path, key: Ed25519PrivateKey) -> list[Path]:
 
     """
     # beside the version itself: `current` is a name that moves on
-    artifact = (path / CURRENT if path.is_dir() else path).resolve()
+    try:
+        artifact = _file_in(path).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links, before Python 3.13
+        raise ArtifactError(f"{path}: {error}") from None
     onnx = artifact.with_suffix(".onnx")
     signatures = []
     for file in (artifact, onnx) if onnx.exists() else (artifact,):
@@ -91,12 +125,16 @@ def read_artifact(path: Path) -> tuple[str, bytes]:
         ArtifactError: it is not there.
 
     """
-    if path.is_dir():
-        path = path / CURRENT
+    file = path
     try:
-        return str(path), path.read_bytes()
+        file = _file_in(path)
+        return str(file), read_regular(file)
     except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}; give an artifact file or a folder that `fit` wrote") from None
+        raise ArtifactError(f"{file}: {error.strerror}; give an artifact file or a folder that `fit` wrote") from None
+
+
+def _file_in(path: Path) -> Path:
+    return path / CURRENT if path.is_dir() else path
 
 
 def _write_signed(path: Path, data: bytes, key: Ed25519PrivateKey | None) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
+from monitor.settings.regular_file import MAX_SETTINGS_BYTES, read_regular
 from trainer.errors import KeyFileError, OutputError
 
 PUBLIC_SUFFIX = ".pub"
@@ -47,7 +48,7 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
     """
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(read_regular(path, MAX_SETTINGS_BYTES), password=None)
     except OSError as error:
         raise KeyFileError(f"cannot read the key {path}: {error.strerror}") from None
     except TypeError:

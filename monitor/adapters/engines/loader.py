@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from monitor.adapters.engines.batch_tuning import Engine, busy_clock, fastest_batch, warm_up
+from monitor.adapters.engines.model_folder import resolve_artifact
 from monitor.adapters.engines.settings import ArtifactsConfig, ScoringConfig
 from monitor.adapters.engines.signature import Trust
 from monitor.core.artifact.manifest import Manifest, ManifestError, parse_manifest
 from monitor.core.values.scorer import Scorer
 from monitor.errors import ArtifactError
-
-CURRENT = "current"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +31,6 @@ class Artifact:
     manifest: Manifest
     scorer: Scorer
     max_batch: int
-
-
-def resolve_artifact(path: Path) -> Path:
-    """The artifact file itself: `path`, or what `current` points at where `path` is a model's folder.
-
-    Raises:
-        ArtifactError: there is none.
-
-    """
-    file = path / CURRENT if path.is_dir() else path
-    try:
-        return file.resolve(strict=True)
-    except OSError:
-        raise ArtifactError(
-            f"{file}: no artifact here; fit one with `residuald-trainer fit --data FILE --out {path}`"
-        ) from None
 
 
 def is_current(artifact: Artifact, path: Path, trust: Trust) -> bool:

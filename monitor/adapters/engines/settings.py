@@ -41,6 +41,10 @@ class ArtifactsConfig(Section):
     """Files with Ed25519 public keys (PEM), as `residuald-trainer keygen` writes them. Any one of them is enough, so
     that keys can be changed without a gap."""
 
+    max_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
+    """Largest artifact or ONNX model that is read. Loading one takes several times its size in memory; see
+    docs/reliability.md."""
+
     @model_validator(mode="after")
     def _keys_where_required(self) -> "ArtifactsConfig":
         # keys that nothing is checked by would look like a protection

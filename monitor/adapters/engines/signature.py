@@ -1,7 +1,8 @@
 """Signatures of artifacts: who made a file is checked before anything looks inside it, because loading a model runs it.
 
 A signature stands beside its file, as `<file>.sig`: the 64 bytes of Ed25519 (RFC 8032) over every byte of the file, so
-that nothing in it can change unseen. What was checked is what is loaded: the bytes are read once.
+that nothing in it can change unseen. What was checked is what is loaded: the bytes are read once. Whoever may write the
+folder put the file there, so what it is and how large is looked at before it is read.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from monitor.adapters.engines.settings import ArtifactsConfig
 from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
 from monitor.errors import ArtifactError
+from monitor.settings.regular_file import MAX_SETTINGS_BYTES, read_regular
+
+_MAX_SIGNATURE_BYTES = 1024  # one takes 64
 
 
 class Trust:
@@ -26,17 +30,18 @@ class Trust:
 
     def __init__(self, config: ArtifactsConfig) -> None:
         self._required = config.require_signature
+        self._max_bytes = config.max_bytes
         self._keys = [(path, _public_key(path)) for path in config.trusted_keys]
 
     def read(self, file: Path) -> bytes:
-        """Read a file; where signatures are required, only if one of the keys signed these very bytes.
+        """Read a regular file; where signatures are required, only if one of the keys signed these very bytes.
 
         Raises:
-            OSError: the file itself cannot be read.
+            OSError: the file itself cannot be read, is a link, or is too large.
             ArtifactError: its signature is missing, or by none of the keys.
 
         """
-        data = file.read_bytes()
+        data = read_regular(file, self._max_bytes, follow_link=False)
         if self._required:
             _check(file, data, self._keys)
         return data
@@ -45,7 +50,7 @@ class Trust:
 def _check(file: Path, data: bytes, keys: Sequence[tuple[Path, Ed25519PublicKey]]) -> None:
     beside = file.with_name(file.name + SIGNATURE_SUFFIX)
     try:
-        signature = beside.read_bytes()
+        signature = read_regular(beside, _MAX_SIGNATURE_BYTES, follow_link=False)
     except OSError as error:
         raise ArtifactError(
             f"{beside}: no signature that can be read ({error.strerror}), and artifacts.require_signature is on; "
@@ -66,7 +71,7 @@ def _check(file: Path, data: bytes, keys: Sequence[tuple[Path, Ed25519PublicKey]
 
 def _public_key(path: Path) -> Ed25519PublicKey:
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(read_regular(path, MAX_SETTINGS_BYTES))
     except OSError as error:
         raise ArtifactError(f"artifacts.trusted_keys: cannot read {path}: {error.strerror}") from None
     except (ValueError, UnsupportedAlgorithm):

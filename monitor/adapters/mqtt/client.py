@@ -17,6 +17,7 @@ from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.link_socket import FrameSocket
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig, TlsConfig
+from monitor.settings.regular_file import MAX_SETTINGS_BYTES, check_regular, read_regular
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 # How many unacknowledged messages the broker may send. Mosquitto takes 20 where the client says nothing, and a window
@@ -153,7 +154,7 @@ def _password(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text("utf-8").rstrip("\r\n")
+        return read_regular(path, MAX_SETTINGS_BYTES).decode("utf-8").rstrip("\r\n")
     except OSError as error:
         raise SettingsFileError(f"mqtt.password_file {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -162,11 +163,15 @@ def _password(path: Path | None) -> str | None:
 
 def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
     try:
+        if tls.ca_file is not None:
+            check_regular(tls.ca_file)
         context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
     except OSError as error:
         raise SettingsFileError(f"mqtt.tls.ca_file {tls.ca_file}: {_why(error)}") from None
     if tls.certificate_file is not None and tls.key_file is not None:
         try:
+            for file in (tls.certificate_file, tls.key_file):
+                check_regular(file)
             # a password, be it an empty one, keeps OpenSSL from asking for it on the terminal
             context.load_cert_chain(tls.certificate_file, tls.key_file, password="")
         except OSError as error:

@@ -11,12 +11,15 @@ import struct
 from pathlib import Path
 from zlib import crc32
 
+from monitor.adapters.storage.private_files import open_private
 from monitor.core.values.snapshots import State, StateError, decode_state
+from monitor.settings.regular_file import open_regular, read_regular, resolved_inside
 
 _MAGIC = b"RSDCHKP\x03"
 _OLDER = b"RSDCHKP\x02"  # by commit ada64b2: laid out alike, but no program of then reads ours
 _READABLE = (_OLDER, _MAGIC)
 _CHECKSUM = struct.Struct("<I")
+_MAX_BYTES = 4 * 2**30  # of a million streams with windows of a thousand samples
 
 
 def write_checkpoint(file: Path, content: bytes) -> None:
@@ -27,7 +30,7 @@ def write_checkpoint(file: Path, content: bytes) -> None:
 
     """
     new = file.with_suffix(".new")
-    with new.open("wb") as stream:
+    with open(new, "wb", opener=open_private) as stream:
         stream.write(_MAGIC + _CHECKSUM.pack(crc32(content)))
         stream.write(content)
         stream.flush()
@@ -49,7 +52,7 @@ def read_checkpoint(file: Path) -> State | None:
 
     """
     try:
-        data = file.read_bytes()
+        data = _content(file)
     except FileNotFoundError:
         return None
     head = len(_MAGIC) + _CHECKSUM.size
@@ -61,6 +64,14 @@ def read_checkpoint(file: Path) -> State | None:
         raise StateError("its checksum does not match")
     state = decode_state(content)
     return _from_ada64b2(state) if data.startswith(_OLDER) else state
+
+
+def _content(file: Path) -> bytes:
+    """The whole file; of one that does not begin as a checkpoint, the beginning alone."""
+    resolved = resolved_inside(file.parent, file)
+    with open_regular(resolved, _MAX_BYTES, follow_link=False) as stream:
+        beginning = stream.read(len(_MAGIC))
+    return read_regular(resolved, _MAX_BYTES, follow_link=False) if beginning in _READABLE else beginning
 
 
 def _from_ada64b2(state: State) -> State:

@@ -8,19 +8,24 @@ Steps are numbered by the store, not by AUTOINCREMENT: that writes a second page
 """
 
 import json
+import os
 import sqlite3
 import struct
 import time
 import uuid
 from pathlib import Path
 
+from monitor.adapters.storage.private_files import make_private_folder, open_private, tighten
 from monitor.core.ports import DamagedError, StoreError
+from monitor.settings.regular_file import require_regular, resolved_inside
 
 VERSION = 2
 
 # How long a commit waits where somebody else, e.g. a backup, holds the database. The pipeline stands still meanwhile.
 _BUSY_SECONDS = 0.25
 _PAGE_BYTES = 16384  # records are long: fewer pages to walk when they are deleted
+_BESIDE = ("-wal", "-shm")  # what SQLite keeps beside the database
+_OURS = ("journal.sqlite", "checkpoint")  # how the names begin of all that the folder holds
 _KEPT_ASIDE = 2  # damaged databases that are kept, for whoever wants to look into them
 _TABLES = """
 CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL, last INTEGER NOT NULL DEFAULT 0);
@@ -43,7 +48,7 @@ def open_database(file: Path) -> sqlite3.Connection:
 
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(file)
         database = connect(file)
     except (OSError, sqlite3.Error) as error:
         raise explained(error) from error
@@ -56,6 +61,18 @@ def open_database(file: Path) -> sqlite3.Connection:
         database.close()
         raise error if isinstance(error, StoreError) else DamagedError(f"it cannot be migrated: {error}") from error
     return database
+
+
+def _make_private(file: Path) -> None:
+    """Make folder and database ours alone. SQLite gives its other files the rights of the database."""
+    make_private_folder(file.parent, _OURS)
+    if os.path.lexists(file):
+        # not opened: whoever closes a database gives up the locks of all who have it open in this process
+        require_regular(resolved_inside(file.parent, file))
+        for each in (file, *(file.with_name(file.name + suffix) for suffix in _BESIDE)):
+            tighten(each)
+    else:
+        os.close(open_private(str(file), os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
 
 def _prepare(database: sqlite3.Connection) -> None:
@@ -124,7 +141,7 @@ def move_aside(file: Path) -> Path:
     """
     aside = file.with_name(f"{file.name}.damaged-{time.time_ns() // 1_000_000}")
     try:
-        for suffix in ("-wal", "-shm"):
+        for suffix in _BESIDE:
             file.with_name(file.name + suffix).unlink(missing_ok=True)
         file.replace(aside)
         for older in sorted(file.parent.glob(f"{file.name}.damaged-*"))[:-_KEPT_ASIDE]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from monitor.config.field_types import Port, ReadableFile, SecretFile
+from monitor.settings.regular_file import check_regular
 from monitor.settings.section import Section
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
@@ -49,6 +50,8 @@ class WebTlsConfig(Section):
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        for file in (self.cert_file, self.key_file):
+            check_regular(file)
         # a password, be it an empty one, keeps OpenSSL from asking for it on the terminal
         context.load_cert_chain(self.cert_file, self.key_file, password="")
         return context

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from monitor.config.field_types import ReadableFile, SecretFile
 from monitor.core.values.names import Name
+from monitor.settings.regular_file import MAX_SETTINGS_BYTES, check_regular, read_regular
 from monitor.settings.section import Section
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token, RFC 9110
@@ -48,7 +49,7 @@ def read_headers(path: Path) -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_regular(path, MAX_SETTINGS_BYTES).decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not UTF-8 text") from None
     for number, line in enumerate(lines, 1):
@@ -129,4 +130,7 @@ class WebhookConfig(Section):
         """
         if self.parts.scheme != "https":
             return None
-        return ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+        if self.ca_file is None:
+            return ssl.create_default_context()
+        check_regular(self.ca_file)
+        return ssl.create_default_context(cafile=str(self.ca_file))

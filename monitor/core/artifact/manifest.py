@@ -24,6 +24,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+_UPDATE = "update residuald on this machine"
+
+
 class ManifestError(ValueError):
     """The manifest cannot be used; the text lists every reason."""
 
@@ -243,7 +246,11 @@ class Manifest(_Part):
     @classmethod
     def _is_the_one_that_is_read_here(cls, schema_version: int) -> int:
         if schema_version != SCHEMA_VERSION:
-            raise ValueError(f"manifest of schema {schema_version}, this program reads schema {SCHEMA_VERSION}")
+            newer = schema_version > SCHEMA_VERSION
+            whose = f"a newer trainer: {_UPDATE}" if newer else "an older trainer: fit the model anew"
+            raise ValueError(
+                f"manifest of schema {schema_version}, this program reads schema {SCHEMA_VERSION}; written by {whose}"
+            )
         return schema_version
 
     @model_validator(mode="after")
@@ -286,5 +293,14 @@ def parse_manifest(text: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'manifest'}: {p['msg']}" for p in error.errors())
-        raise ManifestError(problems) from None
+        raise ManifestError(_told(error)) from None
+
+
+def _told(error: ValidationError) -> str:
+    """Word the problems. Of another schema nothing else is told: it may be laid out in any way."""
+    problems = error.errors()
+    of_schema = [problem for problem in problems if problem["loc"] == ("schema_version",)]
+    text = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'manifest'}: {p['msg']}" for p in of_schema or problems)
+    # no version of the trainer has taken a key away, and nobody writes one by hand
+    newer = not of_schema and any(problem["type"] == "extra_forbidden" for problem in problems)
+    return f"{text}; written by a newer trainer: {_UPDATE}" if newer else text

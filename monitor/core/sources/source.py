@@ -76,6 +76,8 @@ class SourceSpec(BaseModel):
     @field_validator("file")
     @classmethod
     def _file_is_taken_from_the_folder(cls, file: str | None, info: ValidationInfo) -> str | None:
+        if file is not None and "\0" in file:
+            raise ValueError("must not hold a NUL character")
         folder = info.context.get("folder") if info.context else None
         return file if file is None or file == STDIN or folder is None else str(PurePath(folder, file))
 

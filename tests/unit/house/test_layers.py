@@ -46,6 +46,7 @@ LAYERS = {
     "monitor/adapters": ("engines file mqtt process storage web webhook __init__",),
     "trainer": (
         "cli commands",
+        "help_texts",
         "report",
         "selection",
         "fitting",

@@ -1,11 +1,14 @@
 """Publishing is atomic: `current` always points at a whole artifact."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from trainer.artifact.folder import model_name, publish, read_artifact
+from monitor.core.artifact.rollback import Rollback, parse_rollback
+from trainer.artifact import folder as folder_module
+from trainer.artifact.folder import model_name, publish, read_artifact, roll_back
 from trainer.errors import ArtifactError, OutputError
 
 
@@ -60,3 +63,19 @@ def test_a_missing_artifact_says_what_to_give(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.pt"):
         with pytest.raises(ArtifactError, match="give an artifact file or a folder that `fit` wrote"):
             read_artifact(path)
+
+
+def test_a_rollback_is_written_before_current_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path, "v1", b"one", "")
+    publish(tmp_path, "v2", b"two", "")
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def fails(link: Path, target: str) -> None:
+        assert parse_rollback((link.parent / "rollback.json").read_bytes()) == Rollback(version="v1", at=at)
+        assert target == "v1.pt"
+        raise OSError(28, "No space left on device", str(link))
+
+    monkeypatch.setattr(folder_module, "_point", fails)
+    with pytest.raises(OutputError, match="No space left on device"):
+        roll_back(tmp_path, "v1", at)
+    assert read_artifact(tmp_path)[1] == b"two"

@@ -12,7 +12,7 @@ import pytest
 
 from monitor.settings.section import Section
 from tests.repository import ROOT
-from trainer.cli import FIT
+from trainer.help_texts import FIT
 from trainer.registry import FAMILIES
 from trainer.settings import FitSettings, TrainingSettings, load_settings
 

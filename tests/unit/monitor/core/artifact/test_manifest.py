@@ -113,3 +113,16 @@ def test_a_decoded_array_may_be_written_to() -> None:
     array = Array.of(np.zeros(3)).numpy()
     array[0] = 1
     assert array.tolist() == [1, 0, 0]
+
+
+def test_what_a_newer_trainer_wrote_is_told_as_that_and_what_it_changed_besides_is_not() -> None:
+    fields = manifest_fields(schema_version=2) | {"moods": []}
+    del fields["threshold"]
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(json.dumps(fields))
+    assert str(caught.value).endswith("written by a newer trainer: update residuald on this machine")
+    assert "threshold" not in str(caught.value)
+    with pytest.raises(ManifestError, match=r"^moods: Extra inputs .* written by a newer trainer"):
+        parse_manifest(json.dumps(manifest_fields() | {"moods": []}))
+    with pytest.raises(ManifestError, match=r"reads schema 1; written by an older trainer: fit the model anew"):
+        parse_manifest(json.dumps(manifest_fields(schema_version=0)))
