@@ -133,7 +133,7 @@ def test_a_mute_ends_an_alert_as_muted(
 def test_a_stream_that_learns_anew_ends_its_alert_for_that_reason(
     start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer, tmp_path: Path
 ) -> None:
-    path = fit_model(tmp_path, "learning", 0, '[normalization]\nkind = "stream"\nwarmup_windows = 3\n')
+    path = fit_model(tmp_path, "hum", 0, '[normalization]\nkind = "stream"\nwarmup_windows = 3\n')
     press = Press(world)
     start(configure(path=path))
     press.fire()
@@ -141,7 +141,10 @@ def test_a_stream_that_learns_anew_ends_its_alert_for_that_reason(
     wait_until(lambda: ended(press, "relearn"), "it learns anew")
 
 
-OTHERS = {"another model": ('"hum"', '"buzz"'), "another topic": ("plant/{site}", "hall/{site}")}
+OTHERS = {
+    "another model": {'name = "hum"': 'name = "buzz"\nartifact = "hum"', 'model = "hum"': 'model = "buzz"'},
+    "another topic": {"plant/{site}": "hall/{site}"},
+}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,10 @@ def test_a_changed_configuration_ends_alerts_as_reconfigured_and_leaves_no_state
     wait_until(lambda: retained(persistent_broker) == {f"residuald/{STREAM}/state": "firing"}, "its state")
     if how != "reload":
         daemon.stop(signal.SIGTERM if how == "restart" else signal.SIGKILL)
-    config.write_text(config.read_text().replace(*OTHERS[other]))
+    text = config.read_text()
+    for old, new in OTHERS[other].items():
+        text = text.replace(old, new)
+    config.write_text(text)
     if how == "reload":
         daemon.process.send_signal(signal.SIGHUP)
     else:
