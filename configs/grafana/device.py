@@ -4,8 +4,7 @@
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 from panels import (
-    CHOSEN,
-    OF_MODEL,
+    DATASOURCE,
     QUALITIES,
     SCORE_STEPS,
     STATES,
@@ -16,7 +15,6 @@ from panels import (
     frame,
     lines,
     mapping,
-    mark,
     number,
     query,
     stacked,
@@ -25,12 +23,12 @@ from panels import (
 )
 
 UID = "residuald-device"
-HERE = f'{OF_MODEL}, stream="$stream"'
+HERE = 'instance=~"$instance", stream="$stream"'
 STATE = codes("residuald_stream_state", "state", list(STATES), HERE)
 QUALITY = codes("residuald_stream_quality", "quality", list(QUALITIES), HERE)
 # the model's threshold, spread over its streams
 THRESHOLD = (
-    f"residuald_artifact_threshold{{{OF_MODEL}}} * on (job, instance, model) group_right () "
+    "residuald_artifact_threshold * on (instance, model) group_right () "
     f"(0 * residuald_reconstruction_error{{{HERE}}} + 1)"
 )
 
@@ -38,11 +36,19 @@ THRESHOLD = (
 def dashboard() -> build.Dashboard:
     """Build the device dashboard."""
     board = frame(UID, "residuald device", "One stream: its score, the channels behind it, and what its data is like.")
-    board.with_variable(choice("stream", "Stream", f"label_values({CHOSEN}, stream)", several=False))
+    streams = 'label_values(residuald_stream_info{instance=~"$instance"}, stream)'
+    board.with_variable(choice("stream", "Stream", streams, several=False))
     board.link(
         build.DashboardLink("Fleet").type(model.DashboardLinkType.LINK).url("/d/residuald-fleet").keep_time(True)
     )
-    mark(board, "Alerts", "red", f"increase(residuald_stream_alerts_total{{{HERE}}}[1m]) > 0")
+    board.annotation(
+        build.AnnotationQuery()
+        .name("Firing")
+        .datasource(DATASOURCE)
+        .enable(True)
+        .icon_color("red")
+        .expr(f'residuald_stream_state{{{HERE}, state="firing"}} == 1')
+    )
     _numbers(board)
     _score(board)
     _channels(board)
@@ -51,35 +57,33 @@ def dashboard() -> build.Dashboard:
 
 
 def _numbers(board: build.Dashboard) -> None:
-    plain = [(None, "text")]
-    panels = (
+    board.with_panel(
         number(
-            "State", "pending and firing: k of n windows above the threshold.", query(STATE), plain, sparkline=False
-        ).mappings(mapping(STATES)),
-        number("Data quality", "Whether its windows can be trusted.", query(QUALITY), plain, sparkline=False).mappings(
+            "State", "pending and firing: k of n windows above the threshold.", query(STATE), [(None, "text")]
+        ).mappings(mapping(STATES))
+    ).with_panel(
+        number("Data quality", "Whether its windows can be trusted.", query(QUALITY), [(None, "text")]).mappings(
             mapping(QUALITIES)
-        ),
+        )
+    ).with_panel(
         number(
             "Score", "Reconstruction error / threshold.", query(f"residuald_window_score{{{HERE}}}"), SCORE_STEPS
-        ).decimals(2),
+        ).decimals(2)
+    ).with_panel(
         number(
             "Last sample",
             "Event time of the newest sample, before now.",
             query(f"time() - residuald_last_sample_timestamp_seconds{{{HERE}}}"),
             [(None, "green"), (30.0, "orange")],
-        ).unit("s"),
-        number(
-            "Alerts",
-            "That fired in the shown time range.",
-            query(f"increase(residuald_stream_alerts_total{{{HERE}}}[$__range])").instant(),
-            [(None, "text"), (0.5, "red")],
-        ).decimals(0),
+        ).unit("s")
+    ).with_panel(
         number(
             "Windows scored",
             "In the shown time range.",
             query(f"increase(residuald_windows_scored_total{{{HERE}}}[$__range])").instant(),
-            plain,
-        ).decimals(0),
+            [(None, "text")],
+        ).decimals(0)
+    ).with_panel(
         number(
             "Windows anomalous",
             "Of those scored in the shown time range.",
@@ -87,21 +91,9 @@ def _numbers(board: build.Dashboard) -> None:
                 f"increase(residuald_windows_anomalous_total{{{HERE}}}[$__range]) "
                 f"/ increase(residuald_windows_scored_total{{{HERE}}}[$__range])"
             ).instant(),
-            plain,
-        ).unit("percentunit"),
-        number(
-            "False alarms expected",
-            "A day, by the calibration of the model in use; nothing where the threshold keeps no budget.",
-            query(
-                f'max(residuald_artifact_false_alarms_per_day{{{OF_MODEL}, rate="expected"}} '
-                f"and on (job, instance, model) residuald_stream_info{{{HERE}}})"
-            ),
-            plain,
-            sparkline=False,
-        ).decimals(3),
+            [(None, "text")],
+        ).unit("percentunit")
     )
-    for panel in panels:
-        board.with_panel(panel)
 
 
 def _score(board: build.Dashboard) -> None:
@@ -166,6 +158,25 @@ def _data(board: build.Dashboard) -> None:
             "How far the device's clock is ahead of ours, by its least delayed messages of the last minutes.",
             "s",
             query(f"residuald_stream_clock_offset_seconds{{{HERE}}}", "ahead"),
+        )
+    ).with_panel(
+        lines(
+            "Sampling rate",
+            "As measured; windows of another rate than the model's are withheld.",
+            "hertz",
+            query(f"residuald_stream_sample_rate_hertz{{{HERE}}}", "measured"),
+        )
+    ).with_panel(
+        lines(
+            "Refused",
+            "Samples and messages of the device that were refused; the state has a hint where all of them are.",
+            "cps",
+            query(f"rate(residuald_stream_samples_discarded_total{{{HERE}}}[$__rate_interval])", "samples: {{reason}}"),
+            query(
+                f"rate(residuald_stream_messages_discarded_total{{{HERE}}}[$__rate_interval])",
+                "messages: {{reason}}",
+                "B",
+            ),
             span=24,
         )
     )

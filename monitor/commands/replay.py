@@ -17,13 +17,13 @@ import numpy as np
 
 from monitor.core.alerting.decision_rule import DecisionSettings, Verdict
 from monitor.core.dataset.capture import Capture, CaptureError, read_capture
-from monitor.core.dataset.cutting import PIECE_SAMPLES, recording_blocks, segments_of
+from monitor.core.dataset.cutting import PIECE_SAMPLES, recording_blocks, recording_rows, segments_of
 from monitor.core.dataset.recording import Recording, RecordingError, WindowSet, parse_recording
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.outputs.reports import alert_fields
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup, ScoredBatch
-from monitor.core.values.discards import Discard
+from monitor.core.values.discards import OF_SAMPLES, Discard
 from monitor.core.values.messages import Message, MessageBatch, TopicTable
 from monitor.core.windows.stream_windows import WindowBatch
 from monitor.errors import DataError
@@ -37,6 +37,10 @@ _EPILOG = """\
 Prints one JSON line per window and one per alert step, in the order of events:
   {"kind":"window","stream":…,"time":…,"verdict":"normal","quality":"good","score":…,"error":…,"channel":…}
   {"kind":"alert","phase":"firing","id":…, …as on MQTT…}
+and one per message that is refused; at the end one for each reason for which samples of a stream were refused:
+  {"kind":"discard","source":…,"topic":…,"reason":…,"detail":…}
+  {"kind":"discard","source":…,"stream":…,"reason":…,"samples":…,"detail":…}
+What was refused of each stream, and which streams have another sampling rate than their model, goes to standard error.
 
 examples:
   residuald replay --model models/motor recordings/fault.npz
@@ -48,6 +52,7 @@ standard error, and the exit code is 0.
 """
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
 _MAX_RECORDING_BYTES = 2 * 2**30  # a CSV or NPZ file is held in memory, and more than once
+_MOST_TOLD = 50  # lines on standard error
 _MAX_BATCH = 256  # fixed, so that the same recording always gives the same figures to the last digit
 
 _Data = TypeVar("_Data")
@@ -98,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
                     printer.show(step, pipeline)
             except CaptureError as error:  # a record is damaged: what came before it is replayed
                 raise DataError(f"{path}: {error}") from None
+            printer.sum_up(path, pipeline)
             if capture.leftover_bytes:
                 _tell_cut_off(path, capture)
         return 0
@@ -114,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
             steps = _replay_recording(pipeline, model_group, content, channel_groups, pace if args.speed else None)
         for step in steps:
             printer.show(step, pipeline)
+        printer.sum_up(path, pipeline)
     return 0
 
 
@@ -129,7 +136,9 @@ def _replay_recording(
         piece = max(1, round(_PIECE_SECONDS / recording.sample_period_seconds))
     for segment in segments_of(recording):
         model_group.windows.open_stream(0, channel_groups)
-        for blocks in recording_blocks(segment, piece_samples=piece):
+        pieces = zip(recording_rows(segment, piece), recording_blocks(segment, piece_samples=piece), strict=True)
+        for rows, blocks in pieces:
+            model_group.inputs.observe(rows)
             arrival = float(blocks.arrival_seconds[-1])
             if pace is not None:
                 pace(arrival)
@@ -212,9 +221,6 @@ def _fitting(path: Path, content: Recording | WindowSet, artifact: "Artifact") -
         )
     columns = [content.channels.index(name) for name in wanted]
     if isinstance(content, Recording):
-        ratio = content.sample_period_seconds / artifact.manifest.sample_period_seconds
-        if not math.isclose(ratio, 1, rel_tol=0.01):
-            raise DataError(f"{path}: its sample period is {ratio:g} times the model's; resample it")
         return replace(content, channels=wanted, samples=content.samples[:, columns])
     if content.windows.shape[2] != artifact.manifest.window.length:
         length = artifact.manifest.window.length
@@ -255,6 +261,27 @@ class _Printer:
                     self._line(_window(model_group, done, at))
                 for alert in (alert for where, alert in done.steps if where == at):
                     self._line({"kind": "alert", **alert_fields(alert, model_group)})
+        self._out.flush()
+
+    def sum_up(self, path: Path, pipeline: Pipeline) -> None:
+        """Tell what was refused of each stream, and which streams have another sampling rate."""
+        told: list[str] = []
+        for group in pipeline.model_groups.values():
+            for name, number in group.streams.number.items():
+                sources = ", ".join(pipeline.router.sources_of(name)) or None
+                for reason, count, hint in group.inputs.refused_of(number):
+                    unit = "samples" if reason in OF_SAMPLES else "messages"
+                    told.append(f"stream {name}: {count} {unit} refused as {reason}" + (f": {hint}" if hint else ""))
+                    if reason in OF_SAMPLES:  # messages were told of one by one
+                        found = {"source": sources, "stream": name, "reason": reason, "samples": count, "detail": hint}
+                        self._line({"kind": "discard", **found})
+                rate = group.inputs.wrong_rate_of(number)
+                if rate is not None:
+                    told.append(f"stream {name}: {rate}")
+        for line in told[:_MOST_TOLD]:
+            print(f"residuald: {path}: {line}", file=sys.stderr)
+        if len(told) > _MOST_TOLD:
+            print(f"residuald: {path}: … and {len(told) - _MOST_TOLD} more", file=sys.stderr)
         self._out.flush()
 
     def _line(self, fields: dict[str, Any]) -> None:

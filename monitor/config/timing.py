@@ -14,6 +14,11 @@ class TimingConfig(Section):
     jitter_samples: Annotated[float, Field(ge=0, le=1000)] = 0.75
     """A block whose time differs from the expected by at most so many sample periods is contiguous."""
 
+    rate_tolerance: Annotated[float, Field(ge=0.001, le=1)] = 0.02
+    """How far the measured sample period of a stream may be from the model's, as a fraction; windows of a stream that
+    is further off are withheld as `wrong_rate`. Of payloads without a time, arrivals are measured, and may be off by
+    five times as much."""
+
     lateness_seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
     """How long a stream waits for a channel that lags behind the others, and at least a window. Where a message of one
     channel covers a longer time than that, windows never fill."""

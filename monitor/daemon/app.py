@@ -25,6 +25,7 @@ from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.web.server import HttpServer
 from monitor.adapters.webhook.sink import WebhookSink
+from monitor.core.streams.notices import Notice
 from monitor.core.values.discards import Discard
 from monitor.daemon.engine import HOUSEKEEPING_SECONDS, Engine
 from monitor.daemon.health import Health
@@ -112,6 +113,7 @@ class App:
             self._clock,
             linger_seconds=config.scoring.max_delay_seconds * _LINGER_SHARE,
             on_moved=self._moved,
+            on_notice=self._log_notice,
         )
         health, registry = self.health, registry_of(self)
         self._http = HttpServer(config.http, registry, web=config.web, healthz=health.liveness, readyz=health.readiness)
@@ -227,6 +229,9 @@ class App:
 
     def _log_discard(self, source: str, topic: str, discard: Discard) -> None:
         log.warning("discarded", source=source, reason=discard.reason.value, topic=topic, detail=discard.detail)
+
+    def _log_notice(self, model: str, notice: Notice) -> None:
+        log.warning(notice.event, model=model, **notice.fields)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:

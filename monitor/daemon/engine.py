@@ -14,6 +14,7 @@ import structlog
 
 from monitor.core.outputs.reports import Report, journal_report, topics_told
 from monitor.core.ports import OutboxRow, Progress, Sink, Source
+from monitor.core.streams.notices import Notice
 from monitor.core.values.messages import MessageBatch
 from monitor.daemon.bell import Bell
 from monitor.daemon.step_size import StepSize
@@ -35,6 +36,7 @@ class Engine:
 
     checkpointer: None where nothing is kept on a disk. clock: wall time, epoch seconds. linger_seconds: how long
     messages that nobody waits for may gather. on_moved: called when the engine moved, also within a long step.
+    on_notice: called with a model and what the owner of one of its streams should know.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Engine:
         *,
         linger_seconds: float = 0.0,
         on_moved: Callable[[], None] = lambda: None,
+        on_notice: Callable[[str, Notice], None] = lambda model, notice: None,
     ) -> None:
         self.sources: dict[str, Source] = {source.name: source for source in sources}
         self.outbox = Outbox(sinks)
@@ -55,13 +58,14 @@ class Engine:
         self._step_size = StepSize()
         self._clock = clock
         self._on_moved = on_moved
+        self._on_notice = on_notice
         self._next_housekeeping = 0.0
         self._journal_told: bytes | None = None
         self._use(pipeline)
 
     def _use(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
-        pipeline.on_batch = self._on_moved
+        pipeline.on_batch, pipeline.on_notice = self._on_moved, self._on_notice
 
     def wake(self, *, urgent: bool = False) -> None:
         """Let the loop look at sources and sinks; for any thread, see `monitor.core.ports.Wake`."""

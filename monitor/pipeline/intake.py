@@ -206,13 +206,13 @@ class Intake:
             for row, flags in enumerate(batch.flags):
                 if flags & RETAINED:
                     discard = Discard(Reason.RETAINED, "of unknown age (accept_retained)")
-                    self._discard(source, discard, batch.topics.texts[batch.topic[row]])
+                    self._discard_payload(source, discard, batch, row, int(channel_groups[row]))
                 else:
                     kept.append(row)
             batch, rows, channel_groups = batch.select(kept), rows[kept], channel_groups[kept]
         decoded = self._decoders[source].decode(batch)
         for row, discard in decoded.refused:
-            self._discard(source, discard, batch.topics.texts[batch.topic[row]])
+            self._discard_payload(source, discard, batch, row, int(channel_groups[row]))
         return _Part(source, batch, rows, decoded, channel_groups[decoded.payload])
 
     def _route_by_keys(self, parts: list[_Part]) -> None:
@@ -263,6 +263,12 @@ class Intake:
         name = self._name_of(source)
         self._counters.discarded[name, discard.reason] += 1
         self._on_discard(name, topic, discard)
+
+    def _discard_payload(self, source: int, discard: Discard, batch: MessageBatch, row: int, group: int) -> None:
+        """Count a message whose topic leads to a channel group; -1: the payload would have said to which."""
+        self._discard(source, discard, batch.topics.texts[batch.topic[row]])
+        if group >= 0:
+            self._router.model_group(source).inputs.refuse_message(group, discard, batch.arrival_seconds[row])
 
     def _name_of(self, source: int | None) -> str:
         return UNROUTED if source is None else self._sources[source].name

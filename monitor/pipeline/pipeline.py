@@ -19,7 +19,9 @@ from monitor.core.outputs.counters import Counters
 from monitor.core.outputs.reports import Report, alert_report, gone_report, state_report
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.model_group import ModelGroup, PreparedBatch, ScoredBatch
+from monitor.core.streams.notices import Notice
 from monitor.core.streams.router import Router
+from monitor.core.streams.sample_rates import RATE_TOLERANCE
 from monitor.core.values.discards import Discard
 from monitor.core.values.messages import MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
@@ -59,6 +61,7 @@ class PipelineSettings:
     max_payload_bytes: int = 4 * 1024 * 1024
     silent_after_seconds: float = 30.0
     expire_after_seconds: float = 3600.0
+    rate_tolerance: float = RATE_TOLERANCE
     commands_below: str | None = None  # the base topic of commands; None: there are none
 
 
@@ -96,6 +99,10 @@ class Pipeline:
         self._scorers = dict(scorers)
         self._clock = clock
         self.on_batch: Callable[[], None] = lambda: None  # called once per scored batch: a step may hold many slow ones
+        # called with a model and what the owner of one of its streams should know
+        self.on_notice: Callable[[str, Notice], None] = lambda model, notice: None
+        for model_group in self.model_groups.values():
+            model_group.inputs.rates.tolerance = settings.rate_tolerance
         commands = CommandHandler(
             settings.commands_below, self.model_groups, settings.max_streams, self.counters.commands, on_discard
         )
@@ -246,12 +253,15 @@ class Pipeline:
         if abs(leap) > _LEAP_SECONDS:
             for model_group in self.model_groups.values():
                 model_group.windows.grid.adjust_for_clock_step(leap, now.wall_seconds)
+                model_group.inputs.adjust_for_clock_step(leap, now.wall_seconds)
                 if not again:
                     model_group.mutes.leap(leap)
 
     def _ingest(self, blocks: Iterable[tuple[ModelGroup, StreamBlocks]], now: Moment) -> None:
         for model_group, each in blocks:
             model_group.ingest(each, now.monotonic_seconds, now.wall_seconds - float(each.arrival_seconds.min()))
+            for notice in model_group.inputs.take_notices():
+                self.on_notice(model_group.name, notice)
 
     def _apply(self, command: AcceptedCommand) -> Step:
         step = apply_command(command)

@@ -112,6 +112,7 @@ def build_pipeline(
             max_payload_bytes=config.limits.max_payload_bytes,
             silent_after_seconds=config.timing.silent_after_seconds,
             expire_after_seconds=config.timing.expire_after_seconds,
+            rate_tolerance=config.timing.rate_tolerance,
             commands_below=config.mqtt.base_topic if config.mqtt.commands else None,
         ),
         time.monotonic,

@@ -61,5 +61,8 @@ def _of_model_group(config: Config, name: str) -> object:
     """The settings that the group of a model is made of."""
     (decision,) = [model.judge for model in config.model if model.name == name]
     sources = [source for source in config.source if source.model == name]
-    timing = config.timing.model_dump(exclude={"silent_after_seconds", "expire_after_seconds"})
+    timing = config.timing.model_dump(exclude=_OF_THE_PIPELINE)
     return decision, sources, timing, config.scoring.max_delay_seconds
+
+
+_OF_THE_PIPELINE = {"silent_after_seconds", "expire_after_seconds", "rate_tolerance"}

@@ -30,7 +30,7 @@ from monitor.core.outputs.counters import Counters
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
-from monitor.core.values.discards import Reason
+from monitor.core.values.discards import OF_MESSAGES, OF_SAMPLES, Reason
 from monitor.durability.checkpointer import Checkpointer
 from monitor.pipeline.intake import UNROUTED
 from monitor.pipeline.pipeline import Pipeline
@@ -274,6 +274,19 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         "How far the device's clock is ahead of ours, less the least delay of its messages.",
         by_model("clock_offset_seconds"),
     )
+    yield StreamMetric(
+        "residuald_stream_sample_rate_hertz",
+        "gauge",
+        "The sampling rate as measured, of the channel that is furthest from the model's.",
+        by_model("sample_rate_hertz"),
+    )
+    for unit, reasons in (("samples", OF_SAMPLES), ("messages", OF_MESSAGES)):
+        yield StreamMetric(
+            f"residuald_stream_{unit}_discarded",
+            "counter",
+            f"{unit.capitalize()} of a stream that were refused, by reason.",
+            (series for each in seen for series in each.discards_by(reasons)),
+        )
     yield StreamMetric(
         "residuald_stream",
         "info",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from monitor.adapters.web.exposition import Series
 from monitor.core.streams.model_group import ModelGroup
+from monitor.core.values.discards import REASONS, Reason
 
 _RESERVED = {"stream", "model"}  # labels that a placeholder of this name cannot take
 
@@ -33,6 +34,8 @@ class StreamColumns:
     quality: NDArray[np.int8]
     last_sample_seconds: NDArray[np.float64]
     clock_offset_seconds: NDArray[np.float64]
+    sample_rate_hertz: NDArray[np.float64]
+    discarded: NDArray[np.int64]
 
     @classmethod
     def of(cls, model_group: ModelGroup) -> "StreamColumns":
@@ -55,8 +58,19 @@ class StreamColumns:
             state=table.state[numbers],
             quality=table.quality[numbers],
             last_sample_seconds=model_group.windows.last_sample_seconds(numbers),
-            clock_offset_seconds=model_group.clocks.seconds(numbers),
+            sample_rate_hertz=1
+            / (model_group.inputs.rates.ratios(numbers) * model_group.manifest.sample_period_seconds),
+            discarded=model_group.inputs.discards.counts[numbers],
+            clock_offset_seconds=model_group.inputs.clocks.seconds(numbers),
         )
+
+    def discards_by(self, reasons: frozenset[Reason]) -> Iterator[Series]:
+        """What was refused for these reasons; streams of which nothing was are left out."""
+        for number, reason in enumerate(REASONS):
+            rows = np.flatnonzero(self.discarded[:, number]) if reason in reasons else ()
+            if len(rows):
+                streams = [self.streams[row] for row in rows]
+                yield Series(streams, self.discarded[rows, number], {"model": self.model, "reason": reason.value})
 
     def described(self) -> Iterator[Series]:
         """What topics say of the streams; which placeholders there are differs between sources."""

@@ -12,14 +12,12 @@ from monitor.core.beats.r_peaks import LEAST_RATE_HZ
 from monitor.core.dataset.cutting import window_labels, windows_of
 from monitor.core.dataset.recording import Recording, RecordingError, WindowSet
 from monitor.core.scoring.quality import QUALITIES, assess, is_trusted, may_teach
+from monitor.core.streams.sample_rates import is_other_rate
 from monitor.core.windows.stream_windows import WindowBatch
 from monitor.readers import read_file
 from monitor.readers.reading_settings import ReadingSettings
 from trainer.errors import DataError
 from trainer.settings import ChannelSettings, WindowSettings
-
-# Two sample rates that differ by less than this are the same rate, measured twice.
-RATE_TOLERANCE = 0.01
 
 # A window spans about one second where nothing else is said: a heartbeat, some tens of turns of a motor. The bounds
 # keep slow signals from windows of a few samples and fast ones from windows that take long to fit.
@@ -239,7 +237,7 @@ def _plan_beats(ready_made: list[DataFile], settings: WindowSettings, period: fl
 
 
 def _require_rate(file: DataFile, found_seconds: float, wanted_seconds: float) -> None:
-    if abs(found_seconds / wanted_seconds - 1) > RATE_TOLERANCE:
+    if is_other_rate(found_seconds / wanted_seconds):
         raise DataError(
             f"{file.name} is sampled at {1 / found_seconds:g} Hz, not at {1 / wanted_seconds:g} Hz: "
             "resample it, or fit one model per rate"

@@ -64,6 +64,16 @@ def recording_blocks(
         )
 
 
+def recording_rows(recording: Recording, piece_samples: int) -> Iterator[StreamBlocks]:
+    """The same pieces, each row a block without values: what its sampling rate is measured by."""
+    count, width = recording.samples.shape
+    for start in range(0, count, piece_samples):
+        times = recording.time_seconds[start : start + piece_samples]
+        ones = np.ones(len(times), np.int64)
+        columns = np.tile(np.arange(width), (len(times), 1))
+        yield StreamBlocks(0 * ones, columns, times, ones, times, timed=True, values=recording.samples[:0])
+
+
 def windows_of(recording: Recording, spec: WindowSpec, sample_period_seconds: float) -> WindowBatch:
     """Cut a whole recording as the daemon would cut the same samples arriving live. `stream` is 0 everywhere."""
     width = len(recording.channels)

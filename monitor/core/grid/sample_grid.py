@@ -110,6 +110,7 @@ class SampleGrid(Columns):
         self._look_seconds = 2 * rules.arrival_jitter_seconds  # how long an arrival clock is watched for its least lag
         self.restarts = 0
         self.gap_fills = GapFills()
+        self.refused: Counter[tuple[int, Reason]] = Counter()  # samples by channel group, until `take_refused`
 
     def open_stream(self, stream: int, channel_groups: list[list[int]]) -> None:
         """Make room for stream number `stream`, and forget who had the number.
@@ -122,6 +123,16 @@ class SampleGrid(Columns):
         self._group_of[stream] = self.groups.of_streams(np.array([stream]))
         for columns in channel_groups:
             self._group_of[stream, columns] = self.groups.number(stream, columns[0])
+
+    def take_refused(self) -> Counter[tuple[int, Reason]]:
+        """The samples that were refused since the last call, by channel group and reason."""
+        refused, self.refused = self.refused, Counter()
+        return refused
+
+    def _refuse(self, channel_group: int, reason: Reason, samples: int, discards: Counter[Reason]) -> None:
+        if samples:
+            discards[reason] += samples
+            self.refused[channel_group, reason] += samples
 
     def _start_over(self, stream: int) -> None:
         """Forget all clocks. Slots go on from where they were, so that none is ever used twice."""
@@ -143,6 +154,10 @@ class SampleGrid(Columns):
         """
         return self.head[self._group_of[streams]]
 
+    def groups_of(self, stream: int) -> Ints:
+        """The channel groups of a stream: int64 [G]."""
+        return np.unique(self._group_of[stream])
+
     def last_arrivals(self, streams: Ints, now_seconds: float) -> Floats:
         """When each channel's last block came: float64 [T, C]. Where none came yet, this call is what counts.
 
@@ -152,6 +167,11 @@ class SampleGrid(Columns):
         silent_so_far = channel_groups[np.isnan(self._last_arrival[channel_groups])]
         self._last_arrival[silent_so_far] = now_seconds
         return self._last_arrival[channel_groups]
+
+    @property
+    def accepted_seconds(self) -> Floats:
+        """When the last block of each channel group came that was not refused: float64 [S * C], NaN where none did."""
+        return self._last_arrival
 
     def adjust_for_clock_step(self, seconds: float, now_seconds: float) -> None:
         """Shift stored arrival times by the step of our wall clock, so that no stream seems silent."""
@@ -300,7 +320,7 @@ class SampleGrid(Columns):
         rules, period = self.rules, self.rules.sample_period_seconds
         length = block.length
         if block.timed and block.time + (length - 1) * period > block.arrival + rules.max_ahead_seconds:
-            discards[Reason.FUTURE] += length
+            self._refuse(channel_group, Reason.FUTURE, length, discards)
             return 0, 0, 0, 0
         stream, starts = self.groups.stream(channel_group), bool(np.isnan(self._group_clock[channel_group]))
         slot, head = self._slot(channel_group, block), int(self.head[channel_group])
@@ -318,7 +338,7 @@ class SampleGrid(Columns):
             self.restarts += 1
             return self._place_one(channel_group, block, begin, written, discards)
         if skip:
-            self._count_past(stream, slot, slot + skip, discards)
+            self._refuse_past(channel_group, slot, slot + skip, discards)
             if skip == length:
                 self._late_since[channel_group] = np.fmin(self._late_since[channel_group], block.arrival)
                 return 0, 0, 0, 0
@@ -372,11 +392,12 @@ class SampleGrid(Columns):
         self._group_clock[channel_group] += min(lag, 0.0)
         self._least_lag[channel_group] = min(self._least_lag[channel_group], max(lag, 0.0))
 
-    def _count_past(self, stream: int, start: int, end: int, discards: Counter[Reason]) -> None:
+    def _refuse_past(self, channel_group: int, start: int, end: int, discards: Counter[Reason]) -> None:
+        stream = self.groups.stream(channel_group)
         max_advance = int(self.run_start[stream])
         late = self.gap_fills.count(stream, start, end) + max(min(max_advance, end) - start, 0)
-        discards[Reason.LATE] += min(late, end - start)
-        discards[Reason.DUPLICATE] += max(end - start - late, 0)
+        self._refuse(channel_group, Reason.LATE, min(late, end - start), discards)
+        self._refuse(channel_group, Reason.DUPLICATE, max(end - start - late, 0), discards)
 
     def _leave_laggards(self, streams: Ints) -> None:
         """Streams whose channels drifted apart by more than the lateness go on without the laggards."""

@@ -72,6 +72,7 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
     alert = model_group.alerts.open_alert(name)
     errors = streams.channel_error[number]
     score = _known(streams.score[number])
+    quality = QUALITIES[streams.quality[number]]
     return Report(
         state_topic(name),
         msgspec.json.encode(
@@ -81,13 +82,14 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
                 "model": model_group.name,
                 "version": model_group.manifest.version,
                 "state": StreamState(int(streams.state[number])).label,
-                "quality": QUALITIES[streams.quality[number]].value,
+                "quality": quality.value,
                 "score": score,
                 "error": _known(streams.error[number]),
                 "channel": None if score is None else model_group.channels[int(np.argmax(errors))],
                 "time": _known(streams.end_seconds[number]),
                 "alert": None if alert is None else alert.id,
                 "muted_until": model_group.mutes.until(name),
+                **model_group.inputs.why(number, quality),
             }
         ),
         retain=True,
@@ -112,21 +114,6 @@ def resolved_report(last: Delivery, reason: EndReason) -> Report:
 
 
 STATUS_TOPIC = "status/journal"
-
-
-def without_channels(payload: bytes) -> bytes | None:
-    """The payload of an alert without the errors of its channels, and told so, for a broker that takes no more.
-
-    None where there is nothing to leave out.
-    """
-    try:
-        fields = msgspec.json.decode(payload)
-    except msgspec.DecodeError:
-        return None
-    if not isinstance(fields, dict) or "channels" not in fields:
-        return None
-    del fields["channels"]
-    return msgspec.json.encode(fields | {"left_out": ["channels"]})
 
 
 def journal_report(trouble: str | None, moved_aside: int) -> Report:

@@ -1,7 +1,7 @@
 """Quality: whether a window can be trusted at all.
 
-A window that cannot is withheld: it is neither normal nor anomalous. `silent` is about a stream without windows and is
-found by the clock, in `model group.py`.
+A window that cannot is withheld: it is neither normal nor anomalous. `silent` and `refused` are about streams without
+windows, `wrong_rate` is about how they came; `model_group.py` finds these.
 """
 
 from enum import StrEnum
@@ -24,7 +24,9 @@ class Quality(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # beyond what the sensor can physically deliver
     LOW_COVERAGE = "low_coverage"  # too many samples missing
     NON_FINITE = "non_finite"  # NaN or infinity among the samples
+    WRONG_RATE = "wrong_rate"  # its samples come at another rate than the model's
     SILENT = "silent"  # nothing came for a while, on one channel at least
+    REFUSED = "refused"  # what comes, on one channel at least, is refused throughout
 
 
 QUALITIES = tuple(Quality)

@@ -48,7 +48,8 @@ class KeptModel(msgspec.Struct):
 
     channels, window_length, normalization: what the rest was found by. qualities: what the codes in `table` mean.
     table, decision, normals: columns [T], as the classes that have them declare them; normals is None where nothing is
-    learnt of single streams.
+    learnt of single streams. streams_discarded: what was refused of each stream [T], by reason; versions that did not
+    count it left it out.
     """
 
     channels: list[str]
@@ -65,6 +66,7 @@ class KeptModel(msgspec.Struct):
     samples_received: Count
     samples_discarded: dict[str, Count]
     windows_withheld: dict[str, Count]
+    streams_discarded: dict[str, list[Count]] = {}
 
 
 def kept_of(group: ModelGroup) -> State:
@@ -88,6 +90,7 @@ def kept_of(group: ModelGroup) -> State:
         "samples_received": group.samples_received,
         "samples_discarded": {reason.value: count for reason, count in group.samples_discarded.items()},
         "windows_withheld": dict(group.windows_withheld),
+        "streams_discarded": group.inputs.discards.kept(numbers),
     }
 
 
@@ -112,6 +115,8 @@ def read_kept(group: ModelGroup, state: object) -> KeptModel:
         channels = [channel for channels in stream.channel_groups for channel in channels]
         if len(set(channels)) != len(channels) or max(channels, default=0) >= len(group.measured):
             raise StateError(f"stream {stream.name}: no channel groups of this model")
+    if any(len(counts) != count for counts in kept.streams_discarded.values()):
+        raise StateError("refusals of other streams")
     group.streams.check(kept.table, count)
     in_range(kept.table["quality"], 0, len(kept.qualities) - 1)
     in_range(kept.table["state"], min(StreamState), max(StreamState))
@@ -153,6 +158,7 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
     numbers = group.streams.numbers()
     group.streams.restore(numbers, kept.table | {"quality": _codes(kept.qualities)[kept.table["quality"]]})
     group.decision.restore(numbers, kept.decision)
+    group.inputs.discards.put_kept(numbers, kept.streams_discarded)
     group.alerts.put_open_steps(kept.alerts)
     if has_normals(group, kept) and kept.normals is not None:
         group.normalizer.restore(numbers, kept.normals)
@@ -166,7 +172,12 @@ def _codes(names: list[str]) -> NDArray[np.int8]:
 
 def rings_of(group: ModelGroup) -> State:
     """The rings of a model group. No window may be waiting for the scorer."""
-    return {"schema": _schema_of(group), "windows": group.windows.snapshot(group.streams.numbers())}
+    numbers = group.streams.numbers()
+    return {
+        "schema": _schema_of(group),
+        "windows": group.windows.snapshot(numbers),
+        "rates": group.inputs.rates.snapshot(numbers),
+    }
 
 
 def check_rings(group: ModelGroup, state: object, count: int) -> None:
@@ -183,7 +194,13 @@ def check_rings(group: ModelGroup, state: object, count: int) -> None:
 
 def put_rings(group: ModelGroup, state: State) -> None:
     """Let the streams that `put_kept` opened go on with rings that pass `check_rings`."""
-    group.windows.restore(group.streams.numbers(), state["windows"])
+    numbers = group.streams.numbers()
+    group.windows.restore(numbers, state["windows"])
+    try:
+        group.inputs.rates.check(part_of(state, "rates"), len(numbers))
+    except StateError:  # of a version that measured none, or otherwise: they are measured anew
+        return
+    group.inputs.rates.restore(numbers, state["rates"])
 
 
 def _schema_of(group: ModelGroup) -> str:

@@ -20,7 +20,7 @@ from monitor.core.grid.sample_grid import GridRules
 from monitor.core.scoring.microbatch import MicroBatch
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.scoring.quality import CODES, QUALITIES, Quality, assess, is_trusted, may_teach
-from monitor.core.streams.clock_offset import ClockOffsets
+from monitor.core.streams.input_health import InputHealth
 from monitor.core.streams.stream_table import StreamState, StreamTable
 from monitor.core.values.discards import Reason
 from monitor.core.values.scorer import Floats32, ScoreBatch
@@ -85,7 +85,7 @@ class ModelGroup:
         self.groups = self.windows.grid.groups
         self.channel_groups: dict[str, list[list[int]]] = {}  # stream -> its channel groups
         self.normalizer = _normalizer_of(manifest)
-        self.clocks = ClockOffsets()
+        self.inputs = InputHealth(self.windows.grid, self.streams, self.measured)
         self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
         self.mutes = Mutes()
@@ -128,7 +128,7 @@ class ModelGroup:
         number = self.streams.next_number
         self.windows.open_stream(number, channel_groups)
         self.normalizer.forget(number)
-        self.clocks.forget(number)
+        self.inputs.open_stream(number)
         self.decision.open_stream(number)
         self.mutes.open_stream(name, number)
         self.channel_groups[name] = channel_groups
@@ -151,13 +151,12 @@ class ModelGroup:
         waited_seconds: how long ago the first of the blocks arrived.
         """
         self.samples_received += len(blocks.values)
-        if blocks.timed:
-            ends = blocks.first_time_seconds + (blocks.length - 1) * self.manifest.sample_period_seconds
-            self.clocks.observe(
-                self.groups.stream(blocks.channel_group), ends - blocks.arrival_seconds, blocks.arrival_seconds
-            )
+        self.inputs.observe(blocks)
         for windows in self.windows.feed(blocks, self.samples_discarded):
             self.batch.add(windows, monotonic_seconds, waited_seconds)
+        refused = self.windows.grid.take_refused()
+        if refused:
+            self.inputs.count_refused(refused, blocks)
 
     def ready(self, monotonic_seconds: float, *, everything: bool = False) -> WindowBatch | None:
         """The windows that should be scored now, if there are any."""
@@ -166,6 +165,8 @@ class ModelGroup:
     def prepare(self, windows: WindowBatch) -> PreparedBatch:
         """Assess quality and find centre and scale."""
         quality = assess(windows, self.manifest.window, self.manifest.channels, MAX_SKEW_SECONDS)
+        wrong_rate = self.inputs.rates.wrong(windows.stream, windows.end_seconds)
+        quality[wrong_rate] = np.maximum(quality[wrong_rate], CODES[Quality.WRONG_RATE])
         trusted = is_trusted(quality)
         centre, scale, ready = self.normalizer.parameters(windows, may_teach(quality))
         for code, count in zip(*np.unique(quality[~trusted], return_counts=True), strict=True):
@@ -229,7 +230,8 @@ class ModelGroup:
         state[who] = np.select(
             [scored, learnt_from], [StreamState.NORMAL, StreamState.WARMING_UP], StreamState.WITHHELD
         )
-        state[touched[self.normalizer.warmup_progress(touched) < 1]] = StreamState.WARMING_UP
+        learning = (self.normalizer.warmup_progress(touched) < 1) & is_trusted(quality[touched])
+        state[touched[learning]] = StreamState.WARMING_UP
         self._settle(touched, state[touched], quality[touched])
 
     def _settle(self, numbers: NDArray[np.int64], state: NDArray[np.int8], quality: NDArray[np.int8]) -> None:
@@ -275,12 +277,18 @@ class ModelGroup:
         return step
 
     def mark_silent(self, now_seconds: float, silent_after_seconds: float) -> None:
-        """Say of streams that nothing comes any more on some channel (wall clock, as block arrivals are)."""
+        """Say of streams that on some channel nothing comes any more, or nothing but what is refused.
+
+        now_seconds: wall clock, as arrivals of blocks are.
+        """
         numbers = self.streams.numbers()
+        silent_after_seconds = self._at_least_some_periods(silent_after_seconds)
+        refused = self.inputs.refusing(numbers, now_seconds, silent_after_seconds)
         arrivals = self.windows.grid.last_arrivals(numbers, now_seconds).min(axis=1)
-        silent = numbers[now_seconds - arrivals > self._at_least_some_periods(silent_after_seconds)]
-        code = np.full(len(silent), CODES[Quality.SILENT], np.int8)
-        self._settle(silent, np.full(len(silent), StreamState.WITHHELD, np.int8), code)
+        silent = (now_seconds - arrivals > silent_after_seconds) & ~refused
+        for found, quality in ((silent, Quality.SILENT), (refused, Quality.REFUSED)):
+            code = np.full(int(found.sum()), CODES[quality], np.int8)
+            self._settle(numbers[found], np.full(len(code), StreamState.WITHHELD, np.int8), code)
 
     def gone(self, now_seconds: float, expire_after_seconds: float) -> list[str]:
         """Streams of which nothing at all came for so long that they should be forgotten."""

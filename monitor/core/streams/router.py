@@ -233,6 +233,11 @@ class Router:
         self._owner[name] = inlet.model_group.name
         self._places[name] = []
 
+    def sources_of(self, stream: str) -> list[str]:
+        """The names of the sources that feed a stream, as far as its topics are remembered."""
+        numbers = {self._routes[place].source for place in self._places.get(stream, ())}
+        return [self._inlets[number].spec.name for number in sorted(numbers)]
+
     def find_streams(self) -> None:
         """Take over the streams that the model groups have; their topics are found again when they come."""
         self._owner = {

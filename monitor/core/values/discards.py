@@ -31,6 +31,12 @@ class Reason(StrEnum):
     FUTURE = "future"  # further ahead of arrival than max_ahead_seconds
 
 
+REASONS = tuple(Reason)
+OF_COMMANDS = frozenset({Reason.UNKNOWN_COMMAND, Reason.UNKNOWN_STREAM, Reason.BAD_DURATION, Reason.NOT_LEARNT})
+OF_SAMPLES = frozenset({Reason.DUPLICATE, Reason.LATE, Reason.FUTURE})
+OF_MESSAGES = frozenset(REASONS) - OF_COMMANDS - OF_SAMPLES
+
+
 @dataclass(frozen=True, slots=True)
 class Discard:
     """One refusal: the reason that is counted and a detail for the log."""

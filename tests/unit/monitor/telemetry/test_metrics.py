@@ -129,11 +129,21 @@ def exported(daemon: Daemon) -> set[str]:
 
 
 def test_every_documented_metric_is_exported_and_every_exported_one_documented(daemon: Daemon) -> None:
+    for at in range(80):  # long enough for its sampling rate to be measured
+        daemon.send("north/a/calm", CALM, samples=1, first=8 + at)
     families = {name.removesuffix("*") for name in documented() if name.endswith("*")}
     ours = {name for name in exported(daemon) if name.startswith("residuald_")}
     assert ours == {name for name in documented() if not name.endswith("*")}
     for prefix in families:
         assert any(name.startswith(prefix) for name in exported(daemon)), prefix
+
+
+def test_what_is_refused_of_a_stream_is_counted_by_stream_and_reason(daemon: Daemon) -> None:
+    samples = {"stream": "nan", "model": "m", "reason": "duplicate"}
+    assert daemon.value("residuald_stream_samples_discarded_total", **samples) == 3
+    messages = {"stream": "bad", "model": "m", "reason": "malformed"}
+    assert daemon.value("residuald_stream_messages_discarded_total", **messages) == 1
+    assert len(daemon.samples("residuald_stream_samples_discarded_total")) == 1
 
 
 def test_promtool_finds_no_fault(daemon: Daemon) -> None:

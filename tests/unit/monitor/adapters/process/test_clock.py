@@ -128,4 +128,4 @@ def test_samples_that_are_really_from_the_future_are_still_refused() -> None:
     watched.run(1)
     assert sum(watched.model_group.samples_discarded.values()) == 10
     assert set(watched.model_group.samples_discarded) == {Reason.FUTURE}
-    assert watched.model_group.clocks.seconds(np.array([0]))[0] == pytest.approx(HOUR, abs=1)
+    assert watched.model_group.inputs.clocks.seconds(np.array([0]))[0] == pytest.approx(HOUR, abs=1)
