@@ -23,6 +23,7 @@ from monitor.core.grid.sample_grid import GridRules
 from monitor.core.outputs.reports import alert_fields
 from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup, ScoredBatch
+from monitor.core.streams.sample_rates import is_other_rate
 from monitor.core.values.discards import OF_SAMPLES, Discard
 from monitor.core.values.messages import Message, MessageBatch, TopicTable
 from monitor.core.windows.stream_windows import WindowBatch
@@ -40,7 +41,7 @@ Prints one JSON line per window and one per alert step, in the order of events:
 and one per message that is refused; at the end one for each reason for which samples of a stream were refused:
   {"kind":"discard","source":…,"topic":…,"reason":…,"detail":…}
   {"kind":"discard","source":…,"stream":…,"reason":…,"samples":…,"detail":…}
-What was refused of each stream, and which streams have another sampling rate than their model, goes to standard error.
+Which streams had samples refused, or have another sampling rate than their model, goes to standard error, too.
 
 examples:
   residuald replay --model models/motor recordings/fault.npz
@@ -52,6 +53,7 @@ standard error, and the exit code is 0.
 """
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
 _MAX_RECORDING_BYTES = 2 * 2**30  # a CSV or NPZ file is held in memory, and more than once
+_STEP_JITTER = 0.7  # over the root of their number: how far the median of irregular steps may be off
 _MOST_TOLD = 50  # lines on standard error
 _MAX_BATCH = 256  # fixed, so that the same recording always gives the same figures to the last digit
 
@@ -134,6 +136,10 @@ def _replay_recording(
     piece = PIECE_SAMPLES
     if pace is not None:
         piece = max(1, round(_PIECE_SECONDS / recording.sample_period_seconds))
+    ratio = recording.sample_period_seconds / model_group.manifest.sample_period_seconds
+    slack = _STEP_JITTER / math.sqrt(len(recording.samples))
+    if is_other_rate(ratio, model_group.inputs.rates.tolerance + slack):  # too short a file to see it step by step
+        model_group.inputs.rates.put(0, ratio)
     for segment in segments_of(recording):
         model_group.windows.open_stream(0, channel_groups)
         pieces = zip(recording_rows(segment, piece), recording_blocks(segment, piece_samples=piece), strict=True)
@@ -270,11 +276,11 @@ class _Printer:
             for name, number in group.streams.number.items():
                 sources = ", ".join(pipeline.router.sources_of(name)) or None
                 for reason, count, hint in group.inputs.refused_of(number):
-                    unit = "samples" if reason in OF_SAMPLES else "messages"
-                    told.append(f"stream {name}: {count} {unit} refused as {reason}" + (f": {hint}" if hint else ""))
-                    if reason in OF_SAMPLES:  # messages were told of one by one
-                        found = {"source": sources, "stream": name, "reason": reason, "samples": count, "detail": hint}
-                        self._line({"kind": "discard", **found})
+                    if reason not in OF_SAMPLES:  # messages were told of one by one
+                        continue
+                    told.append(f"stream {name}: {count} samples refused as {reason}" + (f": {hint}" if hint else ""))
+                    found = {"source": sources, "stream": name, "reason": reason, "samples": count, "detail": hint}
+                    self._line({"kind": "discard", **found})
                 rate = group.inputs.wrong_rate_of(number)
                 if rate is not None:
                     told.append(f"stream {name}: {rate}")

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monitor import cli
+from monitor.adapters.engines.loader import load_artifact
 from monitor.core.dataset.capture import encode_header, encode_message
 from monitor.core.values.messages import Message
 from monitor.setup.config_file import load_config
@@ -73,3 +75,45 @@ def test_what_is_no_file_to_replay_is_a_data_error_at_once(
         assert cli.main(["replay", *how, str(tmp_path / name)]) == 65
     told = capsys.readouterr().err
     assert any(word in told for word in ("is a FIFO", "is too large", "is a device", "not a capture")), told
+
+
+def test_what_is_refused_of_streams_is_told_at_the_end_with_a_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ahead = [
+        Message("ward/bed1/ecg", json.dumps({"ts": 1e9 + at + 3600, "values": [0.0] * 50}).encode(), 1e9 + at, qos=1)
+        for at in range(5)
+    ]
+    path = tmp_path / "night.capture"
+    assert replay(path, b"".join([encode_header(load_config(CONFIG).source), *map(encode_message, ahead)])) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {
+        "kind": "discard",
+        "source": "hearts",
+        "stream": "bed1",
+        "reason": "future",
+        "samples": 250,
+        "detail": "3600.2 s ahead: local time?",
+    }
+    assert shown.err == f"residuald: {path}: stream bed1: 250 samples refused as future: 3600.2 s ahead: local time?\n"
+
+
+@pytest.mark.parametrize(("ratio", "judged"), [(1.5, False), (0.7, False), (1.05, False), (1.015, True)])
+def test_a_recording_of_another_rate_is_withheld_as_the_daemon_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ratio: float, judged: bool
+) -> None:
+    model = ROOT / "configs/models/motor"
+    manifest = load_artifact(model, max_batch=16).manifest
+    samples = np.random.default_rng(0).normal(0, 0.1, (40 * manifest.window.length, len(manifest.measured_names)))
+    samples[:, -1] += 50
+    path = tmp_path / "other.npz"
+    rate_hz = 1 / (manifest.sample_period_seconds * ratio)
+    np.savez(path, samples=samples.astype("f4"), channels=np.array(manifest.measured_names), sample_rate_hz=rate_hz)
+    assert cli.main(["replay", "--model", str(model), str(path)]) == 0
+    shown = capsys.readouterr()
+    windows = [each for each in map(json.loads, shown.out.splitlines()) if each["kind"] == "window"]
+    assert windows
+    assert ("wrong_rate" in {window["quality"] for window in windows}) is not judged
+    assert ("timing.rate_tolerance" in shown.err) is not judged
+    if abs(ratio - 1) > 0.2:
+        assert {window["verdict"] for window in windows} == {"withheld"}

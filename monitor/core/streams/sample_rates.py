@@ -107,6 +107,12 @@ class SampleRates(Columns):
         self.ensure_capacity(stream + 1)
         self.reset(stream)
 
+    def put(self, group: int, ratio: float) -> None:
+        """Go on from a sample period that is known of a channel group. ratio: that over the model's."""
+        self._recent[group], self._spans[group], self._ratio[group] = ratio, _RECENT_SPANS, ratio
+        self._wrong[group], self._since[group] = is_other_rate(ratio, self.tolerance), -np.inf
+        self._any_verdict |= bool(self._wrong[group])
+
     def observe(self, blocks: StreamBlocks) -> list[RateVerdict]:
         """Take in M blocks as they came. Returns the verdicts that changed."""
         arrivals = blocks.arrival_seconds

@@ -247,6 +247,15 @@ def test_a_stream_number_that_is_given_to_another_stream_starts_anew() -> None:
     assert not rates.wrong(np.array([0]), np.array([START + 1000])).any()
 
 
+def test_measuring_goes_on_from_a_period_that_is_known() -> None:
+    rates = rates_of()
+    rates.put(0, 1.05)
+    assert rates.wrong(np.array([0]), np.array([START]))[0]
+    assert observed(rates, blocks(START + np.arange(50) * 1.05, 1)) == []
+    found = observed(rates, blocks(START + 60 + np.arange(300.0), 1))
+    assert [verdict.wrong for verdict in found] == [False]
+
+
 def test_a_block_far_ahead_of_its_arrival_is_not_counted() -> None:
     rates = rates_of()
     times = START + np.arange(200.0)
