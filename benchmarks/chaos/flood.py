@@ -145,7 +145,7 @@ def main() -> int:
 def run(folder: Path, quick: bool, console: Console, json_file: Path | None) -> int:
     """One run; its exit code."""
     flood_seconds = 8.0 if quick else 120.0
-    model = _fit(folder)
+    model = fit_slow_model(folder)
     config, http_port = folder / "monitor.toml", free_port()
     broker = f"max_queued_messages {_QUEUED_MESSAGES}\n"
     if quick:
@@ -187,7 +187,7 @@ def run(folder: Path, quick: bool, console: Console, json_file: Path | None) -> 
     return conclude(console, targets, void)
 
 
-def _fit(folder: Path) -> Path:
+def fit_slow_model(folder: Path) -> Path:
     """Fit a small model, and make it slow."""
     data, model = folder / "hum.npz", folder / "models" / "hum"
     at = np.arange(12000) / _RATE_HZ
@@ -207,16 +207,16 @@ def _fit(folder: Path) -> Path:
     return slow
 
 
-def _value(daemon: Daemon, name: str) -> float:
+def value_of(daemon: Daemon, name: str) -> float:
     return sum(daemon.metrics().get(name, {}).values())
 
 
 def _scored(daemon: Daemon) -> float:
-    return _value(daemon, "residuald_windows_scored_total")
+    return value_of(daemon, "residuald_windows_scored_total")
 
 
 def _resident_bytes(daemon: Daemon) -> float:
-    return _value(daemon, "process_resident_memory_bytes")
+    return value_of(daemon, "process_resident_memory_bytes")
 
 
 def _capacity(daemon: Daemon, publisher: Publisher, console: Console) -> float:
@@ -235,11 +235,11 @@ def _capacity(daemon: Daemon, publisher: Publisher, console: Console) -> float:
     (first, fewest), (last, most) = counted[1], counted[-1]
     capacity = (most - fewest) / (last - first)
     console.print(f"it scores {capacity:,.0f} windows a second")
-    _wait_calm(daemon)
+    wait_calm(daemon)
     return capacity
 
 
-def _wait_calm(daemon: Daemon) -> float:
+def wait_calm(daemon: Daemon) -> float:
     """Wait until nothing waits any more, in the inbox or the broker; how many seconds that took, at most some."""
     began = last = time.monotonic()
     scored = _scored(daemon)
@@ -248,7 +248,7 @@ def _wait_calm(daemon: Daemon) -> float:
         now = _scored(daemon)
         if now != scored:
             scored, last = now, time.monotonic()
-        elif _value(daemon, "residuald_inbox_messages") == 0 and time.monotonic() - last > 1.0:
+        elif value_of(daemon, "residuald_inbox_messages") == 0 and time.monotonic() - last > 1.0:
             break
     return last - began
 
@@ -264,7 +264,7 @@ def _watched(daemon: Daemon, most: dict[str, float]) -> Iterator[None]:
                 ("resident_bytes_most", "process_resident_memory_bytes"),
                 ("inbox_messages_most", "residuald_inbox_messages"),
             ):
-                most[name] = max(most.get(name, 0.0), _value(daemon, metric))
+                most[name] = max(most.get(name, 0.0), value_of(daemon, metric))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -289,7 +289,7 @@ def _flood(daemon: Daemon, publisher: Publisher, capacity: float, seconds: float
             time.sleep(max(0.0, due - time.monotonic()))
         took = time.monotonic() - began
         scored_before = _scored(daemon)
-        recovery = _wait_calm(daemon)
+        recovery = wait_calm(daemon)
         waited = _scored(daemon) - scored_before
         share = (_scored(daemon) - scored) / (took + recovery) / capacity
     times = 2 * (publisher.sent - sent) / took / max(capacity, share * capacity)
@@ -302,7 +302,7 @@ def _flood(daemon: Daemon, publisher: Publisher, capacity: float, seconds: float
         "recovery_seconds": recovery,
         "waited_messages": waited,
         "recovery_times": recovery * min(capacity, share * capacity) / max(waited, 1.0),
-        "dropped": _value(daemon, "residuald_inbox_dropped_total"),
+        "dropped": value_of(daemon, "residuald_inbox_dropped_total"),
     }
 
 

@@ -132,8 +132,8 @@ class Engine:
         """One step: score, commit, deliver, acknowledge."""
         began = time.monotonic()
         step = self.pipeline.step(batch, now, everything=everything)
-        if batch is not None:
-            self._step_size.note(len(batch), time.monotonic() - began)
+        if batch is not None or step.scored_batches:
+            self._step_size.note(0 if batch is None else len(batch), time.monotonic() - began)
         self._finish(now, step, source, batch)
         if step.command_applied and self.checkpointer is not None:
             self.checkpointer.checkpoint_soon()  # the journal does not know the streams of QoS 0 sources

@@ -1,29 +1,31 @@
-"""How much one step takes in: as much as is quickest, unless the models are so slow that a step would last too long."""
+"""How much one step takes in: as much as is quickest, unless messages cost so much that a step would last too long."""
 
 from monitor.core.ports import TAKE_LIMITS, TakeLimits
 
-# What stops, reloads or has just come waits for the step that is being walked.
-_LONGEST_SECONDS = 0.5
+_LONGEST_SECONDS = 0.5  # what stops, reloads or has just come waits for the step that is being walked
+_KEPT = 0.9  # of what is known of earlier steps, at each step
 _LEAST_BYTES = 4096
+# what is taken for known at the start: a flood that was waiting must not be one step before anything was measured
+_FIRST_MESSAGES, _FIRST_SECONDS = 10.0, 0.05
 
 
 class StepSize:
-    """The limits for the next take. They shrink after a long step, and grow back while steps are short."""
+    """The limits for the next take, by what messages cost in the steps before."""
 
     def __init__(self) -> None:
-        self.limits = TAKE_LIMITS
+        self._messages, self._seconds = _FIRST_MESSAGES, _FIRST_SECONDS
 
     def note(self, messages: int, seconds: float) -> None:
-        """Take into account how long a step took. messages: how many it took in."""
-        if seconds > _LONGEST_SECONDS:
-            self._set(int(messages * _LONGEST_SECONDS / seconds))
-        elif self.limits is not TAKE_LIMITS and seconds < _LONGEST_SECONDS / 4:
-            self._set(2 * self.limits.messages)
+        """Take into account how long a step took. messages: how many it took in; 0: it scored what came before."""
+        kept = _KEPT if messages else 1.0
+        self._messages = kept * self._messages + messages
+        self._seconds = kept * self._seconds + seconds
 
-    def _set(self, messages: int) -> None:
-        if messages >= TAKE_LIMITS.messages:
-            self.limits = TAKE_LIMITS
-            return
-        messages = max(messages, 1)
+    @property
+    def limits(self) -> TakeLimits:
+        """How much the next step may take in: at least one message."""
+        if self._messages * _LONGEST_SECONDS >= self._seconds * TAKE_LIMITS.messages:
+            return TAKE_LIMITS
+        messages = max(int(self._messages * _LONGEST_SECONDS / self._seconds), 1)
         nbytes = TAKE_LIMITS.nbytes * messages // TAKE_LIMITS.messages
-        self.limits = TakeLimits(messages, max(nbytes, _LEAST_BYTES))
+        return TakeLimits(messages, max(nbytes, _LEAST_BYTES))
