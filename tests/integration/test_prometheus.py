@@ -1,52 +1,24 @@
 """From a fault in a simulated motor to an alert in the real Prometheus, as shipped: configuration, rules and panels."""
 
-import contextlib
 import json
 import re
 import signal
 import subprocess
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
-from tests.broker import PATIENCE_SECONDS, Broker, free_port, wait_until
+from tests.broker import PATIENCE_SECONDS, Broker, wait_until
 from tests.daemon import BIN, Daemon
+from tests.prometheus import Prometheus, running_prometheus
 from tests.repository import ROOT
 
 pytestmark = pytest.mark.integration
 
 CONFIGS = ROOT / "configs"
 FAULTY, HEALTHY = "site1.motor-1", "site1.motor-2"
-
-
-@dataclass(frozen=True)
-class Prometheus:
-    """A Prometheus that scrapes one daemon every second, by the shipped rules."""
-
-    url: str
-
-    def get(self, path: str, **query: str) -> Any:
-        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
-        with contextlib.closing(urllib.request.urlopen(url, timeout=PATIENCE_SECONDS)) as response:
-            return json.load(response)["data"]
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        result: list[dict[str, Any]] = self.get("/api/v1/query", query=expression)["result"]
-        return result
-
-    def alerts(self, name: str) -> list[dict[str, Any]]:
-        return [alert for alert in self.get("/api/v1/alerts")["alerts"] if alert["labels"]["alertname"] == name]
-
-    def is_ready(self) -> bool:
-        with contextlib.suppress(OSError), contextlib.closing(urllib.request.urlopen(f"{self.url}/-/ready")):
-            return True
-        return False
 
 
 @pytest.fixture
@@ -66,31 +38,10 @@ def daemon(tmp_path: Path, broker: Broker) -> Iterator[Daemon]:
 
 @pytest.fixture
 def prometheus(tmp_path: Path, daemon: Daemon) -> Iterator[Prometheus]:
-    config = yaml.safe_load((CONFIGS / "prometheus" / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config["rule_files"] = [str(CONFIGS / "prometheus" / pattern) for pattern in config["rule_files"]]
-    (job,) = config["scrape_configs"]
     running = daemon.event("running")
     assert running is not None
-    job |= {"scrape_interval": "1s", "static_configs": [{"targets": [running["http"]]}]}
-    del config["alerting"]  # nobody listens here
-    file = tmp_path / "prometheus.yml"
-    file.write_text(yaml.safe_dump(config))
-    with (tmp_path / "prometheus.log").open("wb") as log:
-        for _ in range(5):  # a free port may be taken before Prometheus gets it
-            address = f"127.0.0.1:{free_port()}"
-            options = [f"--config.file={file}", f"--storage.tsdb.path={tmp_path}/tsdb", "--log.level=warn"]
-            process = subprocess.Popen(["prometheus", *options, f"--web.listen-address={address}"], stderr=log)
-            server = Prometheus(f"http://{address}")
-            try:
-                wait_until(lambda: process.poll() is not None or server.is_ready(), "Prometheus is ready")  # noqa: B023
-                if process.poll() is None:
-                    yield server
-                    return
-            finally:
-                process.kill()
-                process.wait(PATIENCE_SECONDS)
-    raise AssertionError((tmp_path / "prometheus.log").read_text())
+    with running_prometheus(tmp_path, str(running["http"])) as server:
+        yield server
 
 
 @pytest.fixture
