@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from monitor.core.alerting.decision_rule import DecisionSettings
-from monitor.core.artifact.manifest import Array, Manifest
+from monitor.core.artifact.array import Array
+from monitor.core.artifact.manifest import Manifest
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.scorer import Floats32, ScoreBatch
@@ -97,6 +98,12 @@ def budget_fields(**changed: Any) -> dict[str, Any]:
         "error_quantiles": {"0.99": 2.0},
         "false_alarms": false_alarms | changed,
     }
+
+
+def masking_fields(channels: int, length: int = 8, **changed: Any) -> dict[str, Any]:
+    """What a manifest has where its channels can be masked: flat stand-ins, and a threshold of 2 whatever is masked."""
+    flat = np.zeros((channels, length), np.float32)
+    return {"threshold": [2.0] * channels, "stand_in": array_fields(flat)} | changed
 
 
 def array_fields(values: Floats32) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from monitor.core.dataset.recording import Recording, RecordingError, WindowSet,
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.outputs.reports import alert_fields
 from monitor.core.scoring.quality import QUALITIES
-from monitor.core.streams.model_group import ModelGroup, ScoredBatch
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.sample_rates import is_other_rate
+from monitor.core.streams.scored_batch import ScoredBatch
 from monitor.core.values.discards import OF_SAMPLES, Discard
 from monitor.core.values.messages import Message, MessageBatch, TopicTable
 from monitor.core.windows.stream_windows import WindowBatch
@@ -157,7 +158,8 @@ def _replay_windows(pipeline: Pipeline, model_group: ModelGroup, content: Window
     """Ready-made windows are taken to follow one another without overlap, from second 0."""
     count, _, length = content.windows.shape
     ends = (np.arange(1, count + 1) * length - 1) * model_group.manifest.sample_period_seconds
-    batch = WindowBatch(np.full(count, stream), ends, ends, np.ones(count, np.float32), content.windows)
+    coverage = np.ones(content.windows.shape[:2], np.float32)
+    batch = WindowBatch(np.full(count, stream), ends, ends, coverage, content.windows)
     model_group.batch.add(batch, 0.0)
     yield pipeline.score(Moment(float(ends[-1]), 0.0), everything=True)
 
@@ -296,6 +298,8 @@ class _Printer:
 
 def _window(model_group: ModelGroup, done: ScoredBatch, at: int) -> dict[str, Any]:
     withheld = done.verdict[at] == Verdict.WITHHELD
+    errors = done.channel_error[at]
+    masked = [] if withheld else np.flatnonzero(np.isnan(errors)).tolist()
     return {
         "kind": "window",
         "stream": model_group.streams.name(int(done.windows.stream[at])),
@@ -304,5 +308,6 @@ def _window(model_group: ModelGroup, done: ScoredBatch, at: int) -> dict[str, An
         "quality": QUALITIES[done.quality[at]].value,
         "score": None if withheld else float(done.score[at]),
         "error": None if withheld else float(done.error[at]),
-        "channel": None if withheld else model_group.channels[int(np.argmax(done.channel_error[at]))],
+        "channel": None if withheld else model_group.channels[int(np.nanargmax(errors))],
+        "masked": [model_group.channels[channel] for channel in masked],
     }

@@ -36,6 +36,7 @@ from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fin
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.doors import Doors, build_doors, rebuild_doors, without_dead
 from monitor.setup.reloader import Reloader
+from monitor.setup.summary import NEEDS_ALL_CHANNELS
 from monitor.telemetry.metrics import registry_of
 
 log = structlog.get_logger()
@@ -82,6 +83,7 @@ class App:
         try:
             self.engine.start()
             log.info("running", http=http.address, models=self._versions())
+            self._warn_of_artifacts()
             self._notifier.ready(self.health.status())
             gc.freeze()  # torch and pydantic are here to stay: no collection needs to look at them again
             watchdog = self.health.watchdog(http, self._notifier)
@@ -164,6 +166,7 @@ class App:
             self.apply(outcome)
             self.reload_succeeded, self.reload_success_seconds = True, self._clock()
             log.info("reloaded", models=self._versions())
+            self._warn_of_artifacts()
         self._notifier.ready(self.health.status())
 
     def apply(self, setup: Setup) -> None:
@@ -183,6 +186,11 @@ class App:
         self._http.protect(config.web)
         if diff.at_next_start:
             log.warning("some changes take effect at the next start", sections=diff.at_next_start)
+
+    def _warn_of_artifacts(self) -> None:
+        for model, artifact in self.artifacts.items():
+            if artifact.manifest.needs_all_channels:
+                log.warning("needs all channels", model=model, hint=NEEDS_ALL_CHANNELS)
 
     def _change_doors(self, doors: Doors, timeout_seconds: float) -> None:
         self.doors = doors

@@ -17,11 +17,13 @@ from monitor.core.alerting.end_reason import EndReason
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.outputs.counters import Counters
 from monitor.core.outputs.reports import Report, alert_report, gone_report, state_report
+from monitor.core.scoring.preparation import PreparedBatch
 from monitor.core.sources.source import SourceSpec
-from monitor.core.streams.model_group import ModelGroup, PreparedBatch, ScoredBatch
+from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.notices import Notice
 from monitor.core.streams.router import Router
 from monitor.core.streams.sample_rates import RATE_TOLERANCE
+from monitor.core.streams.scored_batch import ScoredBatch
 from monitor.core.values.discards import Discard
 from monitor.core.values.messages import MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer

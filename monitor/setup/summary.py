@@ -8,6 +8,12 @@ from monitor.core.sources.source import STDIN, SourceSpec
 from monitor.setup.build import Setup
 from monitor.setup.registry import Config
 
+# What to know of an artifact of before channels could be masked.
+NEEDS_ALL_CHANNELS = (
+    "its artifact was fitted before channels could be masked: one bad channel withholds the windows that the others "
+    "could judge. Fit it again"
+)
+
 
 def summary(setup: Setup) -> Iterator[str]:
     """Say in a few lines where telemetry comes from, what judges it, and where the results go."""
@@ -29,6 +35,7 @@ def summary(setup: Setup) -> Iterator[str]:
     for webhook in config.webhook:
         yield f"output   webhook {webhook.name}: {webhook.origin}"
     yield from _warnings(config)
+    yield from _warnings_of_models(setup)
 
 
 def _warnings(config: Config) -> Iterator[str]:
@@ -44,6 +51,12 @@ def _warnings(config: Config) -> Iterator[str]:
             "warning  webhooks need the journal ([journal] path): without it steps of alerts that wait for a server "
             "are lost with the process"
         )
+
+
+def _warnings_of_models(setup: Setup) -> Iterator[str]:
+    for name, artifact in setup.artifacts.items():
+        if artifact.manifest.needs_all_channels:
+            yield (f"warning  model {name}: {NEEDS_ALL_CHANNELS}")
 
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:

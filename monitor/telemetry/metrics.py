@@ -243,6 +243,12 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         by_model("score"),
     )
     yield StreamMetric(
+        "residuald_stream_masked_channels",
+        "gauge",
+        "Channels of the last window that could not be trusted: it was judged without them, or not at all.",
+        by_model("masked_channels"),
+    )
+    yield StreamMetric(
         "residuald_stream_state",
         "gauge",
         "1 for the stream's state.",

@@ -17,7 +17,8 @@ _RESERVED = {"stream", "model"}  # labels that a placeholder of this name cannot
 class StreamColumns:
     """The streams of a model group at one moment, copied: the pipeline's thread goes on meanwhile.
 
-    placeholders: of each stream's topic, with what they stand for. The other columns are those of `StreamTable`, [S].
+    placeholders: of each stream's topic, with what they stand for. masked_channels: how many channels of
+    the last window could not be trusted. The other columns are those of `StreamTable`, [S].
     """
 
     model: str
@@ -30,6 +31,7 @@ class StreamColumns:
     error: NDArray[np.float32]
     score: NDArray[np.float32]
     channel_error: NDArray[np.float32]
+    masked_channels: NDArray[np.int64]
     state: NDArray[np.int8]
     quality: NDArray[np.int8]
     last_sample_seconds: NDArray[np.float64]
@@ -55,6 +57,7 @@ class StreamColumns:
             error=table.error[numbers],
             score=table.score[numbers],
             channel_error=table.channel_error[numbers],
+            masked_channels=table.masked[numbers].sum(axis=1),
             state=table.state[numbers],
             quality=table.quality[numbers],
             last_sample_seconds=model_group.windows.last_sample_seconds(numbers),

@@ -16,7 +16,8 @@ import torch
 from monitor import cli
 from monitor.adapters.engines.model_folder import resolve_artifact
 from monitor.commands.check import check
-from monitor.core.artifact.manifest import MANIFEST_FILE, Array, Manifest, parse_manifest
+from monitor.core.artifact.array import Array
+from monitor.core.artifact.manifest import MANIFEST_FILE, Manifest, parse_manifest
 from monitor.errors import ConfigError
 from monitor.setup.build import load_setup
 from monitor.setup.summary import summary

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from monitor.core.artifact.manifest import Array
+from monitor.core.artifact.array import Array
 from monitor.core.dataset.recording_write import recording_to_csv_bytes
 from tests.sines import sine_recording, write_npz
 from trainer.artifact.export import load_artifact

@@ -11,6 +11,7 @@ from monitor.core.artifact.manifest import BeatSpec, ChannelSpec, WindowSpec
 from monitor.core.beats.r_peaks import LEAST_RATE_HZ
 from monitor.core.dataset.cutting import window_labels, windows_of
 from monitor.core.dataset.recording import Recording, RecordingError, WindowSet
+from monitor.core.scoring.channel_limits import ChannelLimits
 from monitor.core.scoring.quality import QUALITIES, assess, is_trusted, may_teach
 from monitor.core.streams.sample_rates import is_other_rate
 from monitor.core.windows.stream_windows import WindowBatch
@@ -173,7 +174,7 @@ def cut(
             stream=np.full(len(values), number, np.int64),
             end_seconds=ends,
             arrival_seconds=ends,
-            coverage=np.ones(len(values), np.float32),
+            coverage=np.ones(values.shape[:2], np.float32),
             values=values,
         )
         return FileWindows(file, batch, ends - span_seconds, file.content.labels)
@@ -198,12 +199,12 @@ def _labels(recording: Recording, batch: WindowBatch, spec: WindowSpec) -> NDArr
 
 def may_be_normal(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.bool_]:
     """Tell which windows [N] may show what is normal: those that the daemon judges, but where a heart stood still."""
-    return may_teach(assess(batch, spec, channels, max_skew_seconds=math.inf))
+    return may_teach(assess(batch, spec, ChannelLimits.of(channels), max_skew_seconds=math.inf))
 
 
 def withheld_reasons(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.str_]:
     """Say why the daemon would withhold each window [N]; empty where it would judge it."""
-    quality = assess(batch, spec, channels, max_skew_seconds=math.inf)
+    quality = assess(batch, spec, ChannelLimits.of(channels), max_skew_seconds=math.inf)
     return np.where(is_trusted(quality), "", np.array(QUALITIES, dtype="<U32")[quality])
 
 

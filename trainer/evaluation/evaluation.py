@@ -1,5 +1,6 @@
 """Evaluation: an artifact against data files, through the same cutter, normalizer and module as the daemon."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.scoring.channel_limits import ChannelLimits
+from monitor.core.scoring.masking import Masking
 from monitor.core.scoring.normalize import Normalizer
+from monitor.core.scoring.preparation import prepare_windows
+from monitor.core.scoring.quality import QUALITIES, assess_windows, is_trusted
 from trainer.artifact.export import Artifact
-from trainer.data.cutting import DataFile, FileWindows, cut, may_be_normal, withheld_reasons
+from trainer.data.cutting import DataFile, FileWindows, cut
 from trainer.data.windows import Windows
 from trainer.evaluation.metrics import Detection, auc_pr, auc_roc
 
@@ -18,7 +23,8 @@ from trainer.evaluation.metrics import Detection, auc_pr, auc_roc
 class Scored:
     """The windows of one file with their errors; NaN where withheld.
 
-    error, score: float32 [N]; channel_error: float32 [N, C]; withheld: why, as a text [N], empty where scored.
+    error, score: float32 [N]; channel_error: float32 [N, C], NaN where masked, too; withheld: why, as a text [N], empty
+    where scored.
     """
 
     cut: FileWindows
@@ -76,16 +82,20 @@ def score_file(artifact: Artifact, file: DataFile) -> Scored:
     """
     manifest = artifact.manifest
     piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
-    withheld = withheld_reasons(piece.batch, manifest.window, manifest.channels)
     normalizer = Normalizer(manifest.normalization, len(manifest.channels), manifest.window.length)
-    taught = may_be_normal(piece.batch, manifest.window, manifest.channels)
-    centre, scale, ready = normalizer.parameters(piece.batch, taught)
-    withheld[~ready & (withheld == "")] = "warming_up"
-    usable = withheld == ""
+    masking = Masking(manifest)
+    limits = ChannelLimits.of(manifest.channels, manifest.normalization.scale_floor)
+    quality = assess_windows(piece.batch, manifest.window, max_skew_seconds=math.inf)
+    ready = prepare_windows(piece.batch, quality, manifest.window, limits, masking, normalizer)
+    trusted, usable = is_trusted(ready.quality), ready.judged
+    withheld = np.where(trusted, "warming_up", np.array(QUALITIES, dtype="<U32")[ready.quality])
+    withheld[usable] = ""
     error = np.full(len(piece), np.nan, np.float32)
     channel_error = np.full((len(piece), len(manifest.channels)), np.nan, np.float32)
-    error[usable], channel_error[usable] = artifact.scorer.errors(Windows(piece.batch.values, centre, scale)[usable])
-    return Scored(piece, error, error / np.float32(manifest.threshold), channel_error, withheld)
+    windows = Windows(ready.windows.values, ready.centre, ready.scale)
+    error[usable], channel_error[usable] = artifact.scorer.errors(windows[usable])
+    threshold = masking.judge_without(ready.masked, error, channel_error)
+    return Scored(piece, error, error / threshold, channel_error, withheld)
 
 
 def figures(scored: list[Scored], channels: tuple[str, ...]) -> Figures:
@@ -135,12 +145,13 @@ def _channels(
 ) -> Iterator[ChannelFigures]:
     known = labels >= 0
     right = alarms & (labels == 1) if known.any() else alarms
-    leader = channel_error[right].argmax(axis=1)
+    leader = np.nanargmax(channel_error[right], axis=1)
     for index, name in enumerate(names):
-        own = channel_error[known, index]
+        measured = known & ~np.isnan(channel_error[:, index])
+        own, label = channel_error[measured, index], labels[measured]
         yield ChannelFigures(
             name=name,
-            auc_roc=auc_roc(own, labels[known]),
-            auc_pr=auc_pr(own, labels[known]),
+            auc_roc=auc_roc(own, label),
+            auc_pr=auc_pr(own, label),
             leads=float(np.mean(leader == index)) if len(leader) else None,
         )

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor import __version__
-from monitor.core.artifact.manifest import SCHEMA_VERSION, Array, Golden, Manifest, Provenance, ScoreSpec
+from monitor.core.artifact.array import Array
+from monitor.core.artifact.manifest import SCHEMA_VERSION, Golden, Manifest, Provenance, ScoreSpec
 from trainer.artifact.export import CompiledScorer, WindowScorer, golden_deviation, load_artifact
 from trainer.calibration.calibrate import Calibrated, calibrate
 from trainer.data.corpus import Corpus
@@ -23,6 +24,7 @@ from trainer.error.error_definition import fit_error_definition
 from trainer.error.rhythm_error import fit_rhythm_error
 from trainer.errors import ArtifactError
 from trainer.evaluation.metrics import auc_pr, auc_roc
+from trainer.fitting.masking import HeldOut, fit_masking
 from trainer.fitting.robust import RobustFit, fit_robustly
 from trainer.models.autoencoder import Autoencoder
 from trainer.registry import FAMILIES
@@ -82,9 +84,20 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
     corpus, module = learnt.corpus, learnt.module
     scorer = CompiledScorer.compile(module)
     errors = {part.name.lower(): scorer.errors(windows)[0] for part, windows in corpus.parts.items()}
+    held_out = [HeldOut(scorer, corpus.parts[Part.CALIBRATION])]
     if corpus.folds:
-        errors["calibration"] = _held_out_errors(corpus.folds, representation, settings, on_epoch)
+        held_out = _fit_folds(corpus.folds, representation, settings, on_epoch)
+        errors["calibration"] = np.concatenate([each.scorer.errors(each.windows)[0] for each in held_out])
     calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
+    masking = fit_masking(
+        corpus.parts[Part.TRAIN],
+        held_out,
+        partial(corpus.series, Part.CALIBRATION),
+        settings.calibration,
+        # beats are found in the first channel: without it nothing tells where the windows lie
+        [channel > 0 or corpus.window.beat is None for channel in range(measured)],
+        own=corpus.normalization.kind == "window",
+    )
     if len(corpus.anomalous):
         errors["anomalous"] = scorer.errors(corpus.anomalous)[0]
     manifest = Manifest(
@@ -104,6 +117,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         parameters=model.count_numbers(),
         threshold=calibrated.threshold,
         calibration=calibrated.calibration,
+        masking=masking,
         golden=_golden(corpus.parts[Part.CALIBRATION], scorer),
         provenance=_provenance(corpus, settings, created),
         evaluation=_held_out_figures(errors, calibrated.threshold),
@@ -147,18 +161,20 @@ def _learn(corpus: Corpus, representation: Representation, settings: FitSettings
     return _Learnt(WindowScorer(model, representation, error_definition, rhythm), robust, corpus)
 
 
-def _held_out_errors(
+def _fit_folds(
     folds: Sequence[Corpus], representation: Representation, settings: FitSettings, on_epoch: OnEpoch
-) -> NDArray[np.float32]:
-    """The error of each calibration window by a model that was fitted to the other folds only: float32 [N].
+) -> list[HeldOut]:
+    """The calibration windows of each fold with a model that was fitted to the other folds only.
 
     Cross-conformal prediction (Vovk 2015; CV+: Barber et al., "Predictive inference with the jackknife+", 2021).
     """
-    errors = []
-    for fold in folds:
-        scorer = CompiledScorer.compile(_learn(fold, representation, settings, on_epoch).module)
-        errors.append(scorer.errors(fold.parts[Part.CALIBRATION])[0])
-    return np.concatenate(errors)
+    return [
+        HeldOut(
+            CompiledScorer.compile(_learn(fold, representation, settings, on_epoch).module),
+            fold.parts[Part.CALIBRATION],
+        )
+        for fold in folds
+    ]
 
 
 def train_model(

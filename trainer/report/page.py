@@ -97,6 +97,9 @@ def summary(manifest: Manifest) -> list[tuple[str, str]]:
     ]
     if calibration.false_alarms is not None:
         lines.append(("false alarms", calibration.false_alarms.expectation))
+    if manifest.masking is not None:
+        thresholds = [threshold for threshold in manifest.masking.threshold if threshold is not None]
+        lines.append(("while one channel is masked", f"threshold {min(thresholds):.4g} to {max(thresholds):.4g}"))
     if manifest.evaluation:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.evaluation.items())
         lines.append(("labelled anomalies against calibration", figures))

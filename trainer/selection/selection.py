@@ -251,7 +251,7 @@ def _normalized(values: NDArray[np.float32], block: Windows, corpus: Corpus) -> 
         stream=np.zeros(count, np.int64),
         end_seconds=times,
         arrival_seconds=times,
-        coverage=np.ones(count, np.float32),
+        coverage=np.ones(values.shape[:2], np.float32),
         values=values,
     )
     normalizer = Normalizer(corpus.normalization, *values.shape[1:])

@@ -27,7 +27,8 @@ class WindowSettings(Section):
     gap starts a new window."""
 
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """A window of which a smaller fraction was measured is `low_coverage`: it is not scored."""
+    """A channel of which a smaller fraction was measured is `low_coverage`: the window is judged without it, or not at
+    all."""
 
     sample_rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Samples per second, in place of what the files say. Files of ready-made windows carry no rate: left out, it is

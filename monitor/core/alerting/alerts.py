@@ -16,17 +16,24 @@ _NAMESPACE = uuid.UUID("5b0f8a1e-7d52-5f0e-9a57-0d8f3c1e6a42")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one window says: event time, score, error and the error of each channel."""
+    """What one window says: event time, score, error and the error of each channel.
+
+    masked: the channels that it was judged without; their errors are NaN. threshold: where they ask for one of their
+    own; None: the model's.
+    """
 
     time_seconds: float
     score: float
     error: float
     channel_error: dict[str, float]
+    masked: tuple[str, ...] = ()
+    threshold: float | None = None
 
     @property
     def channel(self) -> str:
         """The channel that contributed most to the error."""
-        return max(self.channel_error, key=self.channel_error.__getitem__)
+        trusted = [name for name in self.channel_error if name not in self.masked]
+        return max(trusted, key=self.channel_error.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,13 @@
 It is embedded in the TorchScript archive as `manifest.json`. A manifest that exists is valid: parsing checks it whole.
 """
 
-import base64
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from monitor.core.artifact.array import Array
 from monitor.core.artifact.calibration import Calibration
+from monitor.core.artifact.masking_spec import MaskingSpec
 from monitor.core.values.names import Name
 
 SCHEMA_VERSION = 1
@@ -141,29 +140,6 @@ class ScoreSpec(_Part):
     smoothing_axes: Literal[1, 2] = 1
 
 
-class Array(_Part):
-    """A float32 array as text: little-endian bytes in base64."""
-
-    shape: tuple[Annotated[int, Field(ge=0)], ...]
-    float32_base64: str
-
-    @classmethod
-    def of(cls, values: NDArray[Any]) -> "Array":
-        """Encode an array (as float32). values: numbers [...] of any shape."""
-        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
-        return cls(shape=values.shape, float32_base64=base64.b64encode(data).decode("ascii"))
-
-    def numpy(self) -> NDArray[np.float32]:
-        """Decode the array: float32 of `shape`."""
-        data = base64.b64decode(self.float32_base64, validate=True)
-        return np.frombuffer(data, dtype="<f4").reshape(self.shape).astype(np.float32)
-
-    @model_validator(mode="after")
-    def _decodes(self) -> "Array":
-        self.numpy()
-        return self
-
-
 class Golden(_Part):
     """Windows with their expected errors: proof at load that this machine computes what the trainer computed.
 
@@ -228,6 +204,7 @@ class Manifest(_Part):
     parameters: int  # how many numbers the model holds
     threshold: Positive
     calibration: Calibration
+    masking: MaskingSpec | None = None  # None: fitted before channels could be masked, or of one channel
     golden: Golden
     provenance: Provenance
     evaluation: dict[str, float] = {}
@@ -241,6 +218,11 @@ class Manifest(_Part):
     def measured_names(self) -> tuple[str, ...]:
         """Names of the channels that sensors deliver, in the model's order; the derived ones follow them."""
         return tuple(channel.name for channel in self.channels if not channel.derived)
+
+    @property
+    def needs_all_channels(self) -> bool:
+        """Whether one bad channel withholds windows that others could judge: no `masking` was calibrated."""
+        return self.masking is None and len(self.measured_names) > 1
 
     @field_validator("schema_version")
     @classmethod
@@ -280,6 +262,9 @@ class Manifest(_Part):
         }
         if golden < 1 or shapes != expected:
             raise ValueError(f"golden windows have shapes {shapes}, expected {expected} with at least one window")
+        if self.masking is not None:
+            measured = len(self.measured_names)
+            self.masking.require_fit(measured, length, own=self.normalization.kind == "window")
         return self
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from monitor.core.values.snapshots import Slot
 
-Stretch = tuple[Slot, Slot]  # slots [start, end)
+Stretch = tuple[Slot, Slot, Slot]  # slots [start, end), and the first channel of the channel group
 
 
 class GapFills:
@@ -14,14 +14,21 @@ class GapFills:
     def __init__(self) -> None:
         self._stretches: dict[int, list[Stretch]] = {}
 
-    def add(self, stream: int, start: int, end: int) -> None:
-        """Note that the slots of `[start, end)` hold a filled value in some channel."""
-        self._stretches.setdefault(stream, []).append((start, end))
+    def add(self, stream: int, start: int, end: int, first_channel: int) -> None:
+        """Note that the slots of `[start, end)` hold a filled value in the channel group of this first channel."""
+        self._stretches.setdefault(stream, []).append((start, end, first_channel))
 
     def count(self, stream: int, start: int, end: int) -> int:
         """How many slots of `[start, end)` hold a filled value in some channel."""
         stretches = self._stretches.get(stream, ())
-        return len({slot for left, right in stretches for slot in range(max(left, start), min(right, end))})
+        return len({slot for left, right, _ in stretches for slot in range(max(left, start), min(right, end))})
+
+    def count_by_group(self, stream: int, start: int, end: int) -> dict[int, int]:
+        """How many slots of `[start, end)` hold a filled value, by the first channel of the channel group."""
+        counts: dict[int, int] = {}
+        for left, right, first_channel in self._stretches.get(stream, ()):
+            counts[first_channel] = counts.get(first_channel, 0) + max(0, min(right, end) - max(left, start))
+        return counts
 
     def any(self, streams: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether anything is filled in each of these streams: bool [T]."""

@@ -158,6 +158,12 @@ class SampleGrid(Columns):
         """The channel groups of a stream: int64 [G]."""
         return np.unique(self._group_of[stream])
 
+    def filled(self, stream: int, start: int, end: int) -> Ints:
+        """How many slots of `[start, end)` hold a filled value, by channel: int64 [C]."""
+        counts = self.gap_fills.count_by_group(stream, start, end)
+        first_channels = self.groups.first_channel(self._group_of[stream]).tolist()
+        return np.array([counts.get(first, 0) for first in first_channels], np.int64)
+
     def last_arrivals(self, streams: Ints, now_seconds: float) -> Floats:
         """When each channel's last block came: float64 [T, C]. Where none came yet, this call is what counts.
 
@@ -348,7 +354,7 @@ class SampleGrid(Columns):
             self.run_start[stream] = max(self.run_start[stream], slot)
             self.gap_fills.forget(stream, int(self.run_start[stream]))
         elif fill:
-            self.gap_fills.add(stream, slot - fill, slot)
+            self.gap_fills.add(stream, slot - fill, slot, self.groups.first_channel(channel_group))
         self._set_clock(channel_group, block, slot - skip)
         self.head[channel_group] = slot + length - skip
         self._late_since[channel_group] = np.nan

@@ -52,9 +52,10 @@ def alert_fields(step: AlertStep, model_group: ModelGroup) -> dict[str, Any]:
         "since": step.since_seconds,
         "score": evidence.score,
         "error": evidence.error,
-        "threshold": model_group.manifest.threshold,
+        "threshold": model_group.manifest.threshold if evidence.threshold is None else evidence.threshold,
         "channel": evidence.channel,
         "channels": evidence.channel_error,
+        "masked": evidence.masked,
     }
 
 
@@ -85,7 +86,8 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
                 "quality": quality.value,
                 "score": score,
                 "error": _known(streams.error[number]),
-                "channel": None if score is None else model_group.channels[int(np.argmax(errors))],
+                "channel": None if score is None else model_group.channels[int(np.nanargmax(errors))],
+                "masked": model_group.masked_names(number),
                 "time": _known(streams.end_seconds[number]),
                 "alert": None if alert is None else alert.id,
                 "muted_until": model_group.mutes.until(name),

@@ -36,11 +36,15 @@ _Channels = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min
 
 
 class KeptStream(msgspec.Struct):
-    """One stream: labels, and the numbers of the channels that arrive together."""
+    """One stream: labels, and the numbers of the channels that arrive together.
+
+    masked: names of the channels that could not be trusted last.
+    """
 
     name: str
     labels: dict[str, str]
     channel_groups: list[_Channels]
+    masked: list[str] = []
 
 
 class KeptModel(msgspec.Struct):
@@ -77,8 +81,13 @@ def kept_of(group: ModelGroup) -> State:
         "window_length": manifest.window.length,
         "normalization": manifest.normalization.model_dump(mode="json"),
         "streams": [
-            {"name": name, "labels": dict(table.labels[name]), "channel_groups": group.channel_groups[name]}
-            for name in table.number
+            {
+                "name": name,
+                "labels": dict(table.labels[name]),
+                "channel_groups": group.channel_groups[name],
+                "masked": group.masked_names(number),
+            }
+            for name, number in table.number.items()
         ],
         "qualities": [quality.value for quality in QUALITIES],
         "table": table.snapshot(numbers),
@@ -157,6 +166,8 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
         group.open_stream(stream.name, stream.labels, stream.channel_groups)
     numbers = group.streams.numbers()
     group.streams.restore(numbers, kept.table | {"quality": _codes(kept.qualities)[kept.table["quality"]]})
+    for number, stream in zip(numbers.tolist(), kept.streams, strict=True):
+        group.streams.masked[number] = [name in stream.masked for name in group.channels]
     group.decision.restore(numbers, kept.decision)
     group.inputs.discards.put_kept(numbers, kept.streams_discarded)
     group.alerts.put_open_steps(kept.alerts)

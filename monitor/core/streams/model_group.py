@@ -5,7 +5,7 @@ The steps are called by `monitor/pipeline/pipeline.py`, in this order: `ingest`,
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,14 @@ from monitor.core.alerting.end_reason import EndReason
 from monitor.core.alerting.mutes import Mutes
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.grid.sample_grid import GridRules
+from monitor.core.scoring.channel_limits import ChannelLimits
+from monitor.core.scoring.masking import Masking
 from monitor.core.scoring.microbatch import MicroBatch
 from monitor.core.scoring.normalize import Normalizer
-from monitor.core.scoring.quality import CODES, QUALITIES, Quality, assess, is_trusted, may_teach
+from monitor.core.scoring.preparation import PreparedBatch, prepare_windows
+from monitor.core.scoring.quality import CODES, QUALITIES, Quality, assess_windows, is_trusted
 from monitor.core.streams.input_health import InputHealth
+from monitor.core.streams.scored_batch import ScoredBatch
 from monitor.core.streams.stream_table import StreamState, StreamTable
 from monitor.core.values.discards import Reason
 from monitor.core.values.scorer import Floats32, ScoreBatch
@@ -31,37 +35,6 @@ MAX_SKEW_SECONDS = 60.0
 WARMING_UP = "warming_up"
 # A slow sensor is not silent between two samples, nor when one of them was lost.
 _SILENT_PERIODS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedBatch:
-    """A batch ready to score.
-
-    centre, scale: float32 [B, C]; quality: int8 [B]; judged: bool [B], the windows worth scoring.
-    """
-
-    windows: WindowBatch
-    centre: Floats32
-    scale: Floats32
-    quality: NDArray[np.int8]
-    judged: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredBatch:
-    """What a scored batch of B windows came to.
-
-    error, score: float32 [B], channel_error: float32 [B, C], all NaN where withheld; verdict, quality: int8 [B]; steps:
-    the steps of alerts, each with the index of its window.
-    """
-
-    windows: WindowBatch
-    error: Floats32
-    score: Floats32
-    channel_error: Floats32
-    verdict: NDArray[np.int8]
-    quality: NDArray[np.int8]
-    steps: tuple[tuple[int, AlertStep], ...]
 
 
 class ModelGroup:
@@ -86,6 +59,7 @@ class ModelGroup:
         self.channel_groups: dict[str, list[list[int]]] = {}  # stream -> its channel groups
         self.normalizer = _normalizer_of(manifest)
         self.inputs = InputHealth(self.windows.grid, self.streams, self.measured)
+        self.limits, self.masking = _limits_of(manifest), Masking(manifest)
         self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
         self.mutes = Mutes()
@@ -118,6 +92,7 @@ class ModelGroup:
         self.batch.max_windows = max_batch
         if manifest.normalization != self.manifest.normalization:
             self.normalizer = _normalizer_of(manifest)
+        self.limits, self.masking = _limits_of(manifest), Masking(manifest)
         self.manifest = manifest
 
     def open_stream(self, name: str, labels: dict[str, str], channel_groups: list[list[int]]) -> int:
@@ -163,18 +138,18 @@ class ModelGroup:
         return self.batch.take(monotonic_seconds, everything=everything)
 
     def prepare(self, windows: WindowBatch) -> PreparedBatch:
-        """Assess quality and find centre and scale."""
-        quality = assess(windows, self.manifest.window, self.manifest.channels, MAX_SKEW_SECONDS)
+        """Assess quality, find centre and scale, replace what is masked, and count what is withheld."""
+        window, quality = self.manifest.window, assess_windows(windows, self.manifest.window, MAX_SKEW_SECONDS)
         wrong_rate = self.inputs.rates.wrong(windows.stream, windows.end_seconds)
         quality[wrong_rate] = np.maximum(quality[wrong_rate], CODES[Quality.WRONG_RATE])
-        trusted = is_trusted(quality)
-        centre, scale, ready = self.normalizer.parameters(windows, may_teach(quality))
-        for code, count in zip(*np.unique(quality[~trusted], return_counts=True), strict=True):
+        prepared = prepare_windows(windows, quality, window, self.limits, self.masking, self.normalizer)
+        trusted = is_trusted(prepared.quality)
+        for code, count in zip(*np.unique(prepared.quality[~trusted], return_counts=True), strict=True):
             self.windows_withheld[QUALITIES[code]] += int(count)
-        warming = int((trusted & ~ready).sum())
+        warming = int((trusted & ~prepared.judged).sum())
         if warming:
             self.windows_withheld[WARMING_UP] += warming
-        return PreparedBatch(windows, centre, scale, quality, trusted & ready)
+        return prepared
 
     def conclude(self, prepared: PreparedBatch, scores: ScoreBatch) -> ScoredBatch:
         """Judge a scored batch: `scores` holds the judged windows only, in order."""
@@ -182,8 +157,9 @@ class ModelGroup:
         error = np.full(len(windows), np.nan, np.float32)
         channel_error = np.full((len(windows), len(self.channels)), np.nan, np.float32)
         error[judged], channel_error[judged] = scores.error, scores.channel_error
+        threshold = self.masking.judge_without(prepared.masked, error, channel_error)
         with np.errstate(over="ignore"):
-            score = error / np.float32(self.manifest.threshold)
+            score = error / threshold
         broken = judged & ~np.isfinite(score)  # the model itself came to no number
         if broken.any():
             error[broken] = score[broken] = channel_error[broken] = np.nan
@@ -196,11 +172,14 @@ class ModelGroup:
         steps: list[tuple[int, AlertStep]] = []
         for at, before, after in verdicts.transitions:
             name = streams.name(int(windows.stream[at]))
+            masked = () if prepared.masked is None else self._names(prepared.masked[at])
             evidence = Evidence(
                 float(windows.end_seconds[at]),
                 float(score[at]),
                 float(error[at]),
                 dict(zip(self.channels, map(float, channel_error[at]), strict=True)),
+                masked,
+                float(threshold[at]) if masked else None,
             )
             steps += [(at, step) for step in self.alerts.transition(name, before, after, evidence)]
             streams.alerts_fired[windows.stream[at]] += after is Phase.FIRING
@@ -224,6 +203,11 @@ class ModelGroup:
         np.add.at(streams.windows_scored, who[scored], 1)
         np.add.at(streams.windows_anomalous, who[verdict == Verdict.ANOMALOUS], 1)
         touched = np.unique(who)
+        if prepared.faulty is not None or streams.masked[touched].any():
+            before = streams.masked[touched]
+            streams.masked[who] = False if prepared.faulty is None else prepared.faulty
+            differs = (before != streams.masked[touched]).any(axis=1)
+            self.changed.update(streams.name(number) for number in touched[differs].tolist())
         quality, state = streams.quality.copy(), streams.state.copy()
         quality[who] = prepared.quality
         learnt_from = is_trusted(prepared.quality) & ~prepared.judged
@@ -242,6 +226,13 @@ class ModelGroup:
         differs = (self.streams.state[numbers] != state) | (self.streams.quality[numbers] != quality)
         self.streams.state[numbers], self.streams.quality[numbers] = state, quality
         self.changed.update(self.streams.name(number) for number in numbers[differs].tolist())
+
+    def masked_names(self, number: int) -> list[str]:
+        """The channels of a stream that could not be trusted in its last window."""
+        return list(self._names(self.streams.masked[number]))
+
+    def _names(self, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+        return tuple(name for name, is_chosen in zip(self.channels, chosen.tolist(), strict=True) if is_chosen)
 
     def mute(self, name: str, until_seconds: float) -> AlertStep | None:
         """Let a stream raise no alert until then (wall clock; 0: as ever). What is open is resolved by the step."""
@@ -303,3 +294,7 @@ class ModelGroup:
 
 def _normalizer_of(manifest: Manifest) -> Normalizer:
     return Normalizer(manifest.normalization, len(manifest.channel_names), manifest.window.length)
+
+
+def _limits_of(manifest: Manifest) -> ChannelLimits:
+    return ChannelLimits.of(manifest.channels, manifest.normalization.scale_floor)

@@ -27,7 +27,8 @@ class StreamTable(Columns):
     """Numbers for names. A number that was given back is used again.
 
     windows_scored, windows_anomalous, alerts_fired: int64 [S]; error, score: float32 [S] and channel_error float32
-    [S, C] of the last scored window (NaN before); quality: int8 [S], index into `QUALITIES`; state: int8 [S],
+    [S, C] of the last scored window (NaN before, and where a channel was masked); quality: int8 [S], index into
+    `QUALITIES`; masked: bool [S, C], channels of the last window that could not be trusted; state: int8 [S],
     `StreamState`; end_seconds: float64 [S], event time of the last window (NaN before).
 
     alerts_fired begins at 0 in each process: a count out of a checkpoint would be smaller than what Prometheus last
@@ -41,6 +42,8 @@ class StreamTable(Columns):
     score: NDArray[np.float32] = column("score", np.float32, np.nan)
     channel_error: NDArray[np.float32] = column("channel_error", np.float32, np.nan, shape=("channels",))
     quality: NDArray[np.int8] = column("quality", np.int8)
+    # kept by name, so that states of versions without it are read: see `kept_state.py`
+    masked: NDArray[np.bool_] = column(None, np.bool_, shape=("channels",))
     state: NDArray[np.int8] = column("state", np.int8)
     end_seconds: NDArray[np.float64] = column("end_seconds", np.float64, np.nan)
 

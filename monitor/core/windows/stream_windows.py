@@ -18,6 +18,7 @@ from monitor.core.grid.sample_grid import Floats, GridRules, Ints, SampleGrid
 from monitor.core.values.columns import in_range
 from monitor.core.values.discards import Reason
 from monitor.core.values.snapshots import LARGEST, State, StateError, array_in, part_of
+from monitor.core.windows.held_samples import hold_last
 from monitor.core.windows.window_policies import WindowPolicy, window_policy_of
 
 # Blocks are cut to what a ring has room for, and every piece costs a round over all arrays. So rings are widened for
@@ -30,9 +31,9 @@ class WindowBatch:
     """B windows, oldest first within each stream.
 
     stream: int64 [B], the stream's number in its model group. end_seconds: float64 [B], event time of the last sample.
-    arrival_seconds: float64 [B], arrival of the message that completed it. coverage: float32 [B], the fraction of
-    samples that were really received. values: float32 [B, C, L], not normalized; where the cut derives channels, they
-    are the last of the C.
+    arrival_seconds: float64 [B], arrival of the message that completed it. coverage: float32 [B, C], the fraction of
+    samples that were really received, by channel. values: float32 [B, C, L], not normalized; where the cut derives
+    channels, they are the last of the C.
     """
 
     stream: NDArray[np.int64]
@@ -104,7 +105,8 @@ class StreamWindows:
         self._policy: WindowPolicy = window_policy_of(spec, rules.sample_period_seconds)
         # A ring holds what a cut looks back to, what a lagging channel group may lag, and a round of new samples on
         # top.
-        self._held_samples = self._policy.lookback_samples + rules.lateness_samples
+        # Before a window lies what its first samples are filled with where they are missing.
+        self._held_samples = self._policy.lookback_samples + rules.lateness_samples + spec.max_gap_samples
         ring_samples = _WIDE_RING_BYTES // (4 * channels) - self._held_samples - spec.length
         self._widest_round_samples = max(self._round_samples, ring_samples // 2)
         max_advance = 2 * self._round_samples
@@ -179,26 +181,42 @@ class StreamWindows:
         owner, end = found.stream, found.end
         if not len(owner):
             return None
-        values = self.rings.gather(owner, end)
+        values, coverage = self.rings.gather(owner, end), self._coverage(owner, end)
+        if np.isnan(values.min()):
+            self._hold_last(owner, end, values, coverage)
         if found.derived.shape[1]:
             constant = np.broadcast_to(found.derived[:, :, None], (*found.derived.shape, self.spec.length))
             values = np.concatenate((values, constant), axis=1)
+            least = np.broadcast_to(coverage.min(axis=1, keepdims=True), found.derived.shape)
+            coverage = np.concatenate((coverage, least), axis=1)
         return WindowBatch(
             stream=owner,
             end_seconds=self.grid.clock[owner] + (end - 1) * self.grid.rules.sample_period_seconds,
             arrival_seconds=self.grid.arrival[owner],
-            coverage=self._coverage(owner, end),
+            coverage=coverage,
             values=values,
         )
 
     def _coverage(self, owner: Ints, end: Ints) -> NDArray[np.float32]:
-        coverage = np.ones(len(owner), np.float32)
+        coverage = np.ones((len(owner), self.grid.groups.channels), np.float32)
         gap_fills = self.grid.gap_fills
         for at in np.flatnonzero(gap_fills.any(owner)).tolist():
             stream, start = int(owner[at]), int(end[at]) - self.spec.length
-            coverage[at] -= gap_fills.count(stream, start, int(end[at])) / self.spec.length
+            coverage[at] -= self.grid.filled(stream, start, int(end[at])) / self.spec.length
             gap_fills.forget(stream, start)
         return coverage
+
+    def _hold_last(self, owner: Ints, end: Ints, values: NDArray[np.float32], coverage: NDArray[np.float32]) -> None:
+        """Fill what is missing in windows [B, C, L] as short gaps are, and lower their coverage [B, C]."""
+        rows, before = np.flatnonzero(np.isnan(values).any(axis=(1, 2))), self.spec.max_gap_samples
+        start = end[rows] - self.spec.length
+        ahead = self.rings.tails(owner[rows], start, before)
+        slots = start[:, None] - before + np.arange(before)
+        of_another_run = slots < self.grid.run_start[owner[rows], None]
+        ahead[np.broadcast_to(of_another_run[:, None], ahead.shape)] = np.nan
+        samples = np.concatenate((ahead, values[rows]), axis=2)
+        values[rows], missing = hold_last(samples, before, before)
+        coverage[rows] -= missing / np.float32(self.spec.length)
 
     def last_sample_seconds(self, streams: Ints) -> Floats:
         """Event time of each stream's newest sample, whatever its channel: float64 [T], NaN before the first.

@@ -123,10 +123,10 @@ def test_states_are_retained_and_alerts_are_not() -> None:
     assert {report.topic: report.retain for report in step.reports} == {"d/alert": False, "d/state": True}
 
 
-def test_a_window_with_a_missing_value_is_withheld_and_its_state_shows_no_number() -> None:
+def test_a_window_with_missing_values_is_withheld_and_its_state_shows_no_number() -> None:
     walk = Walk()
     time = START
-    body = json.dumps({"t": time, "r": [[1, 1]] * 3 + [[1, None]] + [[1, 1]] * 4}).encode()
+    body = json.dumps({"t": time, "r": [[1, 1]] * 2 + [[1, None]] * 3 + [[1, 1]] * 3}).encode()
     step = walk.step(Message("json/d", body, time + 1))
     ((_, done),) = step.scored_batches
     assert done.verdict.tolist() == [Verdict.WITHHELD]

@@ -110,6 +110,21 @@ def test_what_is_restored_gives_the_same_state_again() -> None:
     assert same(after.snapshot(), state())
 
 
+def test_the_channels_that_could_not_be_trusted_last_are_told_again_and_of_older_states_none() -> None:
+    before = pipeline_of()
+    body = json.dumps({"t": START, "r": [[float(at), None] for at in range(8)]}).encode()
+    before.step(MessageBatch.of([Message("fixed/one", body, START + 1)]), Moment(START + 1, 1.0), everything=True)
+    kept = decode_state(encode_state(before.snapshot()))
+    after = pipeline_of()
+    after.restore(kept)
+    assert after.model_groups["fixed"].masked_names(0) == ["y"]
+    for stream in kept["kept"]["models"]["fixed"]["streams"]:
+        del stream["masked"]
+    older = pipeline_of()
+    assert older.restore(kept) == []
+    assert older.model_groups["fixed"].masked_names(0) == []
+
+
 ALERTS = {"one": "firing", "two": "pending"}
 
 

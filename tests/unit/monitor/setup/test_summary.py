@@ -10,16 +10,17 @@ from monitor.adapters.storage.settings import STATE_DIRECTORY
 from monitor.setup.build import Setup
 from monitor.setup.registry import Config
 from monitor.setup.summary import summary
-from tests.manifests import MeanSquareScorer, manifest_of
+from tests.manifests import MeanSquareScorer, manifest_of, masking_fields
 
 WEBHOOK = {"url": "https://example.org:8443/hooks/secret?key=secret", "name": "pager"}
 
 
-def lines(**sections: Any) -> list[str]:
+def lines(*, calibrated: bool = True, **sections: Any) -> list[str]:
     source = {"name": "all", "topic": "v/{device}", "format": {"kind": "csv"}, "model": "m"}
     model = {"name": "m", "path": "models/m"}
     config = Config.model_validate({"source": [source], "model": [model]} | sections)
-    artifact = Artifact(Path("models/m/1.pt"), "", manifest_of(("x", "y", "z")), MeanSquareScorer(), 32)
+    manifest = manifest_of(("x", "y", "z"), masking=masking_fields(3) if calibrated else None)
+    artifact = Artifact(Path("models/m/1.pt"), "", manifest, MeanSquareScorer(), 32)
     return list(summary(Setup(config, {"m": artifact})))
 
 
@@ -40,3 +41,9 @@ def test_a_webhook_without_a_journal_is_warned_of(tmp_path: Path, monkeypatch: p
     assert warnings() == []
     monkeypatch.setenv(STATE_DIRECTORY, f"{tmp_path}:/elsewhere")
     assert warnings(webhook=[WEBHOOK]) == []
+
+
+def test_an_artifact_that_one_bad_channel_makes_blind_is_warned_of() -> None:
+    (warning,) = warnings(calibrated=False)
+    assert "model m" in warning
+    assert "Fit it again" in warning

@@ -313,3 +313,8 @@ def test_commands_are_counted_by_what_became_of_them_and_none_makes_a_label_of_i
     assert daemon.value("residuald_commands_total", command="mute", result="accepted") == 1
     assert daemon.value("residuald_commands_total", command="unknown", result="unknown_command") == 1
     assert daemon.value("residuald_muted_streams", model="m") == 1
+
+
+def test_channels_that_cannot_be_trusted_are_counted_by_stream(daemon: Daemon) -> None:
+    assert daemon.value("residuald_stream_masked_channels", stream="nan", model="m") == 2
+    assert daemon.value("residuald_stream_masked_channels", stream="calm", model="m") == 0

@@ -61,7 +61,7 @@ def test_each_recording_is_split_on_its_own() -> None:
 
 def test_windows_with_values_missing_are_left_out_with_the_reason() -> None:
     recording = sine_recording(6000)
-    recording.samples[1000, 1] = np.nan
+    recording.samples[1000:1003, 1] = np.nan
     (data,) = gather([data_file(recording)], SETTINGS).ranges
     assert data.excluded["non_finite"] == 5
 

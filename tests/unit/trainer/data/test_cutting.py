@@ -142,7 +142,7 @@ def test_windows_of_another_length_than_the_models_are_refused() -> None:
 
 def test_windows_that_the_daemon_would_withhold_are_named() -> None:
     recording = sine_recording(400)
-    recording.samples[70, 0] = np.nan
+    recording.samples[68:71, 0] = np.nan
     recording.samples[200:232, 1] = 0.125
     spec = WindowSpec(length=32, stride=32)
     channels = (ChannelSpec(name="a", low=-100), ChannelSpec(name="b", may_rest=False))

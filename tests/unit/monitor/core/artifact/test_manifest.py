@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monitor.core.artifact.manifest import Array, Manifest, ManifestError, parse_manifest
+from monitor.core.artifact.array import Array
+from monitor.core.artifact.manifest import Manifest, ManifestError, parse_manifest
 from tests.manifests import array_fields, manifest_fields
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.core.artifact.manifest import BeatSpec, ChannelSpec, WindowSpec
 from monitor.core.grid.sample_grid import GridRules
+from monitor.core.scoring.channel_limits import ChannelLimits
 from monitor.core.scoring.quality import QUALITIES, assess
 from monitor.core.values.discards import Reason
 from monitor.core.values.snapshots import decode_state, encode_state
@@ -213,7 +214,7 @@ def test_a_heart_that_stands_still_is_told_every_stride_until_it_beats() -> None
     np.testing.assert_allclose(rr[paused][:-1], batch.end_seconds[paused][:-1] - stop, atol=0.02)
     assert rr[paused][-1] == pytest.approx(go_on - stop, abs=0.02)  # the beat that ends the pause
     assert rr[-1] == pytest.approx(0.8, abs=0.01)
-    quality = assess(batch, SPEC, (ChannelSpec(name="lead_ii"), *SPEC.derived), 60.0)
+    quality = assess(batch, SPEC, ChannelLimits.of((ChannelSpec(name="lead_ii"), *SPEC.derived)), 60.0)
     assert [QUALITIES[code] for code in quality] == ["no_beat" if each else "good" for each in paused]
 
 

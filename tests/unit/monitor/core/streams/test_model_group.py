@@ -10,7 +10,8 @@ from monitor.core.alerting.alerts import AlertStep
 from monitor.core.alerting.decision_rule import Phase, Verdict
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.scoring.quality import QUALITIES, Quality
-from monitor.core.streams.model_group import ModelGroup, ScoredBatch
+from monitor.core.streams.model_group import ModelGroup
+from monitor.core.streams.scored_batch import ScoredBatch
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.discards import Reason
 from monitor.core.values.scorer import Floats32, ScoreBatch
@@ -56,7 +57,7 @@ class Walk:
             return None
         prepared = self.model_group.prepare(windows)
         judged = prepared.judged
-        scores = self.scorer.score(windows.values[judged], prepared.centre[judged], prepared.scale[judged])
+        scores = self.scorer.score(prepared.windows.values[judged], prepared.centre[judged], prepared.scale[judged])
         return self.model_group.conclude(prepared, scores)
 
     def state(self, name: str) -> StreamState:
@@ -109,10 +110,10 @@ def test_the_last_scored_window_is_remembered_and_windows_are_counted() -> None:
     assert table.end_seconds[0] == pytest.approx(START + 15 * PERIOD)
 
 
-def test_a_window_with_a_missing_value_is_withheld_and_neither_remembered_nor_shown_as_zero() -> None:
+def test_a_window_with_missing_values_is_withheld_and_neither_remembered_nor_shown_as_zero() -> None:
     walk = Walk(model_group_of(), "a")
     walk.send("a", [CALM] * 8)
-    done = walk.send("a", [CALM, float("nan"), CALM, CALM])
+    done = walk.send("a", [CALM, float("nan"), float("nan"), float("nan")])
     assert done is not None
     assert done.verdict.tolist() == [Verdict.WITHHELD]
     assert np.isnan([done.error[0], done.score[0], done.channel_error[0, 0]]).all()
@@ -143,12 +144,12 @@ def test_a_window_whose_error_is_no_number_is_withheld_and_counted_as_such() -> 
     assert walk.model_group.windows_withheld == {"non_finite": 1}
 
 
-def test_values_that_overflow_the_error_are_withheld() -> None:
+def test_values_that_no_sensor_delivers_are_withheld_before_they_overflow_the_error() -> None:
     walk = Walk(model_group_of(), "a")
-    done = walk.send("a", [3e38, -3e38] * 4)
+    done = walk.send("a", [1e30, -1e30] * 4)
     assert done is not None
     assert done.verdict.tolist() == [Verdict.WITHHELD]
-    assert walk.model_group.windows_withheld == {"non_finite": 1}
+    assert walk.model_group.windows_withheld == {"out_of_range": 1}
 
 
 def test_an_alert_tells_which_channel_contributed_most() -> None:

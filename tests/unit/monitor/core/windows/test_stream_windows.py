@@ -120,7 +120,7 @@ def test_a_short_gap_is_filled_with_the_last_value_and_lowers_coverage() -> None
     batch, discards = run(stream_windows(spec(8, 8)), blocks((0, 0.0, ramp(0, 3)), (0, 5 * PERIOD, ramp(5, 3))))
     assert batch is not None
     assert batch.values[0, 0].tolist() == [0, 1, 2, 2, 2, 5, 6, 7]
-    assert batch.coverage[0] == pytest.approx(6 / 8)
+    assert batch.coverage[0, 0] == pytest.approx(6 / 8)
     assert not discards
 
 
@@ -264,7 +264,7 @@ def test_without_timestamps_a_lasting_lag_of_one_sample_is_a_lost_sample() -> No
     batch, _ = run(windows, *steps)
     assert batch is not None
     assert batch.values[2, 0].tolist() == list(range(20, 30))
-    assert batch.coverage.tolist() == pytest.approx([1, 0.9, 1, 1])
+    assert batch.coverage[:, 0].tolist() == pytest.approx([1, 0.9, 1, 1])
 
 
 def test_a_message_longer_than_the_ring_loses_nothing() -> None:
