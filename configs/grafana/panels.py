@@ -24,6 +24,7 @@ QUALITIES = {
     "refused": "dark-orange",
     "clock_skew": "blue",
     "no_beat": "dark-red",
+    "masked": "light-blue",
 }
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDTH = 24  # grid columns of a dashboard
