@@ -169,7 +169,7 @@ def slow_writes(daemon: Daemon, seconds: float) -> Iterator[None]:
 
 def test_a_slow_disk_is_told_and_nothing_is_lost(bench: Bench) -> None:
     bench.send()
-    with slow_writes(bench.daemon, 0.05):
+    with slow_writes(bench.daemon, 0.15):
         bench.send()
         bench.wait_said("the disk is slow: a commit took")
         bench.wait_scored()

@@ -60,7 +60,8 @@ class Setup:
     def write(self, *sources: str, receiver: Receiver | None = None, extra: str = "") -> Path:
         webhook = "" if receiver is None else f'[[webhook]]\nurl = "{receiver.url}"\n'
         self.config.write_text(
-            f'[http]\nport = 0\n[log]\nformat = "json"\n[[model]]\nname = "hum"\npath = "{self._model}"\n'
+            f'[http]\nport = 0\n[log]\nformat = "json"\n'
+            f'[[model]]\nname = "hum"\npath = "{self._model}"\nmax_batch = 64\n'
             f'[journal]\npath = "{self._journal}"\ncheckpoint_seconds = 0.5\n{"".join(sources)}{webhook}{extra}'
         )
         return self.config
@@ -74,16 +75,16 @@ class PipedDaemon(Daemon):
         self.log_file = config.with_suffix(".log")
         with self.log_file.open("wb") as log:
             command = [str(BIN / "residuald"), "run", "--config", str(config)]
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, env={"PATH": "/usr/bin"})
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, env={"PATH": "/usr/bin"})
+        assert process.stdin is not None
+        self.process, self._pipe = process, process.stdin
 
     def write(self, text: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(text)
-        self.process.stdin.flush()
+        self._pipe.write(text)
+        self._pipe.flush()
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self._pipe.close()
 
 
 @pytest.fixture
