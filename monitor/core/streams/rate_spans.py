@@ -22,27 +22,30 @@ _REGULAR = 0.22  # the standard deviation of ratios near 1 up to which single in
 _LONGEST_RATIO = 1e4
 
 
-def running_sums(passed_seconds: Floats, covered_seconds: Floats, samples: NDArray[Any]) -> Floats:
-    """Sums over M intervals: float64 [SUMS, M + 1], at first 0, then after each interval.
+def interval_terms(passed_seconds: Floats, covered_seconds: Floats, samples: NDArray[Any]) -> Floats:
+    """What M intervals add to the sums: float64 [SUMS, M].
 
-    passed_seconds: float64 [M], from block to block; NaN: there is no interval. covered_seconds: float64 [M], what
-    the samples should have taken. samples: int [M], how many they are.
+    passed_seconds: float64 [M], from block to block; NaN: there is no interval. covered_seconds: float64 [M], what the
+    samples should have taken. samples: int [M], how many they are.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.clip(passed_seconds / covered_seconds, 0, _LONGEST_RATIO)
-    there = np.isfinite(ratio)
-    ratio, samples = np.where(there, ratio, 0.0), np.where(there, samples, 0.0)
+        ratio = passed_seconds / covered_seconds
+    terms = np.empty((SUMS, len(ratio)))
     one = (ratio > 0.5) & (ratio < 1.5)
+    if one.all():  # as nearly always
+        terms[COUNT] = terms[_ONES] = 1.0
+        terms[SAMPLES] = terms[_NEAR_SAMPLES] = samples
+        terms[PERIODS] = terms[_NEAR_PERIODS] = ratio * samples
+        terms[_ONES_RATIO], terms[_ONES_SQUARE] = ratio, ratio * ratio
+        return terms
+    there = np.isfinite(ratio)
+    ratio, samples = np.where(there, np.clip(ratio, 0, _LONGEST_RATIO), 0.0), np.where(there, samples, 0.0)
     times = np.rint(ratio)
     near = one | ((times >= 2) & (times <= 3) & (np.abs(ratio - times) <= _NEAR))
-    one_ratio = one * ratio
-    rows = np.empty((SUMS, len(ratio)))
-    rows[COUNT], rows[PERIODS], rows[SAMPLES] = there, ratio * samples, samples
-    rows[_ONES], rows[_ONES_RATIO], rows[_ONES_SQUARE] = one, one_ratio, one_ratio * ratio
-    rows[_NEAR_PERIODS], rows[_NEAR_SAMPLES] = near * ratio * samples, near * np.maximum(times, 1) * samples
-    sums = np.zeros((SUMS, len(ratio) + 1))
-    np.cumsum(rows, axis=1, out=sums[:, 1:])
-    return sums
+    terms[COUNT], terms[PERIODS], terms[SAMPLES] = there, ratio * samples, samples
+    terms[_ONES], terms[_ONES_RATIO], terms[_ONES_SQUARE] = one, one * ratio, one * ratio * ratio
+    terms[_NEAR_PERIODS], terms[_NEAR_SAMPLES] = near * ratio * samples, near * np.maximum(times, 1) * samples
+    return terms
 
 
 def estimate(sums: Floats) -> tuple[Floats, Floats]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.streams.rate_spans import COUNT, FIRST_INTERVALS, PERIODS, SAMPLES, SUMS, estimate, running_sums
+from monitor.core.streams.rate_spans import COUNT, FIRST_INTERVALS, PERIODS, SAMPLES, SUMS, estimate, interval_terms
 from monitor.core.values.channel_groups import ChannelGroups
 from monitor.core.values.columns import Columns, column, in_range
 from monitor.core.values.snapshots import LARGEST, State, part_of
@@ -181,8 +181,8 @@ class SampleRates(Columns):
     def _count(self, blocks: _Pending, *, timed: bool) -> list[RateVerdict]:
         order = np.argsort(blocks.channel_group, kind="stable")
         if timed:
-            latest = blocks.arrival_seconds + self._max_ahead_seconds
-            order = order[(blocks.first_time_seconds <= latest)[order]]
+            counts = blocks.first_time_seconds <= blocks.arrival_seconds + self._max_ahead_seconds
+            order = order if counts.all() else order[counts[order]]
             if not len(order):
                 return []
         seconds = (blocks.first_time_seconds if timed else blocks.arrival_seconds)[order]
@@ -202,10 +202,27 @@ class SampleRates(Columns):
         elif timed:
             self._behind[group[first]] = 0
         covered = self._before(self._newest_length, group, length, first) if timed else length
-        sums = running_sums(seconds - before, np.multiply(covered, self._period_seconds, dtype=np.float64), covered)
-        last = np.append(first[1:], len(group)) - 1
-        self._newest[group[last]], self._newest_length[group[last]] = seconds[last], length[last]
-        return self._close_spans(group[first], sums, first, last + 1, seconds, timed=timed)
+        terms = interval_terms(seconds - before, np.multiply(covered, self._period_seconds, dtype=np.float64), covered)
+        groups, last = group[first], np.append(first[1:], len(group)) - 1
+        self._newest[groups], self._newest_length[groups] = seconds[last], length[last]
+        sums = self._sums[groups] + np.add.reduceat(terms, first, axis=1).T
+        count, periods = self._full_at(groups, timed=timed)
+        full = (sums[:, COUNT] >= count) & (sums[:, PERIODS] >= periods)
+        if not full.any():
+            self._sums[groups] = sums
+            return []
+        self._sums[groups[~full]] = sums[~full]
+        rows = np.repeat(full, last + 1 - first)
+        size = (last + 1 - first)[full]
+        return self._close_spans(groups[full], terms[:, rows], np.cumsum(size) - size, size, seconds[rows], timed=timed)
+
+    def _full_at(self, groups: Ints, *, timed: bool) -> tuple[Floats | int, Floats | float]:
+        """How many intervals make the open spans of these groups complete, and over how many sample periods [K]."""
+        if not timed:
+            return _ARRIVAL_INTERVALS, _ARRIVAL_SECONDS / self._period_seconds
+        opening = self._spans[groups] == 0
+        periods = np.where(opening, _FIRST_SECONDS, _SECONDS) / self._period_seconds
+        return np.where(opening, float(FIRST_INTERVALS), float(_INTERVALS)), periods
 
     @staticmethod
     def _before(column: NDArray[Any], group: Ints, values: NDArray[Any], first: Ints) -> Floats:
@@ -234,19 +251,19 @@ class SampleRates(Columns):
         self._behind[number] = behind
 
     def _close_spans(
-        self, groups: Ints, sums: Floats, start: Ints, stop: Ints, seconds: Floats, *, timed: bool
+        self, groups: Ints, terms: Floats, start: Ints, size: Ints, seconds: Floats, *, timed: bool
     ) -> list[RateVerdict]:
-        """Add intervals to the spans of K groups, and come to a verdict where one is complete.
+        """Add intervals to the spans of K groups, and come to a verdict wherever one is complete.
 
-        groups: int64 [K]; sums: float64 [SUMS, M + 1]; start, stop: int64 [K], the intervals of each.
+        groups: int64 [K]; terms: float64 [SUMS, M]; start, size: int64 [K], where the intervals of each are.
         """
         changed: list[RateVerdict] = []
-        least, least_seconds = (_INTERVALS, _SECONDS) if timed else (_ARRIVAL_INTERVALS, _ARRIVAL_SECONDS)
+        sums = np.zeros((SUMS, terms.shape[1] + 1))
+        np.cumsum(terms, axis=1, out=sums[:, 1:])
+        stop = start + size
         while len(groups):
             so_far = self._sums[groups]
-            opening = timed & (self._spans[groups] == 0)
-            count = np.where(opening, FIRST_INTERVALS, least)
-            periods = np.where(opening, _FIRST_SECONDS, least_seconds) / self._period_seconds
+            count, periods = self._full_at(groups, timed=timed)
             full = np.maximum(
                 np.searchsorted(sums[COUNT], sums[COUNT, start] + count - so_far[:, COUNT]),
                 np.searchsorted(sums[PERIODS], sums[PERIODS, start] + periods - so_far[:, PERIODS]),
