@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from monitor.adapters.mqtt.link import MqttLink
+from monitor.adapters.mqtt.shares import COMMON_NAME
 from monitor.adapters.webhook.sink import WebhookSink
 from monitor.durability.checkpointer import Checkpointer
 from monitor.telemetry.families import add_histogram, counter, gauge
@@ -25,7 +26,7 @@ def link_metrics(link: MqttLink) -> Iterator[Metric]:
         "QoS 0 messages dropped because their stream was the loudest in a full inbox.",
         labels=["share"],
     )
-    for share, count in inbox.dropped_by_share.items():
+    for share, count in ({COMMON_NAME: 0} | inbox.dropped_by_share).items():
         by_share.add_metric([share], count)
     yield by_share
     yield gauge("residuald_mqtt_connected", "1 while connected to the broker and subscribed.", link.connected)
@@ -39,6 +40,7 @@ def link_metrics(link: MqttLink) -> Iterator[Metric]:
         link.oldest_unconfirmed_seconds,
     )
     yield counter("residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", link.publish_dropped)
+    yield counter("residuald_mqtt_publish_refused", "Messages that the broker did not take.", link.publish_refused)
 
 
 def webhooks_metrics(webhooks: Sequence[WebhookSink]) -> Iterator[Metric]:

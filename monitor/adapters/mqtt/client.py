@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.link_socket import FrameSocket
+from monitor.adapters.mqtt.reason_hints import hint_of
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig, TlsConfig
 from monitor.settings.regular_file import MAX_SETTINGS_BYTES, check_regular, read_regular
@@ -114,6 +115,8 @@ def explain(error: OSError, config: MqttConfig) -> str:  # noqa: PLR0911 one for
 def explain_early_end(config: MqttConfig) -> str:
     """Say what may be wrong when the broker closed the connection before it answered."""
     hint = "does this port expect TLS?"
+    if config.protocol == "3.1.1":
+        hint += ' does the broker take retained messages, and QoS 1? with mqtt.protocol = "5" it tells'
     if config.tls is not None:
         hint = "does this port speak TLS, and does the broker accept our certificate?"
     return f"{config.host}:{config.port} closed the connection without an answer ({hint})"
@@ -147,7 +150,7 @@ def explain_refusal(reason: ReasonCode, config: MqttConfig) -> str:
         case "Unsupported protocol version":
             return f"the broker does not speak MQTT {config.protocol}: {text} (see mqtt.protocol)"
         case _:
-            return f"the broker says: {text}"
+            return f"the broker says: {text}{hint_of(reason.value)}"
 
 
 def _password(path: Path | None) -> str | None:

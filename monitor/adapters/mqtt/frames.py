@@ -10,6 +10,7 @@ exception would be a bug of ours.
 
 from zlib import crc32
 
+from monitor.adapters.mqtt.connack import limit_of_nothing
 from monitor.adapters.mqtt.inbound_session import InboundSession
 from monitor.adapters.mqtt.outbound_session import PUBACK, PUBCOMP, PUBREC, OutboundSession
 from monitor.core.values.messages import ACKNOWLEDGE, MessageBatch, Token, TopicTable
@@ -162,6 +163,9 @@ class FrameReader:
                 self._outbound.answered(type_, packet_id, data[start + 2] if stop - start > 2 else 0)
             return
         if kind == _CONNACK and data[start + 1] == 0:  # accepted: a refusal says nothing about our session
+            nothing = limit_of_nothing(data[start:stop]) if self._mqtt5 else None
+            if nothing is not None:
+                raise FrameError(f"the broker breaks MQTT 5: it says {nothing} 0, which allows nothing to be sent")
             self._inbound.resume(session_present=bool(data[start] & 1))
         self.passed += data[position:stop]
 

@@ -19,7 +19,7 @@ from typing import Literal
 import structlog
 
 from monitor.adapters.mqtt.client import SettingsFileError, explain
-from monitor.adapters.mqtt.connection import Connection, ConnectionOverError, Traffic
+from monitor.adapters.mqtt.connection import Connection, ConnectionOverError
 from monitor.adapters.mqtt.delivery_progress import DeliveryProgress
 from monitor.adapters.mqtt.frames import FrameError
 from monitor.adapters.mqtt.inbound_session import merge_resumes, resume_of
@@ -27,6 +27,7 @@ from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.outbound_session import Answer, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig
+from monitor.adapters.mqtt.traffic import Traffic
 from monitor.core.ports import Delivery, Progress, StepKey, TakeLimits, Told, Wake, do_nothing
 from monitor.core.values.backoff import Backoff
 from monitor.core.values.messages import MessageBatch, Token
@@ -247,6 +248,11 @@ class MqttLink:
     def publish_dropped(self) -> int:
         """How many messages were not taken for publishing, too many waiting."""
         return self._traffic.send_queue.dropped
+
+    @property
+    def publish_refused(self) -> int:
+        """How many messages the broker did not take: refused, or larger than it says it takes."""
+        return self._traffic.refused
 
     @property
     def unconfirmed(self) -> int:

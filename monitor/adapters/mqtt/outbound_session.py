@@ -111,6 +111,8 @@ class OutboundSession:
             message = message._replace(qos=1 if self._max_qos else 0)
         if message.qos == 0:
             self._publish(message, 0)
+            if message.step is not None:  # nothing will ever confirm it
+                self.confirmed.append((message.packet_id, message.step))
             return
         packet_id = self._once_or_more.take(self._sent) if message.qos == 1 else message.packet_id
         released = message.released and self._session_present
@@ -119,6 +121,12 @@ class OutboundSession:
             self._release(packet_id)
         else:
             self._publish(message, packet_id)
+
+    def refuse(self, message: Outgoing, reason: int) -> None:
+        """Count a message as one that the broker will not have, without sending it."""
+        if message.step is not None:
+            self.confirmed.append((message.packet_id, message.step))
+        self.refused.append((message, reason))
 
     def release(self, packet_ids: Iterable[int]) -> None:
         """It is committed that the broker has these: it may pass them on, and we shall not send them again."""
@@ -174,13 +182,14 @@ class OutboundSession:
             body += b"\x00"  # no properties
         length = len(body) + len(message.payload)
         self._packets.append(_PUBLISH | duplicate | message.qos << 1 | (_RETAIN if message.retain else 0))
-        self._packets += _variable_integer(length) + body + message.payload
+        self._packets += variable_integer(length) + body + message.payload
 
     def _release(self, packet_id: int) -> None:
         self._packets += bytes((_PUBREL, 2, packet_id >> 8, packet_id & 0xFF))
 
 
-def _variable_integer(number: int) -> bytes:
+def variable_integer(number: int) -> bytes:
+    """Encode a length as MQTT does (MQTT 5.0, section 1.5.5)."""
     encoded = bytearray()
     while number > 127:
         encoded.append(number & 127 | 128)

@@ -118,6 +118,21 @@ def resolved_report(last: Delivery, reason: EndReason) -> Report:
 STATUS_TOPIC = "status/journal"
 
 
+def without_channels(payload: bytes) -> bytes | None:
+    """The payload of an alert without the errors of its channels, and told so, for a broker that takes no more.
+
+    None where there is nothing to leave out.
+    """
+    try:
+        fields = msgspec.json.decode(payload)
+    except msgspec.DecodeError:
+        return None
+    if not isinstance(fields, dict) or "channels" not in fields:
+        return None
+    del fields["channels"]
+    return msgspec.json.encode(fields | {"left_out": ["channels"]})
+
+
 def journal_report(trouble: str | None, moved_aside: int) -> Report:
     """Whether a crash would lose data, on `status/journal`, retained. moved_aside: damaged databases so far."""
     state = "ok" if trouble is None else "trouble"

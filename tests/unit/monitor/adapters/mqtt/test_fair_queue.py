@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.adapters.mqtt.fair_queue import FairQueue
@@ -26,6 +26,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
+@settings(max_examples=60)
 def test_whatever_comes_is_taken_once_in_the_order_of_its_share_and_of_what_is_to_be_acknowledged(
     events: list[list[tuple[str, int, bool, int]] | tuple[int, int] | int],
 ) -> None:

@@ -254,6 +254,23 @@ class Life:
         self.lose_connection()
 
 
+def test_a_step_that_goes_out_at_qos_0_is_done_since_nothing_will_confirm_it() -> None:
+    session = OutboundSession(mqtt5=True)
+    session.begin(session_present=False, max_qos=0)
+    session.send(step("a", PACKET_ID))
+    assert session.take_packets()[0] & 0x06 == 0
+    assert [key.alert for _, key in session.confirmed] == ["a"]
+    assert session.in_flight == 0
+
+
+def test_a_step_that_is_not_sent_is_refused_and_done() -> None:
+    session = OutboundSession(mqtt5=True)
+    session.refuse(step("a", PACKET_ID), 0x95)
+    assert [code for _, code in session.refused] == [0x95]
+    assert [key.alert for _, key in session.confirmed] == ["a"]
+    assert session.take_packets() == b""
+
+
 EVENTS = [Life.go_on, Life.note, Life.lose_connection, Life.lose_answers, Life.die]
 
 

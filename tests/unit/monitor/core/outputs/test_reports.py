@@ -14,6 +14,7 @@ from monitor.core.outputs.reports import (
     journal_report,
     resolved_report,
     state_report,
+    without_channels,
 )
 from monitor.core.ports import Delivery, StepKey
 from monitor.core.scoring.quality import CODES, Quality
@@ -114,3 +115,15 @@ def test_the_journal_reads_as_pinned() -> None:
     assert journal_report("database or disk is full", 1).payload == (
         b'{"schema":1,"state":"trouble","reason":"database or disk is full","moved_aside":1}'
     )
+
+
+def test_an_alert_without_its_channels_says_that_they_were_left_out() -> None:
+    shorter = without_channels(b'{"id":"a","channel":"x","channels":{"x":1.5,"y":2.5},"since":3}')
+    assert shorter is not None
+    assert json.loads(shorter) == {"id": "a", "channel": "x", "since": 3, "left_out": ["channels"]}
+
+
+def test_what_has_no_channels_or_is_no_json_cannot_be_shortened() -> None:
+    assert without_channels(b'{"state":"normal"}') is None
+    assert without_channels(b"online") is None
+    assert without_channels(b"[1]") is None
