@@ -4,7 +4,8 @@
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 from panels import (
-    DATASOURCE,
+    CHOSEN,
+    OF_MODEL,
     QUALITIES,
     SCORE_STEPS,
     STATES,
@@ -15,6 +16,7 @@ from panels import (
     frame,
     lines,
     mapping,
+    mark,
     number,
     query,
     stacked,
@@ -23,12 +25,12 @@ from panels import (
 )
 
 UID = "residuald-device"
-HERE = 'instance=~"$instance", stream="$stream"'
+HERE = f'{OF_MODEL}, stream="$stream"'
 STATE = codes("residuald_stream_state", "state", list(STATES), HERE)
 QUALITY = codes("residuald_stream_quality", "quality", list(QUALITIES), HERE)
 # the model's threshold, spread over its streams
 THRESHOLD = (
-    "residuald_artifact_threshold * on (instance, model) group_right () "
+    f"residuald_artifact_threshold{{{OF_MODEL}}} * on (job, instance, model) group_right () "
     f"(0 * residuald_reconstruction_error{{{HERE}}} + 1)"
 )
 
@@ -36,19 +38,11 @@ THRESHOLD = (
 def dashboard() -> build.Dashboard:
     """Build the device dashboard."""
     board = frame(UID, "residuald device", "One stream: its score, the channels behind it, and what its data is like.")
-    streams = 'label_values(residuald_stream_info{instance=~"$instance"}, stream)'
-    board.with_variable(choice("stream", "Stream", streams, several=False))
+    board.with_variable(choice("stream", "Stream", f"label_values({CHOSEN}, stream)", several=False))
     board.link(
         build.DashboardLink("Fleet").type(model.DashboardLinkType.LINK).url("/d/residuald-fleet").keep_time(True)
     )
-    board.annotation(
-        build.AnnotationQuery()
-        .name("Firing")
-        .datasource(DATASOURCE)
-        .enable(True)
-        .icon_color("red")
-        .expr(f'residuald_stream_state{{{HERE}, state="firing"}} == 1')
-    )
+    mark(board, "Alerts", "red", f"increase(residuald_stream_alerts_total{{{HERE}}}[1m]) > 0")
     _numbers(board)
     _score(board)
     _channels(board)
@@ -57,33 +51,35 @@ def dashboard() -> build.Dashboard:
 
 
 def _numbers(board: build.Dashboard) -> None:
-    board.with_panel(
+    plain = [(None, "text")]
+    panels = (
         number(
-            "State", "pending and firing: k of n windows above the threshold.", query(STATE), [(None, "text")]
-        ).mappings(mapping(STATES))
-    ).with_panel(
-        number("Data quality", "Whether its windows can be trusted.", query(QUALITY), [(None, "text")]).mappings(
+            "State", "pending and firing: k of n windows above the threshold.", query(STATE), plain, sparkline=False
+        ).mappings(mapping(STATES)),
+        number("Data quality", "Whether its windows can be trusted.", query(QUALITY), plain, sparkline=False).mappings(
             mapping(QUALITIES)
-        )
-    ).with_panel(
+        ),
         number(
             "Score", "Reconstruction error / threshold.", query(f"residuald_window_score{{{HERE}}}"), SCORE_STEPS
-        ).decimals(2)
-    ).with_panel(
+        ).decimals(2),
         number(
             "Last sample",
             "Event time of the newest sample, before now.",
             query(f"time() - residuald_last_sample_timestamp_seconds{{{HERE}}}"),
             [(None, "green"), (30.0, "orange")],
-        ).unit("s")
-    ).with_panel(
+        ).unit("s"),
+        number(
+            "Alerts",
+            "That fired in the shown time range.",
+            query(f"increase(residuald_stream_alerts_total{{{HERE}}}[$__range])").instant(),
+            [(None, "text"), (0.5, "red")],
+        ).decimals(0),
         number(
             "Windows scored",
             "In the shown time range.",
             query(f"increase(residuald_windows_scored_total{{{HERE}}}[$__range])").instant(),
-            [(None, "text")],
-        ).decimals(0)
-    ).with_panel(
+            plain,
+        ).decimals(0),
         number(
             "Windows anomalous",
             "Of those scored in the shown time range.",
@@ -91,9 +87,21 @@ def _numbers(board: build.Dashboard) -> None:
                 f"increase(residuald_windows_anomalous_total{{{HERE}}}[$__range]) "
                 f"/ increase(residuald_windows_scored_total{{{HERE}}}[$__range])"
             ).instant(),
-            [(None, "text")],
-        ).unit("percentunit")
+            plain,
+        ).unit("percentunit"),
+        number(
+            "False alarms expected",
+            "A day, by the calibration of the model in use; nothing where the threshold keeps no budget.",
+            query(
+                f'max(residuald_artifact_false_alarms_per_day{{{OF_MODEL}, rate="expected"}} '
+                f"and on (job, instance, model) residuald_stream_info{{{HERE}}})"
+            ),
+            plain,
+            sparkline=False,
+        ).decimals(3),
     )
+    for panel in panels:
+        board.with_panel(panel)
 
 
 def _score(board: build.Dashboard) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import device
 import fleet
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from panels import TITLES
 
 
 def main() -> None:
@@ -20,7 +21,10 @@ def main() -> None:
         board = module.dashboard().build()
         for number, panel in enumerate(board.panels or [], start=1):
             panel.id_val = number  # Grafana would number them anew at every start; links to a panel should last
-        text = json.dumps(board, cls=JSONEncoder, indent=2, sort_keys=True)
+        plain = json.loads(json.dumps(board, cls=JSONEncoder))
+        for annotation in plain["annotations"]["list"]:
+            annotation["titleFormat"] = TITLES[annotation["name"]]
+        text = json.dumps(plain, indent=2, sort_keys=True)
         (folder / f"{module.UID}.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -26,6 +26,11 @@ QUALITIES = {
     "no_beat": "dark-red",
     "masked": "light-blue",
 }
+# What the variables of a dashboard choose. Each panel asks within them.
+HERE = 'job=~"$job", instance=~"$instance"'
+OF_MODEL = f'{HERE}, model=~"$model"'
+CHOSEN = f'residuald_stream_info{{{OF_MODEL}, site=~"$site", device=~"$device"}}'
+
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDTH = 24  # grid columns of a dashboard
 
@@ -40,10 +45,26 @@ def now(expr: str, legend: str = "", ref: str = "A") -> Query:
     return query(expr, legend, ref).instant().format(PromQueryFormat.TABLE)
 
 
+def streams(expr: str) -> str:
+    """PromQL: what an expression finds of the streams of the chosen models, sites and devices."""
+    return f"({expr}) and on (job, instance, model, stream) {CHOSEN}"
+
+
+def daemons(expr: str, seconds: str = "5m") -> str:
+    """PromQL: what an expression finds of the daemons that judge by the chosen models, or did `seconds` ago."""
+    return f"({expr}) and on (job, instance) last_over_time(residuald_streams{{{OF_MODEL}}}[{seconds}])"
+
+
+def of_sources(expr: str) -> str:
+    """PromQL: what an expression finds of the sources of the chosen models."""
+    return f"({expr}) and on (job, instance, source) residuald_source_info{{{OF_MODEL}}}"
+
+
 def codes(metric: str, label: str, values: Sequence[str], selector: str) -> str:
     """PromQL: per stream, the position in `values` of the one whose series is 1."""
     return " + ".join(
-        f'{code} * sum by (stream) ({metric}{{{selector}, {label}="{value}"}})' for code, value in enumerate(values)
+        f'{code} * sum by (job, instance, model, stream) ({metric}{{{selector}, {label}="{value}"}})'
+        for code, value in enumerate(values)
     )
 
 
@@ -78,8 +99,10 @@ def by_thresholds() -> build.FieldColor:
     return build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)
 
 
-def number(title: str, text: str, source: Query, levels: Sequence[tuple[float | None, str]]) -> stat.Panel:
-    """Show one large number."""
+def number(
+    title: str, text: str, source: Query, levels: Sequence[tuple[float | None, str]], *, sparkline: bool = True
+) -> stat.Panel:
+    """Show one large number, and how it was over the shown time."""
     return (
         stat.Panel()
         .title(title)
@@ -89,10 +112,10 @@ def number(title: str, text: str, source: Query, levels: Sequence[tuple[float | 
         .thresholds(steps(*levels))
         .color_scheme(by_thresholds())
         .color_mode(shape.BigValueColorMode.VALUE)
-        .graph_mode(shape.BigValueGraphMode.NONE)
+        .graph_mode(shape.BigValueGraphMode.AREA if sparkline else shape.BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .height(4)
-        .span(4)
+        .span(3)
     )
 
 
@@ -208,9 +231,20 @@ def choice(name: str, label: str, values: str, *, several: bool) -> build.QueryV
     return variable.all_value(".*").current(model.VariableOption(text="All", value="$__all")) if several else variable
 
 
+def mark(board: build.Dashboard, name: str, colour: str, expr: str) -> None:
+    """Draw a line through all panels where an expression finds something; `TITLES` has its words."""
+    board.annotation(
+        build.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).icon_color(colour).expr(expr)
+    )
+
+
+# by name of the annotation; the library that builds dashboards has no field for it
+TITLES = {"Alerts": "{{stream}} fires", "Restarts": "{{instance}} started"}
+
+
 def frame(uid: str, title: str, text: str) -> build.Dashboard:
-    """Start a dashboard with the data source and instance to choose."""
-    return (
+    """Start a dashboard with what can be chosen on each: data source, job, instance, model, site and device."""
+    board = (
         build.Dashboard(title)
         .uid(uid)
         .description(text)
@@ -221,5 +255,15 @@ def frame(uid: str, title: str, text: str) -> build.Dashboard:
         .refresh("10s")
         .timezone("browser")
         .with_variable(build.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(choice("instance", "Instance", "label_values(residuald_build_info, instance)", several=True))
     )
+    of_stream = f"residuald_stream_info{{{OF_MODEL}"
+    for name, label, values in (
+        ("job", "Job", "residuald_build_info"),
+        ("instance", "Instance", 'residuald_build_info{job=~"$job"}'),
+        ("model", "Model", f"residuald_streams{{{HERE}}}"),
+        ("site", "Site", f"{of_stream}}}"),
+        ("device", "Device", f'{of_stream}, site=~"$site"}}'),
+    ):
+        board.with_variable(choice(name, label, f"label_values({values}, {name})", several=True))
+    mark(board, "Restarts", "blue", f"changes(residuald_start_time_seconds{{{HERE}}}[1m]) > 0")
+    return board

@@ -38,6 +38,8 @@ CONFIGS = ROOT / "configs"
 GRAFANA = CONFIGS / "grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 TARGET_LABELS = {"job", "instance"}  # Prometheus adds them to everything it scrapes
+ALERT_LABELS = {"alertname", "alertstate", "severity", "model", "site", "device"}
+VARIABLES = ["datasource", "job", "instance", "model", "site", "device"]
 SERIES_OF = {"counter": ("_total",), "info": ("_info",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
 Exported = dict[str, set[str]]
@@ -65,7 +67,7 @@ def dashboard_expressions(board: dict[str, Any]) -> Iterator[str]:
 
 
 def ecg_messages(seconds: float, now: float) -> list[Message]:
-    """A healthy heart, then one whose values are not numbers any more."""
+    """A healthy heart, then one whose values are not numbers any more, a duplicate, nonsense and a motor."""
     simulator = Ecg(seed=0, device=1)
     count = int(simulator.sample_rate_hz / 5)
     messages = []
@@ -75,7 +77,9 @@ def ecg_messages(seconds: float, now: float) -> list[Message]:
             values = np.full_like(values, np.nan)
         body = {"ts": now + number / 5, "values": [None if np.isnan(value) else float(value) for value in values]}
         messages.append(Message("ward/bed1/ecg", json.dumps(body).encode(), now + number / 5))
-    return [*messages, messages[0], Message("ward/bed1/ecg", b"{", now)]  # a duplicate and nonsense
+    motor = json.dumps({"ts": now, "rows": [[0.0] * 5]}).encode()  # whose topic names site and device
+    nonsense = Message("ward/bed1/ecg", b"{", now)
+    return [*messages, messages[0], nonsense, Message("plant/hall1/m17/motor", motor, now)]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,7 @@ def exported() -> Exported:
         checkpointer=checkpointer,
         webhooks=(WebhookSink(WebhookConfig(url="http://localhost/")),),
     )
-    found: Exported = {"up": set(TARGET_LABELS), "ALERTS": {*TARGET_LABELS, "alertname", "alertstate", "severity"}}
+    found: Exported = {"up": set(TARGET_LABELS), "ALERTS": {*TARGET_LABELS, *ALERT_LABELS}}
     for family in registry_of(daemon).collect():
         for suffix in SERIES_OF.get(family.type, ()):
             found.setdefault(family.name + suffix, set(TARGET_LABELS))
@@ -159,6 +163,7 @@ def test_every_metric_of_our_own_is_shown_or_alerted_on_or_known_to_be_for_explo
 
 # not on a dashboard: totals behind what is shown, and what only matters when looking for something
 FOR_EXPLORERS = {
+    "residuald_alerts_total",
     "residuald_alerts_resolved_total",
     "residuald_alerts_active",
     "residuald_commands_total",
@@ -178,7 +183,6 @@ FOR_EXPLORERS = {
     "residuald_webhook_steps_total",
     "residuald_webhook_steps_waiting",
     "residuald_samples_received_total",
-    "residuald_source_info",
     "residuald_stream_restarts_total",
 }
 
@@ -194,7 +198,8 @@ def test_the_committed_dashboards_are_what_the_generator_writes(tmp_path: Path) 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_every_expression_is_valid_promql(path: Path, tmp_path: Path) -> None:
     # promtool checks rules, not expressions: wrap each into one, with values for Grafana's variables
-    values = {"$__rate_interval": "1m", "$__range": "1h", "$instance": ".*", "$model": ".*", "$stream": "m1"}
+    values = {"$__rate_interval": "1m", "$__range": "1h", "$stream": "m1"}
+    values |= {f"${name}": ".*" for name in VARIABLES}
     rules = []
     for number, expression in enumerate(dashboard_expressions(load(path))):
         for variable, value in values.items():
@@ -225,6 +230,40 @@ def test_panels_fit_the_grid_explain_themselves_and_use_the_chosen_data_source(p
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
         below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
         assert beside or below
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_what_is_chosen_above_holds_for_every_panel(path: Path) -> None:
+    board = load(path)
+    assert [variable["name"] for variable in board["templating"]["list"]][: len(VARIABLES)] == VARIABLES
+    for panel in board["panels"]:
+        for target in panel.get("targets", ()):
+            for variable in ("job", "instance", "model"):
+                plain, or_none = f'{variable}=~"${variable}"', f'{variable}=~"(${variable})|"'
+                assert plain in target["expr"] or or_none in target["expr"]
+    of_streams = {panel["title"] for panel in board["panels"] if "$site" in json.dumps(panel.get("targets", ()))}
+    if path.stem == "residuald-fleet":
+        assert of_streams >= {"Streams", "Firing", "Silent", "Open alerts", "All streams", "Streams that fired"}
+
+
+def test_alerts_are_listed_and_drawn_through_the_panels_and_daemons_that_are_down_are_seen() -> None:
+    fleet, device = (load(GRAFANA / "dashboards" / f"residuald-{name}.json") for name in ("fleet", "device"))
+    expressions = {panel["title"]: [each["expr"] for each in panel.get("targets", ())] for panel in fleet["panels"]}
+    assert 'ALERTS{alertname=~"Residuald.+", alertstate="firing"' in expressions["Open alerts"][0]
+    assert 'up{job=~"$job"' in expressions["Up"][0]
+    for board in (fleet, device):
+        marks = {mark["name"]: mark for mark in board["annotations"]["list"]}
+        assert "increase(residuald_stream_alerts_total" in marks["Alerts"]["expr"]
+        assert "residuald_start_time_seconds" in marks["Restarts"]["expr"]
+        assert all(mark["titleFormat"] for mark in marks.values())
+        assert any(panel.get("options", {}).get("graphMode") == "area" for panel in board["panels"])
+    assert '"type": "sparkline"' in json.dumps(fleet)
+
+
+def test_the_data_source_has_an_identity_of_its_own_and_is_not_made_the_default() -> None:
+    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    assert source["uid"] == source["name"] == "residuald-prometheus"
+    assert source["isDefault"] is False
 
 
 def test_links_lead_to_dashboards_that_exist() -> None:
