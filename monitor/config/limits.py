@@ -22,5 +22,9 @@ class LimitsConfig(Section):
     max_payload_bytes: Annotated[int, Field(ge=16)] = 4 * 1024 * 1024
     """A longer payload is refused and counted."""
 
+    max_backlog_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
+    """Most bytes of samples, for each model, that wait for channels which come later, as after an outage that a gateway
+    passes on topic by topic (four bytes for each sample and channel). What comes beyond it is refused and counted."""
+
     max_channel_series: Annotated[int, Field(ge=0)] = 10_000
     """Most series of `residuald_channel_error`."""

@@ -20,8 +20,9 @@ class TimingConfig(Section):
     five times as much."""
 
     lateness_seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
-    """How long a stream waits for a channel that lags behind the others, and at least a window. Where a message of one
-    channel covers a longer time than that, windows never fill."""
+    """How long a stream waits for a channel that lags behind the others, and at least a window. What counts is when
+    messages arrive, and time in which a channel catches up does not: what a gateway stored may come channel by channel.
+    Where a message of one channel covers a longer time than that, windows may never fill."""
 
     max_ahead_seconds: Seconds = 60.0
     """A timestamp further ahead of its arrival than this is refused."""

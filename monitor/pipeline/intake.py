@@ -250,6 +250,7 @@ class Intake:
             arrival_seconds=np.array(part.batch.arrival_seconds)[decoded.payload],
             timed=self._sources[part.source].format.carries_time,
             values=decoded.values,
+            row=part.row_of_blocks(),
         )
         return self._router.model_group(part.source), blocks
 

@@ -260,10 +260,15 @@ class Pipeline:
                     model_group.mutes.leap(leap)
 
     def _ingest(self, blocks: Iterable[tuple[ModelGroup, StreamBlocks]], now: Moment) -> None:
+        parts_by_model: dict[str, list[StreamBlocks]] = {}
         for model_group, each in blocks:
-            model_group.ingest(each, now.monotonic_seconds, now.wall_seconds - float(each.arrival_seconds.min()))
+            parts_by_model.setdefault(model_group.name, []).append(each)
+        for name, parts in parts_by_model.items():
+            model_group = self.model_groups[name]
+            waited = now.wall_seconds - min(float(each.arrival_seconds.min()) for each in parts)
+            model_group.ingest_all(parts, now.monotonic_seconds, waited)
             for notice in model_group.inputs.take_notices():
-                self.on_notice(model_group.name, notice)
+                self.on_notice(name, notice)
 
     def _apply(self, command: AcceptedCommand) -> Step:
         step = apply_command(command)

@@ -161,6 +161,7 @@ def build_model_group(config: Config, model: ModelConfig, artifact: Artifact) ->
         # times, however short the lateness and slow the sensor.
         lateness_samples=0 if in_one_piece else max(round(timing.lateness_seconds / period), manifest.window.length),
         max_ahead_seconds=timing.max_ahead_seconds,
+        max_backlog_bytes=config.limits.max_backlog_bytes,
     )
     return ModelGroup(model.name, manifest, rules, model.judge, artifact.max_batch, config.scoring.max_delay_seconds)
 

@@ -83,7 +83,7 @@ def windows_of(recording: Recording, spec: WindowSpec, sample_period_seconds: fl
     batches: list[WindowBatch] = []
     for segment in segments_of(recording):
         windows.open_stream(0, [list(range(width))])
-        batches += [batch for blocks in recording_blocks(segment) for batch in windows.feed(blocks, discards)]
+        batches += [batch for blocks in recording_blocks(segment) for batch in windows.feed([blocks], discards)]
     if batches:
         return WindowBatch.join(batches)
     empty = np.zeros(0)

@@ -1,6 +1,7 @@
 """What is wrong with what streams are sent: clocks that are off, other sampling rates, samples and messages refused."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,11 @@ class InputHealth:
         for verdict in self.rates.observe(blocks):
             self._notice_rate(verdict)
 
-    def count_refused(self, refused: Counter[tuple[int, Reason]], blocks: StreamBlocks) -> None:
+    def count_refused(self, refused: Counter[tuple[int, Reason]], parts: Sequence[StreamBlocks]) -> None:
         """Count what the grid refused of these blocks, by channel group and reason."""
-        arrivals = dict(zip(blocks.channel_group.tolist(), blocks.arrival_seconds.tolist(), strict=True))  # the last
+        arrivals: dict[int, float] = {}  # of the last block of each channel group
+        for blocks in parts:
+            arrivals.update(zip(blocks.channel_group.tolist(), blocks.arrival_seconds.tolist(), strict=True))
         for (group, reason), samples in refused.items():
             arrival = arrivals[group]
             self.discards.add(group, reason, samples, arrival, float(self._grid.accepted_seconds[group]))

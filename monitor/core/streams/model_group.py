@@ -5,6 +5,7 @@ The steps are called by `monitor/pipeline/pipeline.py`, in this order: `ingest`,
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -121,17 +122,22 @@ class ModelGroup:
         return self.alerts.close(name, reason)
 
     def ingest(self, blocks: StreamBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
-        """Write decoded blocks into the rings; windows that became complete wait for the scorer.
+        """Write the decoded blocks of one source, as `ingest_all` does."""
+        self.ingest_all([blocks], monotonic_seconds, waited_seconds)
+
+    def ingest_all(self, parts: Sequence[StreamBlocks], monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
+        """Write decoded blocks into the rings, source by source; windows that became complete wait for the scorer.
 
         waited_seconds: how long ago the first of the blocks arrived.
         """
-        self.samples_received += len(blocks.values)
-        self.inputs.observe(blocks)
-        for windows in self.windows.feed(blocks, self.samples_discarded):
+        for blocks in parts:
+            self.samples_received += len(blocks.values)
+            self.inputs.observe(blocks)
+        for windows in self.windows.feed(parts, self.samples_discarded):
             self.batch.add(windows, monotonic_seconds, waited_seconds)
         refused = self.windows.grid.take_refused()
         if refused:
-            self.inputs.count_refused(refused, blocks)
+            self.inputs.count_refused(refused, parts)
 
     def ready(self, monotonic_seconds: float, *, everything: bool = False) -> WindowBatch | None:
         """The windows that should be scored now, if there are any."""

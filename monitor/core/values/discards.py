@@ -29,11 +29,12 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"  # this slot of the sample grid already has a value
     LATE = "late"  # older than what has already been cut into windows
     FUTURE = "future"  # further ahead of arrival than max_ahead_seconds
+    BACKLOG_LIMIT = "backlog_limit"  # max_backlog_bytes of samples wait already for channels that come later
 
 
 REASONS = tuple(Reason)
 OF_COMMANDS = frozenset({Reason.UNKNOWN_COMMAND, Reason.UNKNOWN_STREAM, Reason.BAD_DURATION, Reason.NOT_LEARNT})
-OF_SAMPLES = frozenset({Reason.DUPLICATE, Reason.LATE, Reason.FUTURE})
+OF_SAMPLES = frozenset({Reason.DUPLICATE, Reason.LATE, Reason.FUTURE, Reason.BACKLOG_LIMIT})
 OF_MESSAGES = frozenset(REASONS) - OF_COMMANDS - OF_SAMPLES
 
 

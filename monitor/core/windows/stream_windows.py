@@ -5,8 +5,7 @@ them from recordings through the very same `StreamWindows`, so that both see the
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,77 +13,22 @@ from numpy.typing import NDArray
 
 from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.grid.ring_buffers import Rings
-from monitor.core.grid.sample_grid import Floats, GridRules, Ints, SampleGrid
+from monitor.core.grid.sample_grid import Floats, GridRules, Ints, Placement, SampleGrid
 from monitor.core.values.columns import in_range
 from monitor.core.values.discards import Reason
-from monitor.core.values.snapshots import LARGEST, State, StateError, array_in, part_of
+from monitor.core.values.snapshots import LARGEST, Count, State, StateError, array_in, part_of, typed
+from monitor.core.windows.completion import completed_by
 from monitor.core.windows.held_samples import hold_last
-from monitor.core.windows.window_policies import WindowPolicy, window_policy_of
+from monitor.core.windows.stream_blocks import MergedBlocks, StreamBlocks
+from monitor.core.windows.window_batch import WindowBatch
+from monitor.core.windows.window_policies import CompleteWindows, WindowPolicy, window_policy_of
 
-# Blocks are cut to what a ring has room for, and every piece costs a round over all arrays. So rings are widened for
-# long blocks, each up to so many bytes.
+__all__ = ["StreamBlocks", "StreamWindows", "WindowBatch"]
+
+# Blocks are cut to what a ring has room for. So rings are widened for long blocks, each up to so many bytes.
 _WIDE_RING_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class WindowBatch:
-    """B windows, oldest first within each stream.
-
-    stream: int64 [B], the stream's number in its model group. end_seconds: float64 [B], event time of the last sample.
-    arrival_seconds: float64 [B], arrival of the message that completed it. coverage: float32 [B, C], the fraction of
-    samples that were really received, by channel. values: float32 [B, C, L], not normalized; where the cut derives
-    channels, they are the last of the C.
-    """
-
-    stream: NDArray[np.int64]
-    end_seconds: NDArray[np.float64]
-    arrival_seconds: NDArray[np.float64]
-    coverage: NDArray[np.float32]
-    values: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        """How many windows."""
-        return len(self.stream)
-
-    def select(self, index: NDArray[np.bool_] | Ints | slice) -> "WindowBatch":
-        """The windows at `index`. index: bool [B], int64 [n], or a slice."""
-        return WindowBatch(
-            self.stream[index],
-            self.end_seconds[index],
-            self.arrival_seconds[index],
-            self.coverage[index],
-            self.values[index],
-        )
-
-    @staticmethod
-    def join(batches: list["WindowBatch"]) -> "WindowBatch":
-        """One batch of several (at least one), in order."""
-        if len(batches) == 1:
-            return batches[0]
-        return WindowBatch(
-            np.concatenate([batch.stream for batch in batches]),
-            np.concatenate([batch.end_seconds for batch in batches]),
-            np.concatenate([batch.arrival_seconds for batch in batches]),
-            np.concatenate([batch.coverage for batch in batches]),
-            np.concatenate([batch.values for batch in batches]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class StreamBlocks:
-    """M blocks on their way into the rings, N samples in all; one source, so all have the same width C'.
-
-    channel group, length: int64 [M]; columns: int64 [M, C'], which channels; first_time_seconds, arrival_seconds:
-    float64 [M]; timed: whether the payloads carried their time; values: float32 [N, C'].
-    """
-
-    channel_group: Ints
-    columns: Ints
-    first_time_seconds: Floats
-    length: Ints
-    arrival_seconds: Floats
-    timed: bool
-    values: NDArray[np.float32]
+# What one stream brings in a call is placed in so many rounds; where it would take more, it gets a ring of its own.
+_MOST_ROUNDS = 4
 
 
 class StreamWindows:
@@ -103,15 +47,16 @@ class StreamWindows:
         # at most.
         self._round_samples = max(spec.length, spec.stride, spec.max_gap_samples, 64)
         self._policy: WindowPolicy = window_policy_of(spec, rules.sample_period_seconds)
-        # A ring holds what a cut looks back to, what a lagging channel group may lag, and a round of new samples on
-        # top.
+        # A ring holds what a cut looks back to, what a lagging channel group may lag (told by quarters, so that it may
+        # be half as much again), and a round of new samples on top.
         # Before a window lies what its first samples are filled with where they are missing.
-        self._held_samples = self._policy.lookback_samples + rules.lateness_samples + spec.max_gap_samples
+        self._lookback_samples = self._policy.lookback_samples + spec.max_gap_samples
+        self._held_samples = self._lookback_samples + rules.lateness_samples * 3 // 2
         ring_samples = _WIDE_RING_BYTES // (4 * channels) - self._held_samples - spec.length
         self._widest_round_samples = max(self._round_samples, ring_samples // 2)
-        max_advance = 2 * self._round_samples
-        self.grid = SampleGrid(channels, rules, max_advance)
-        self.rings = Rings(channels, spec.length, self._held_samples + max_advance)
+        self.rings = Rings(channels, spec.length, self._held_samples + 2 * self._round_samples, rules.max_backlog_bytes)
+        self.grid = SampleGrid(channels, rules, self.rings.slots - self._lookback_samples)
+        self.grid.make_room = self._make_room
 
     def open_stream(self, stream: int, channel_groups: list[list[int]]) -> None:
         """Start stream number `stream`, whose channels arrive in these `channel_groups` (lists of channel numbers)."""
@@ -119,83 +64,169 @@ class StreamWindows:
         self.rings.open_stream(stream)
         self._policy.open_stream(stream, int(self.grid.run_start[stream]))
 
-    def feed(self, blocks: StreamBlocks, discards: Counter[Reason]) -> Iterator[WindowBatch]:
-        """Write blocks and cut what became complete, in rounds small enough that no window is overwritten uncut.
+    def feed(self, parts: Sequence[StreamBlocks], discards: Counter[Reason]) -> Iterator[WindowBatch]:
+        """Write the blocks of all sources and cut what became complete.
 
-        Where a stream starts a new run, a round ends too: what the old run completed is cut first.
-
-        Refused samples are added to `discards`.
+        What comes of messages does not depend on how they are cut into calls, nor on the order of `parts`. Refused
+        samples are added to `discards`.
         """
-        longest = int(blocks.length.max(initial=0))
+        longest = max((int(part.length.max(initial=0)) for part in parts), default=0)
+        if not longest:
+            return
         if self._round_samples < min(longest, self._widest_round_samples):
             self._widen(longest)
         if longest > self._round_samples:
-            blocks = self._split_long(blocks)
-        for part in self._rounds(blocks):
-            waiting = part
-            while len(waiting.channel_group):
-                batch, deferred = self._feed_round(waiting, discards)
+            period = self.grid.rules.sample_period_seconds
+            parts = [part.in_pieces(self._round_samples, period) for part in parts]
+        blocks = MergedBlocks.of(parts)
+        if self.grid.any_apart:
+            self.grid.let_wait(blocks.arrivals)
+        for chosen in self._rounds(blocks):
+            left = chosen
+            while True:
+                batch, deferred = self._feed_round(left, discards)
                 if batch is not None:
                     yield batch
                 if not deferred.any():
                     break
-                waiting = _take_blocks(waiting, deferred)
+                left = left.select(np.flatnonzero(deferred))
+        if self.rings.wide:
+            self._narrow()
 
-    def _rounds(self, blocks: StreamBlocks) -> Iterator[StreamBlocks]:
-        if len(blocks.values) <= self._round_samples:  # whosever they are
+    def _rounds(self, blocks: MergedBlocks) -> Iterator[MergedBlocks]:
+        """The blocks in rounds in which no stream goes further than its ring has room."""
+        group, length = blocks.arrivals.channel_group, blocks.arrivals.length
+        if int(length.sum()) <= self._round_samples:
             yield blocks
             return
-        order = np.argsort(blocks.channel_group, kind="stable")
-        before = np.cumsum(blocks.length[order]) - blocks.length[order]
+        order = np.argsort(group, kind="stable")
+        before = np.cumsum(length[order]) - length[order]
         opens = np.ones(len(order), np.bool_)
-        opens[1:] = blocks.channel_group[order][1:] != blocks.channel_group[order][:-1]
+        opens[1:] = group[order][1:] != group[order][:-1]
         before -= np.maximum.accumulate(np.where(opens, before, 0))
         rounds = np.empty(len(order), np.int64)
         rounds[order] = before // self._round_samples
-        for number in range(int(rounds.max(initial=-1)) + 1):
-            yield blocks if not rounds.any() else _take_blocks(blocks, rounds == number)
+        loud = rounds >= _MOST_ROUNDS
+        if loud.any():
+            stream = self.grid.groups.stream(group)
+            streams = np.unique(stream[loud])
+            for number in streams.tolist():
+                self._make_round(number, int(length[stream == number].sum()))
+            rounds[np.isin(stream, streams)] = 0
+        if not rounds.any():
+            yield blocks
+            return
+        if self.grid.any_apart:  # of no channel group a round before what came earlier of another
+            rounds = _running_maximum(rounds, self.grid.groups.stream(group))
+        by_round = np.argsort(rounds, kind="stable")
+        ends = np.cumsum(np.bincount(rounds))
+        for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            yield blocks.select(by_round[start:end])
+
+    def _make_round(self, stream: int, samples: int) -> None:
+        """Give a stream room to take so many samples in one round. It is the step that bounds them, not a backlog."""
+        self._own_ring(stream, samples + 2 * self._round_samples, backlog=False)
+
+    def _make_room(self, stream: int, samples: int) -> bool:
+        """Let a stream go on so far beyond what is complete, if there is memory for such a backlog."""
+        return self._own_ring(stream, samples, backlog=True)
+
+    def _own_ring(self, stream: int, samples: int, *, backlog: bool) -> bool:
+        heads = self.grid.channel_heads(np.array([stream]))[0]
+        wanted = max(self._lookback_samples + samples, self.rings.slots_of(stream))
+        if not self.rings.widen_one(stream, wanted, heads, backlog=backlog):
+            return False
+        self.grid.rooms[stream] = self.rings.slots_of(stream) - self._lookback_samples
+        return True
+
+    def _narrow(self) -> None:
+        """Take rings of their own from streams that have no need of them any more."""
+        streams = np.array(self.rings.wide.streams)
+        heads = self.grid.channel_heads(streams)
+        waiting = heads.max(axis=1) - np.maximum(heads.min(axis=1), self.grid.run_start[streams])
+        for at in np.flatnonzero(waiting <= self.grid.room_samples // 2).tolist():
+            self.rings.narrow_one(int(streams[at]), heads[at])
+            del self.grid.rooms[int(streams[at])]
 
     def _widen(self, block_samples: int) -> None:
         """Let a round take blocks of this length whole, or as much of them as a wide ring can hold."""
         doubled = 1 << (block_samples - 1).bit_length()  # so that lengths that creep up do not move all rings each time
         self._round_samples = min(doubled, self._widest_round_samples)
-        self.grid.max_advance = 2 * self._round_samples
         streams = np.arange(self.grid.capacity)
-        self.rings.widen(self._held_samples + self.grid.max_advance, self._newest(streams))
+        self.rings.widen(self._held_samples + 2 * self._round_samples, self._newest(streams))
+        self.grid.room_samples = self.rings.slots - self._lookback_samples
 
     def _feed_round(
-        self, blocks: StreamBlocks, discards: Counter[Reason]
+        self, blocks: MergedBlocks, discards: Counter[Reason]
     ) -> tuple[WindowBatch | None, NDArray[np.bool_]]:
-        placed = self.grid.place(
-            blocks.channel_group, blocks.first_time_seconds, blocks.length, blocks.arrival_seconds, blocks.timed
-        )
+        placed = self.grid.place(blocks.arrivals)
         discards.update(placed.discards)
-        stream = self.grid.groups.stream(blocks.channel_group)
-        self.rings.store(stream, blocks.columns, placed, blocks.length, blocks.values)
-        return self._complete(np.unique(stream)), placed.deferred
+        stream = self.grid.groups.stream(blocks.arrivals.channel_group)
+        parts = list(blocks.by_source())
+        for part in parts:
+            at = part.blocks
+            slot, skip, take = placed.slot[at], placed.skip[at], placed.take[at]
+            self.rings.store(stream[at], part.columns, slot, skip, take, part.first_row, part.samples)
+        if placed.fill.any():
+            for part in parts:
+                for block, columns in zip(part.blocks.tolist(), part.columns, strict=True):
+                    if placed.fill[block]:
+                        gap = int(placed.slot[block]), int(placed.fill[block])
+                        self.rings.fill(int(stream[block]), columns, *gap)
+        streams = np.unique(stream) if len(stream) > 1 else stream
+        return self._complete(streams, blocks, placed), placed.deferred
 
-    def _complete(self, streams: Ints) -> WindowBatch | None:
-        """The windows of these streams that are complete now; None where none is, as in most rounds."""
+    def _complete(self, streams: Ints, blocks: MergedBlocks, placed: Placement) -> WindowBatch | None:
+        """The windows of these streams that are complete now, by these blocks; None where none is, as mostly."""
         complete = self.grid.channel_heads(streams).min(axis=1)
-        found = self._policy.due(streams, self.grid.run_start[streams], complete, self.rings)
-        owner, end = found.stream, found.end
+        broken = streams[self.grid.breaks.any(streams)] if self.grid.breaks else streams[:0]
+        found = [*self._before_breaks(broken)] if len(broken) else []
+        last = self._policy.due(streams, self.grid.run_start[streams], complete, self.rings)
+        run = np.concatenate([*(begin for begin, _ in found), self.grid.run_start[last.stream]])
+        windows = CompleteWindows.join([*(each for _, each in found), last])
+        owner, end, derived = windows.stream, windows.end, windows.derived
+        coverage = self._coverage(owner, end)
+        for stream in broken.tolist():
+            self.grid.gap_fills.forget(stream, int(self.grid.run_start[stream]))
         if not len(owner):
             return None
-        values, coverage = self.rings.gather(owner, end), self._coverage(owner, end)
+        values = self.rings.gather(owner, end)
         if np.isnan(values.min()):
-            self._hold_last(owner, end, values, coverage)
-        if found.derived.shape[1]:
-            constant = np.broadcast_to(found.derived[:, :, None], (*found.derived.shape, self.spec.length))
+            self._hold_last(owner, end, run, values, coverage)
+        if derived.shape[1]:
+            constant = np.broadcast_to(derived[:, :, None], (*derived.shape, self.spec.length))
             values = np.concatenate((values, constant), axis=1)
-            least = np.broadcast_to(coverage.min(axis=1, keepdims=True), found.derived.shape)
+            least = np.broadcast_to(coverage.min(axis=1, keepdims=True), derived.shape)
             coverage = np.concatenate((coverage, least), axis=1)
+        clock, arrival = self.grid.clock[owner], self.grid.arrival[owner]
+        if len(streams) < len(blocks):  # not the last block of a stream, but the one that completed it
+            lanes = (
+                self.grid.channel_groups_of(owner) if self.grid.any_apart else self.grid.channel_groups_of(owner)[:, :1]
+            )
+            by = completed_by(lanes, end, blocks.arrivals.channel_group, placed)
+            clock = np.where(by >= 0, placed.clock[by], clock)
+            arrival = np.where(by >= 0, blocks.arrivals.arrival_seconds[by], arrival)
         return WindowBatch(
             stream=owner,
-            end_seconds=self.grid.clock[owner] + (end - 1) * self.grid.rules.sample_period_seconds,
-            arrival_seconds=self.grid.arrival[owner],
+            end_seconds=clock + (end - 1) * self.grid.rules.sample_period_seconds,
+            arrival_seconds=arrival,
             coverage=coverage,
             values=values,
         )
+
+    def _before_breaks(self, streams: Ints) -> Iterator[tuple[Ints, CompleteWindows]]:
+        """The windows that end before a break which is passed now, and where their runs began.
+
+        The runs of these streams begin behind it.
+        """
+        grid = self.grid
+        for at, complete in enumerate(grid.channel_heads(streams).min(axis=1).tolist()):
+            mine = streams[at : at + 1]
+            for start, end in grid.breaks.take(int(mine[0]), complete):
+                if start - grid.run_start[mine[0]] >= self.spec.length:
+                    found = self._policy.due(mine, grid.run_start[mine], np.array([start]), self.rings)
+                    yield grid.run_start[found.stream], found
+                grid.run_start[mine[0]] = max(int(grid.run_start[mine[0]]), end)
 
     def _coverage(self, owner: Ints, end: Ints) -> NDArray[np.float32]:
         coverage = np.ones((len(owner), self.grid.groups.channels), np.float32)
@@ -206,13 +237,15 @@ class StreamWindows:
             gap_fills.forget(stream, start)
         return coverage
 
-    def _hold_last(self, owner: Ints, end: Ints, values: NDArray[np.float32], coverage: NDArray[np.float32]) -> None:
+    def _hold_last(
+        self, owner: Ints, end: Ints, run: Ints, values: NDArray[np.float32], coverage: NDArray[np.float32]
+    ) -> None:
         """Fill what is missing in windows [B, C, L] as short gaps are, and lower their coverage [B, C]."""
         rows, before = np.flatnonzero(np.isnan(values).any(axis=(1, 2))), self.spec.max_gap_samples
         start = end[rows] - self.spec.length
         ahead = self.rings.tails(owner[rows], start, before)
         slots = start[:, None] - before + np.arange(before)
-        of_another_run = slots < self.grid.run_start[owner[rows], None]
+        of_another_run = slots < run[rows, None]
         ahead[np.broadcast_to(of_another_run[:, None], ahead.shape)] = np.nan
         samples = np.concatenate((ahead, values[rows]), axis=2)
         values[rows], missing = hold_last(samples, before, before)
@@ -231,11 +264,25 @@ class StreamWindows:
 
         streams: int64 [T], the numbers in use.
         """
+        newest = self._newest(streams)
         return {
             "grid": self.grid.snapshot(streams),
-            "tails": self.rings.tails(streams, self._newest(streams), self._tail_samples),
+            "tails": self.rings.tails(streams, newest, self._tail_samples),
+            "backlogs": [
+                [at, self.rings.tails(streams[at : at + 1], newest[at : at + 1], count)[0]]
+                for at, count in enumerate(self._backlog_samples(streams).tolist())
+                if count
+            ],
             "policy": self._policy.snapshot(streams),
         }
+
+    def _backlog_samples(self, streams: Ints) -> Ints:
+        """How many samples streams have yet to keep where a tail is too short for them, and else 0: int64 [T]."""
+        heads = self.grid.channel_heads(streams)
+        waiting = heads.max(axis=1) - np.maximum(heads.min(axis=1), self.grid.run_start[streams])
+        needed = self._lookback_samples + waiting + 1
+        found: Ints = np.where(needed > self._tail_samples, needed, 0)
+        return found
 
     def schema(self) -> list[Any]:
         """What a snapshot is made of, as plain values."""
@@ -251,13 +298,26 @@ class StreamWindows:
             raise StateError("windows of other runs")
         # what is to be cut lies in the rings, and is not without end
         newest = grid["head"].reshape(count, self.grid.groups.channels).max(axis=1)
-        in_range(newest - self._policy.cut_before(policy), -LARGEST, self._held_samples)
+        held = np.full(count, self._held_samples)
+        for at, backlog in typed(part_of(state, "backlogs"), list[tuple[Count, Any]]):
+            if at >= count or getattr(backlog, "ndim", 0) != 2:
+                raise StateError("a backlog of no stream")
+            array_in({"backlog": backlog}, "backlog", np.float32, (self.grid.groups.channels, backlog.shape[1]))
+            held[at] = max(self._held_samples, backlog.shape[1])
+        in_range(newest - self._policy.cut_before(policy) - held, -2 * LARGEST, 0)
 
     def restore(self, streams: Ints, state: State) -> None:
         """Give streams that were just opened what a snapshot that passes `check` says. streams: int64 [T]."""
         self.grid.restore(streams, state["grid"])
         self._policy.restore(streams, state["policy"])
-        self.rings.put_tails(streams, self._newest(streams), state["tails"])
+        newest = self._newest(streams)
+        self.rings.put_tails(streams, newest, state["tails"])
+        for at, backlog in state["backlogs"]:
+            one, samples = streams[at : at + 1], backlog.shape[1]
+            if samples <= self.rings.slots or self._own_ring(int(one[0]), samples, backlog=True):
+                self.rings.put_tails(one, newest[at : at + 1], backlog[None])
+            else:  # a lower limit than before
+                self.grid.begin_run(int(one[0]), int(newest[at]))
 
     @property
     def _tail_samples(self) -> int:
@@ -269,31 +329,12 @@ class StreamWindows:
         newest: Ints = self.grid.channel_heads(streams).max(axis=1)
         return newest
 
-    def _split_long(self, blocks: StreamBlocks) -> StreamBlocks:
-        limit = self._round_samples
-        pieces = -(-blocks.length // limit)
-        nth = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        period = self.grid.rules.sample_period_seconds
-        length = np.repeat(blocks.length, pieces)
-        # a piece has arrived when its last sample would have: the block's arrival less what follows the piece
-        later = np.maximum(length - (nth + 1) * limit, 0) * (0.0 if blocks.timed else period)
-        return replace(
-            blocks,
-            channel_group=np.repeat(blocks.channel_group, pieces),
-            columns=np.repeat(blocks.columns, pieces, axis=0),
-            first_time_seconds=np.repeat(blocks.first_time_seconds, pieces) + nth * limit * period,
-            length=np.minimum(length - nth * limit, limit),
-            arrival_seconds=np.repeat(blocks.arrival_seconds, pieces) - later,
-        )
 
-
-def _take_blocks(blocks: StreamBlocks, chosen: NDArray[np.bool_]) -> StreamBlocks:
-    return replace(
-        blocks,
-        channel_group=blocks.channel_group[chosen],
-        columns=blocks.columns[chosen],
-        first_time_seconds=blocks.first_time_seconds[chosen],
-        length=blocks.length[chosen],
-        arrival_seconds=blocks.arrival_seconds[chosen],
-        values=blocks.values[np.repeat(chosen, blocks.length)],
-    )
+def _running_maximum(numbers: Ints, stream: Ints) -> Ints:
+    """The greatest number of each stream so far: int64 [M]. numbers: int64 [M], not negative; stream: int64 [M]."""
+    order = np.argsort(stream, kind="stable")
+    rank = np.cumsum(np.concatenate(([0], np.diff(stream[order]) != 0)))
+    apart = int(numbers.max()) + 1
+    found = np.empty_like(numbers)
+    found[order] = np.maximum.accumulate(numbers[order] + rank * apart) - rank * apart
+    return found

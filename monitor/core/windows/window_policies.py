@@ -33,6 +33,17 @@ class CompleteWindows:
     end: Ints
     derived: NDArray[np.float32]
 
+    @staticmethod
+    def join(parts: list["CompleteWindows"]) -> "CompleteWindows":
+        """Windows that were found one after another (at least once), in order."""
+        if len(parts) == 1:
+            return parts[0]
+        return CompleteWindows(
+            np.concatenate([part.stream for part in parts]),
+            np.concatenate([part.end for part in parts]),
+            np.concatenate([part.derived for part in parts]),
+        )
+
 
 class WindowPolicy(Protocol):
     """What a way of cutting does."""

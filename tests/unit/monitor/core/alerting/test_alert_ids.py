@@ -39,7 +39,7 @@ def test_however_a_recording_is_cut_into_messages_its_windows_would_get_the_same
         windows = StreamWindows(1, WindowSpec(length=64, stride=8), GridRules(period, 64))
         windows.open_stream(0, [[0]])
         pieces = recording_blocks(recording, piece_samples=piece_samples)
-        batches = [batch for blocks in pieces for batch in windows.feed(blocks, Counter())]
+        batches = [batch for blocks in pieces for batch in windows.feed([blocks], Counter())]
         return [end for batch in batches for end in batch.end_seconds.tolist()]
 
     whole, cut = ends(16384), ends(7)

@@ -62,7 +62,7 @@ def fed(windows: StreamWindows, signal: Samples, pieces: Sequence[int] = (), fir
     batches = []
     for part in np.split(signal, np.minimum(np.cumsum(pieces, dtype=np.int64), len(signal))):
         if len(part):
-            batches += list(windows.feed(block(part, first), discards))
+            batches += list(windows.feed([block(part, first)], discards))
             first += len(part)
     assert not discards
     return [batch for batch in batches if len(batch)]
@@ -149,7 +149,7 @@ def test_streams_do_not_mix() -> None:
             timed=True,
             values=np.concatenate(parts)[:, None],
         )
-        batches += list(together.feed(blocks, discards))
+        batches += list(together.feed([blocks], discards))
     everything = WindowBatch.join(batches)
     for stream, signal in enumerate(signals):
         same(everything.select(everything.stream == stream), cut(signal))

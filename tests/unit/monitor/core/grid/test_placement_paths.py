@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from monitor.core.grid.arrivals import Arrivals
 from monitor.core.grid.sample_grid import GridRules, SampleGrid
 from monitor.core.values.discards import Reason
 
@@ -65,8 +66,13 @@ def place(grid: SampleGrid, blocks: list[Block], *, timed: bool) -> tuple[list[P
     length = np.array([block.length for block in blocks])
     arrival = START + np.array([block.arrival for block in blocks]) * PERIOD
     left, found, discards = np.arange(len(blocks)), {}, Counter[Reason]()
+    arrivals = Arrivals(
+        channel_group, first_time, length, arrival, np.full(len(blocks), timed), np.zeros(len(blocks), np.int64)
+    )
+    grid.let_wait(arrivals)
     for times in range(2 * len(blocks)):
-        placed = grid.place(channel_group[left], first_time[left], length[left], arrival[left], timed)
+        placed = grid.place(arrivals)
+        cut_to_breaks(grid)
         discards += placed.discards
         for at, block in enumerate(left.tolist()):
             if not placed.deferred[at]:
@@ -75,22 +81,28 @@ def place(grid: SampleGrid, blocks: list[Block], *, timed: bool) -> tuple[list[P
                 )
                 found[block] = Placed(slot, skip, take, fill, deferred=times)
         left = left[placed.deferred]
+        arrivals = arrivals.select(np.flatnonzero(placed.deferred))
         if not len(left):
             return [found[block] for block in range(len(blocks))], discards
     raise AssertionError("blocks are deferred for ever")
 
 
+def cut_to_breaks(grid: SampleGrid) -> None:
+    """Let runs begin, as they do once the windows before them are cut."""
+    complete = grid.channel_heads(STREAM_NUMBERS).min(axis=1)
+    for stream in STREAM_NUMBERS.tolist():
+        for _, end in grid.breaks.take(stream, int(complete[stream])):
+            grid.run_start[stream] = max(int(grid.run_start[stream]), end)
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> list[list[Block]]:
-    """Calls of blocks, of one channel group of each stream at most: which of two starts a new run first is not told.
-
-    Mostly one after another, yet with gaps, repetitions, jitter, delays and clocks that jump.
-    """
+    """Calls of blocks, mostly one after another, yet with gaps, repetitions, jitter, delays and clocks that jump."""
     cursor = dict.fromkeys(range(STREAMS * CHANNELS), 0)
     now, found = 0, []
     for _ in range(draw(st.integers(1, 10))):
         call = []
-        groups = [stream * CHANNELS + draw(st.integers(0, CHANNELS - 1)) for stream in range(STREAMS)]
+        groups = range(STREAMS * CHANNELS)
         for _ in range(draw(st.integers(1, 8))):
             group = draw(st.sampled_from(groups))
             length = draw(st.sampled_from([1, 1, 2, 4, 10, 30, 30]))

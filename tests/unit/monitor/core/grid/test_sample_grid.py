@@ -1,7 +1,7 @@
 """The sample grid under any sequence of blocks: no sample is lost uncounted, no slot used twice, no value made up."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.core.artifact.manifest import WindowSpec
-from monitor.core.grid.sample_grid import Floats, GridRules, Ints, Placement, SampleGrid
+from monitor.core.grid.arrivals import Arrivals
+from monitor.core.grid.sample_grid import GridRules, Placement, SampleGrid
 from monitor.core.values.discards import Reason
-from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
+from monitor.core.windows.stream_blocks import MergedBlocks, StreamBlocks
+from monitor.core.windows.stream_windows import StreamWindows, WindowBatch
 
 PERIOD, START = 0.01, 1e9
 LENGTH, STRIDE, MAX_GAP, CHANNELS, STREAMS = 6, 4, 2, 2, 2
@@ -44,8 +46,8 @@ class LoggedGrid(SampleGrid):
 
     placed: Placement
 
-    def place(self, channel_group: Ints, first_time: Floats, length: Ints, arrival: Floats, timed: bool) -> Placement:
-        self.placed = super().place(channel_group, first_time, length, arrival, timed)
+    def place(self, blocks: Arrivals) -> Placement:
+        self.placed = super().place(blocks)
         return self.placed
 
 
@@ -57,7 +59,9 @@ class LoggedWindows(StreamWindows):
 
     def __init__(self, rules: GridRules, channel_groups: list[list[int]]) -> None:
         super().__init__(CHANNELS, SPEC, rules)
-        self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid.max_advance)
+        make_room = self.grid.make_room
+        self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid.room_samples)
+        self.grid.make_room = make_room
         self.discards: Counter[Reason] = Counter()
         self.received = self.stored = 0
         self.book: dict[tuple[int, int, int], int] = {}  # stream, channel, slot -> value
@@ -81,22 +85,22 @@ class LoggedWindows(StreamWindows):
             timed=timed,
             values=np.tile(numbers[:, None], (1, width)),
         )
-        return list(self.feed(fed, self.discards))
+        return list(self.feed([fed], self.discards))
 
     def _feed_round(
-        self, blocks: StreamBlocks, discards: Counter[Reason]
+        self, blocks: MergedBlocks, discards: Counter[Reason]
     ) -> tuple[WindowBatch | None, NDArray[np.bool_]]:
         batch, deferred = super()._feed_round(blocks, discards)
         assert not deferred.all(), "every round goes on"
-        placed, row = self.logged.placed, np.cumsum(blocks.length) - blocks.length
-        for at in range(len(blocks.channel_group)):
+        placed, (part,) = self.logged.placed, blocks.by_source()
+        for at in range(len(blocks)):
             assert not (placed.deferred[at] and placed.take[at])
             assert 0 <= placed.fill[at] <= MAX_GAP
-            first = int(row[at] + placed.skip[at])
-            values = blocks.values[first : first + placed.take[at], 0].astype(int).tolist()
+            first = int(part.first_row[at] + placed.skip[at])
+            values = part.samples.values[first : first + placed.take[at], 0].astype(int).tolist()
             self.stored += len(values)
-            for column in blocks.columns[at].tolist():
-                channel = int(blocks.channel_group[at]) // CHANNELS, column
+            for column in part.columns[at].tolist():
+                channel = int(blocks.arrivals.channel_group[at]) // CHANNELS, column
                 for slot, value in enumerate(values, int(placed.slot[at])):
                     assert (*channel, slot) not in self.book, "a slot is used once"
                     self.book[*channel, slot] = value
@@ -265,13 +269,16 @@ def test_a_lane_that_is_left_behind_keeps_no_other_stream_back() -> None:
     assert {stream for batch in found for stream in batch.stream.tolist()} == {1}
 
 
-def test_a_stream_waits_for_a_lagging_channel_as_long_as_its_lateness() -> None:
+@pytest.mark.parametrize(("waited", "least_lost", "most_lost"), [(25, 0, 0), (40, 5, 15)])
+def test_a_stream_waits_for_a_lagging_channel_as_long_as_its_lateness_and_hardly_longer(
+    waited: int, least_lost: int, most_lost: int
+) -> None:
     windows = LoggedWindows(rules_of(lateness_samples=25), APART)
-    assert not ends(feed(windows, steady(0, 0, 25)))
-    assert len(ends(feed(windows, steady(1, 0, 25)))) == 5
-    feed(windows, steady(0, 25, 26))
-    feed(windows, steady(1, 25, 1))
-    assert windows.discards == Counter({Reason.LATE: 1})
+    live = interleaved(steady(0, 0, 25), steady(1, 0, 25))
+    late = [replace(block, arrival=25 + waited) for block in steady(1, 25, 40)]
+    feed(windows, live + steady(0, 25, waited) + late + steady(0, 25 + waited, 40 - waited))
+    assert least_lost <= windows.discards[Reason.LATE] <= most_lost
+    assert windows.discards.keys() <= {Reason.LATE}
 
 
 @pytest.mark.parametrize("per_call", [1, 3, 1000])

@@ -31,7 +31,7 @@ def windows_of(rows: list[list[float]], lengths: list[int], first: int = 0) -> l
             blocks = StreamBlocks(
                 np.array([0]), np.array([[0, 1]]), time, np.array([len(part)]), time + len(part), True, part
             )
-            found += list(windows.feed(blocks, Counter()))
+            found += list(windows.feed([blocks], Counter()))
         start += length
     return found
 
@@ -73,7 +73,7 @@ def test_what_was_received_before_a_long_gap_fills_nothing_after_it() -> None:
         time = np.array([start])
         part = np.array(values, np.float32)[:, None]
         blocks = StreamBlocks(np.array([0]), np.array([[0]]), time, np.array([4]), time + 4, True, part)
-        found += list(windows.feed(blocks, Counter()))
+        found += list(windows.feed([blocks], Counter()))
     assert math.isnan(found[-1].values[0, 0, 0])
 
 
@@ -87,7 +87,7 @@ def test_a_gap_of_one_channel_group_leaves_the_coverage_of_the_others() -> None:
             blocks = StreamBlocks(
                 np.array([channel]), np.array([[channel]]), time, np.array([1]), time, True, np.ones((1, 1), np.float32)
             )
-            found += list(windows.feed(blocks, Counter()))
+            found += list(windows.feed([blocks], Counter()))
     assert found[0].coverage.tolist() == [[1, pytest.approx(4 / 6)]]
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.dataset.cutting import window_labels, windows_of
 from monitor.core.dataset.recording import Recording
-from monitor.core.grid.sample_grid import GridRules
+from monitor.core.grid.arrivals import Arrivals
+from monitor.core.grid.sample_grid import GridRules, Placement
 from monitor.core.values.discards import Reason
 from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows, WindowBatch
 
@@ -55,7 +56,7 @@ def blocks(
 
 def run(windows: StreamWindows, *steps: StreamBlocks) -> tuple[WindowBatch | None, Counter[Reason]]:
     discards: Counter[Reason] = Counter()
-    batches = [batch for step in steps for batch in windows.feed(step, discards)]
+    batches = [batch for step in steps for batch in windows.feed([step], discards)]
     return (WindowBatch.join(batches) if batches else None), discards
 
 
@@ -303,6 +304,26 @@ def test_long_messages_widen_a_ring_only_so_far() -> None:
     run(windows, blocks((0, 1000 * PERIOD, [[0.0, 0.0]] * 100_000)))
     assert narrow < wide < windows.rings.nbytes
     assert windows.rings.nbytes <= 16 * 64 * 1024  # there is room for 16 streams
+
+
+@pytest.mark.parametrize("samples", [1, 64, 300])
+def test_a_thousand_messages_of_one_stream_are_cut_in_few_rounds(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows, rounds = stream_windows(spec(64, 32)), list[int]()
+    place = windows.grid.place
+
+    def counted(blocks: Arrivals) -> Placement:
+        rounds.append(len(blocks))
+        return place(blocks)
+
+    monkeypatch.setattr(windows.grid, "place", counted)
+    messages = [(0, at * samples * PERIOD, ramp(at * samples, samples)) for at in range(1000)]
+    batch, discards = run(windows, blocks(*messages))
+    assert batch is not None
+    assert len(batch) == (1000 * samples - 64) // 32 + 1
+    assert not discards
+    assert len(rounds) <= 4
+    assert sum(rounds) <= 1500  # and none of them looks at all blocks again
+    assert windows.rings.nbytes == stream_windows(spec(64, 32)).rings.nbytes or samples > 64
 
 
 def test_a_number_given_to_a_new_stream_starts_clean() -> None:

@@ -1,0 +1,138 @@
+"""Devices whose channels come by several sources or topics: what was stored while nobody listened comes all at once."""
+
+import json
+import struct
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from monitor.core.sources.source import SourceSpec
+from monitor.core.values.discards import Reason
+from monitor.core.values.messages import Message, MessageBatch
+from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
+from tests.manifests import MeanSquareScorer, manifest_of, model_group_of
+
+Table = dict[str, Any]
+START, PERIOD = 1_700_000_000.0, 0.125
+CHANNELS = ("x", "y", "z")
+JSON = {"kind": "json", "timestamp": "t"}
+BOTH: tuple[Table, ...] = (  # a controller with two channels, a logger with one
+    {"name": "controller", "topic": "plc/{device}", "channels": ["x", "y"], "format": JSON | {"fields": ["x", "y"]}},
+    {"name": "logger", "topic": "loggers/{device}", "channels": ["z"], "format": JSON | {"values": "v"}},
+)
+WITHOUT_TIME = (BOTH[0], BOTH[1] | {"format": {"kind": "binary", "encoding": "f32"}})
+GATEWAY: Table = {"name": "gateway", "topic": "plant/{device}/{channel}", "format": JSON | {"values": "v"}}
+
+
+class Walk:
+    """A pipeline of windows of 8 samples every 4 that is fed by several topics for each device."""
+
+    def __init__(self, *sources: Table, lateness_samples: int = 16) -> None:
+        manifest = manifest_of(CHANNELS, sample_period_seconds=PERIOD)
+        self.group = model_group_of(manifest, lateness_samples=lateness_samples)
+        specs = tuple(SourceSpec.model_validate({"model": "m"} | source) for source in sources)
+        scorers = {"m": MeanSquareScorer()}
+        self.pipeline = Pipeline(specs, {"m": self.group}, scorers, PipelineSettings(), lambda: START)
+        self.windows: list[tuple[str, float, float, float]] = []
+
+    def step(self, messages: list[Message]) -> None:
+        now = messages[-1].arrival_seconds
+        step = self.pipeline.step(MessageBatch.of(messages), Moment(now, now), everything=True)
+        for _, done in step.scored_batches:
+            columns = done.windows.stream, done.windows.end_seconds, done.windows.arrival_seconds, done.score
+            for stream, end, arrival, score in zip(*(column.tolist() for column in columns), strict=True):
+                self.windows.append((self.group.streams.name(stream), round(end, 6), arrival, round(score, 5)))
+
+    def told(self) -> object:
+        return sorted(self.windows), self.group.samples_discarded, self.pipeline.counters.received
+
+
+def controller(at: int, arrival: float, device: str = "m") -> Message:
+    return Message(f"plc/{device}", json.dumps({"t": START + at * PERIOD, "x": 1.0, "y": at % 5}).encode(), arrival)
+
+
+def logger(at: int, arrival: float, device: str = "m", *, timed: bool = True) -> Message:
+    fields = json.dumps({"t": START + at * PERIOD, "v": at % 7}).encode()
+    return Message(f"loggers/{device}", fields if timed else struct.pack("<f", at % 7), arrival)
+
+
+def channel(name: str, at: int, arrival: float) -> Message:
+    return Message(f"plant/m/{name}", json.dumps({"t": START + at * PERIOD, "v": at % 7}).encode(), arrival)
+
+
+def all_windows(samples: int) -> int:
+    return (samples - 8) // 4 + 1
+
+
+@pytest.mark.parametrize("per_step", [1, 7, 1000])
+def test_what_two_sources_had_stored_gives_the_windows_that_it_would_have_given_live(per_step: int) -> None:
+    live, late = Walk(*BOTH), Walk(*BOTH)
+    for at in range(400):
+        live.step([controller(at, START + at * PERIOD), logger(at, START + at * PERIOD)])
+    stored = [message(at, START + 60 + at / 1000) for at in range(400) for message in (controller, logger)]
+    for start in range(0, len(stored), per_step):
+        late.step(stored[start : start + per_step])
+    assert len(live.windows) == len(late.windows) == all_windows(400)
+    assert [(end, score) for _, end, _, score in live.windows] == [(end, score) for _, end, _, score in late.windows]
+    assert not late.group.samples_discarded
+
+
+@pytest.mark.parametrize("rate", [1.3, 10.0, 1000.0])
+def test_what_a_gateway_passes_on_topic_by_topic_gives_every_window(rate: float) -> None:
+    walk, samples = Walk(GATEWAY), 2400
+    order = [(name, at) for name in CHANNELS for at in range(samples)]
+    messages = [channel(name, at, START + 300 + nth * PERIOD / rate) for nth, (name, at) in enumerate(order)]
+    for start in range(0, len(messages), 100):
+        walk.step(messages[start : start + 100])
+    assert len(walk.windows) == all_windows(samples)
+    assert not walk.group.samples_discarded
+
+
+def test_a_gap_within_what_is_passed_on_topic_by_topic_costs_its_own_windows_and_no_others() -> None:
+    walk = Walk(GATEWAY)
+    order = [(name, at) for name in CHANNELS for at in (*range(100), *range(150, 250))]
+    walk.step([channel(name, at, START + 60 + nth / 1000) for nth, (name, at) in enumerate(order)])
+    assert len(walk.windows) == 2 * all_windows(100)
+    assert not walk.group.samples_discarded
+
+
+def test_a_channel_that_stays_away_keeps_no_memory_for_ever_and_is_late_when_it_comes() -> None:
+    walk, before = Walk(GATEWAY), 0
+    for at in range(4000):
+        walk.step([channel(name, at, START + at * PERIOD) for name in CHANNELS[:2]])
+        before = before or walk.group.windows.rings.nbytes
+        assert walk.group.windows.rings.nbytes == before
+    walk.step([channel("z", at, START + 4000 * PERIOD) for at in range(100)])
+    assert walk.group.samples_discarded == {Reason.LATE: 100}
+
+
+MESSAGE = st.tuples(st.integers(0, 1), st.sampled_from(["m", "n"]), st.integers(1, 30), st.sampled_from([0.0, 1.0]))
+
+
+@given(
+    turns=st.lists(MESSAGE, min_size=1, max_size=8),
+    cuts=st.lists(st.integers(0, 200), max_size=6),
+    timed=st.booleans(),
+)
+@example(turns=[(0, "m", 100, 0.0), (1, "m", 100, 0.0)], cuts=[150], timed=True)
+@settings(max_examples=60, deadline=None)
+def test_however_the_messages_of_several_sources_are_cut_into_steps_the_outcome_is_the_same(
+    turns: list[tuple[int, str, int, float]], cuts: list[int], timed: bool
+) -> None:
+    messages, sent, now = [], dict[tuple[int, str], int](), START + 100
+    for source, device, count, pause in turns:
+        for _ in range(count):
+            at = sent[source, device] = sent.get((source, device), -1) + 1
+            now += 0.01 + pause * PERIOD
+            messages.append(controller(at, now, device) if source == 0 else logger(at, now, device, timed=timed))
+    sources = BOTH if timed else WITHOUT_TIME
+    apart, parts = Walk(*sources), Walk(*sources)
+    for message in messages:
+        apart.step([message])
+    bounds = sorted({0, len(messages), *(min(cut, len(messages)) for cut in cuts)})
+    for start, stop in pairwise(bounds):
+        parts.step(messages[start:stop])
+    assert parts.told() == apart.told()
