@@ -7,7 +7,7 @@ from monitor.core.decode import ragged
 from monitor.core.decode.decoded import Decoded, Decoder
 from monitor.core.decode.numerals import Cells, convert_all, numbers_of, numbers_or_missing
 from monitor.core.decode.refusals import Refusals
-from monitor.core.decode.timestamps import TimestampUnit, epoch_seconds, iso_seconds
+from monitor.core.decode.timestamps import TimestampUnit, epoch_seconds, iso_seconds, no_time_in
 from monitor.core.values.discards import Reason
 from monitor.core.values.float32 import to_float32
 from monitor.core.values.messages import MessageBatch
@@ -44,7 +44,9 @@ class CsvDecoder(Decoder):
         if self._time_column:
             parted = [[line.split(self._separator, 1) for line in table] for table in tables]
             seconds, timely = convert_all(self._seconds, [[time for time, _ in table] for table in parted])
-            refusals.add_where(~timely, index, Reason.BAD_TIMESTAMP, f"no believable time in {self._timestamp_unit}")
+            for at in np.flatnonzero(~timely).tolist():
+                first = parted[at][0][0].decode("ascii", "replace").strip()
+                refusals.add(int(index[at]), Reason.BAD_TIMESTAMP, no_time_in(first, self._timestamp_unit))
             tables = [[rest for _, rest in table] for table in parted]
         values, good = convert_all(
             numbers_or_missing, [self._separator.join(table).split(self._separator) for table in tables]

@@ -17,7 +17,7 @@ from monitor.core.decode.json_format.explainer import DECODE_ERRORS, Explainer
 from monitor.core.decode.json_format.layouts import Columns, Layout
 from monitor.core.decode.json_format.payload_struct import compile_struct
 from monitor.core.decode.refusals import Refusals
-from monitor.core.decode.timestamps import TimestampUnit, epoch_seconds, iso_seconds
+from monitor.core.decode.timestamps import TimestampUnit, epoch_seconds, iso_seconds, no_time_in
 from monitor.core.values.discards import Reason
 from monitor.core.values.float32 import to_float32
 from monitor.core.values.messages import MessageBatch
@@ -60,7 +60,10 @@ class JsonDecoder(Decoder):
         bad_time = np.isnan(first_time_seconds) & (self._timestamp is not None)
         good = (length > 0) & ~bad_time
         if not good.all():
-            refusals.add_where(bad_time, index, Reason.BAD_TIMESTAMP, f"no believable time in {self._timestamp_unit}")
+            if self._get_timestamp is not None:
+                for at in np.flatnonzero(bad_time).tolist():
+                    excuse = no_time_in(self._get_timestamp(parsed[at]), self._timestamp_unit)
+                    refusals.add(int(index[at]), Reason.BAD_TIMESTAMP, excuse)
             refusals.add_where(length == 0, index, Reason.EMPTY, "no sample")
             refusals.add_where(length < 0, index, Reason.WRONG_SHAPE, self._layout.expected)
             parsed = [parsed[kept] for kept in np.flatnonzero(good).tolist()]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.decode.timestamps import LATEST_SECONDS, TimestampUnit, epoch_seconds, iso_seconds
+from monitor.core.decode.timestamps import LATEST_SECONDS, TimestampUnit, epoch_seconds, iso_seconds, no_time_in
 
 UNITS: list[tuple[TimestampUnit, float]] = [("s", 1), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)]
 
@@ -58,3 +58,21 @@ def test_text_is_a_time_or_a_value_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_the_ends_of_the_calendar_do_not_overflow(text: str) -> None:
     assert np.isfinite(iso_seconds(text))
+
+
+@pytest.mark.parametrize(
+    ("stamp", "unit", "excuse"),
+    [
+        (1.79e12, "s", 'no believable time in s: 1000 times too large (timestamp_unit = "ms"?)'),
+        ("1790000000000000", "s", 'no believable time in s: 1e+06 times too large (timestamp_unit = "us"?)'),
+        (1.79e18, "ms", 'no believable time in ms: 1e+06 times too large (timestamp_unit = "ns"?)'),
+        ("1790000000", "iso8601", 'no believable time in iso8601: a number (timestamp_unit = "s"?)'),
+        (-5.0, "s", "no believable time in s"),
+        (float("nan"), "s", "no believable time in s"),
+        ("yesterday", "iso8601", "no believable time in iso8601"),
+    ],
+)
+def test_a_stamp_that_would_be_a_time_in_another_unit_names_it(
+    stamp: float | str, unit: TimestampUnit, excuse: str
+) -> None:
+    assert no_time_in(stamp, unit) == excuse
