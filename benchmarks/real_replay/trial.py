@@ -186,7 +186,7 @@ path = "{_model(folder, detector, case).absolute()}"
 [[source]]
 name = "{case.model}"
 model = "{case.model}"
-topic = "telemetry/{case.model}/{{stream}}"
+topic = "telemetry/{case.model}/{{device}}"
 qos = 1
 format = {{ kind = "json", timestamp = "time", rows = "rows" }}
 """

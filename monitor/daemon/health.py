@@ -85,6 +85,8 @@ class Health:
         streams = sum(len(model_group.streams) for model_group in model_groups)
         firing = sum(int((model_group.decision.phase == Phase.FIRING).sum()) for model_group in model_groups)
         counted = f"{streams} streams, {firing} firing"
+        if not self._daemon.reload_succeeded:
+            counted += "; old configuration: the last reload failed, see the log"
         if link is None:
             return counted
         broker = "connected" if link.connected else f"no broker: {link.last_error or 'connecting'}"

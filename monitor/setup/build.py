@@ -34,17 +34,17 @@ class Setup:
     artifacts: Mapping[str, Artifact]
 
 
-def load_setup(path: Path, before: Setup | None = None) -> Setup:
+def load_setup(path: Path, before: Setup | None = None, *, secrets: bool = True) -> Setup:
     """Load a configuration and its artifacts.
 
     before: the setup in use. What has not changed about its artifacts is kept: to load and time a model takes a moment,
-    in which a running daemon scores nothing.
+    in which a running daemon scores nothing. secrets: as for `load_config`.
 
     Raises:
         ConfigError: with every problem of either, by dotted path.
 
     """
-    return equip(load_config(path), path, before)
+    return equip(load_config(path, secrets=secrets), path, before)
 
 
 def equip(config: Config, path: Path, before: Setup | None = None) -> Setup:
@@ -77,6 +77,9 @@ def _file_problems(config: Config) -> Iterator[str]:
         problem = None if source.file is None else problem_of(source.file)
         if problem is not None:
             yield f"source[{index}].file: {problem}"
+    folder = config.journal.path
+    if folder is not None and folder.exists() and not folder.is_dir():
+        yield f"journal.path: {folder} is a file; name a folder"
 
 
 def _artifact_of(model: ModelConfig, config: Config, trust: Trust, before: Setup | None) -> Artifact:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from monitor.adapters.engines.settings import ArtifactsConfig
+from monitor.config.impossible import impossible_problems
 from monitor.config.model import ModelConfig
 from monitor.config.references import reference_problems
 from monitor.errors import ConfigError
@@ -20,8 +21,10 @@ from monitor.setup.registry import Config
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"  # set by systemd for a unit with LoadCredential=, see systemd.exec(5)
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, *, secrets: bool = True) -> Config:
     """Read and check a configuration file. The files it names (password, certificates) must be readable.
+
+    secrets: whether files with secrets are looked at; a process that systemd starts beside the daemon cannot.
 
     Raises:
         ConfigError: the file cannot be read or used; it lists every problem.
@@ -31,12 +34,15 @@ def load_config(path: Path) -> Config:
         table = read_toml(path)
     except UnreadableFileError as error:
         raise ConfigError(str(path), [str(error)]) from None
-    context = {"folder": path.absolute().parent, "credentials": os.environ.get(CREDENTIALS_DIRECTORY)}
+    context = {"folder": path.absolute().parent, "credentials": os.environ.get(CREDENTIALS_DIRECTORY)} | (
+        {} if secrets else {"credentials": None, "secrets": False}
+    )
     try:
         return Config.model_validate(table, context=context)
     except ValidationError as error:
         # the check across sections runs only when each section is sound: run it on the table, to tell everything now
-        problems = dict.fromkeys([*describe(error, Config), *reference_problems(table)])
+        across = [*reference_problems(table), *impossible_problems(table)]
+        problems = dict.fromkeys([*describe(error, Config), *across])
         raise ConfigError(str(path), list(problems)) from None
 
 

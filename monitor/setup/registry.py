@@ -13,6 +13,7 @@ from monitor.adapters.process.settings import LogConfig
 from monitor.adapters.storage.settings import JournalConfig
 from monitor.adapters.web.settings import HttpConfig, WebConfig
 from monitor.adapters.webhook.settings import WebhookConfig
+from monitor.config.impossible import impossible_problems
 from monitor.config.limits import LimitsConfig
 from monitor.config.model import ModelConfig
 from monitor.config.references import reference_problems
@@ -44,7 +45,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _references_hold(self) -> "Config":
-        problems = reference_problems(self.model_dump(mode="json"))
+        table = self.model_dump(mode="json")
+        problems = [*reference_problems(table), *impossible_problems(table)]
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from monitor.config.model import ModelConfig
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.sources.source import STDIN, SourceSpec
+from monitor.setup.advice import advice
 from monitor.setup.build import Setup
 from monitor.setup.registry import Config
 
@@ -34,23 +35,8 @@ def summary(setup: Setup) -> Iterator[str]:
     yield f"output   {broker}http://{config.http.host}:{config.http.port}/metrics"
     for webhook in config.webhook:
         yield f"output   webhook {webhook.name}: {webhook.origin}"
-    yield from _warnings(config)
+    yield from (f"warning  {sentence}" for sentence in advice(config))
     yield from _warnings_of_models(setup)
-
-
-def _warnings(config: Config) -> Iterator[str]:
-    """What works, and is not what its owner may expect."""
-    for source in config.source:
-        if source.file == STDIN:
-            yield (
-                f"warning  source {source.name}: standard input is not journaled: what was read of it and not scored "
-                "yet is lost with the process"
-            )
-    if config.webhook and config.journal.folder is None:
-        yield (
-            "warning  webhooks need the journal ([journal] path): without it steps of alerts that wait for a server "
-            "are lost with the process"
-        )
 
 
 def _warnings_of_models(setup: Setup) -> Iterator[str]:

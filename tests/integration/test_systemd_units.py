@@ -95,6 +95,15 @@ def test_however_often_it_is_started_the_daemon_is_not_left_failed() -> None:
     assert "Restart=on-failure" in lines
 
 
+def test_a_reload_is_checked_before_the_daemon_is_told() -> None:
+    text = (UNITS / "residuald.service").read_text()
+    checked, told = re.findall(r"^ExecReload=(.+)$", text, re.MULTILINE)
+    run = re.search(r"^ExecStart=(\S+) run --config (\S+)$", text, re.MULTILINE)
+    assert run
+    assert checked == f"{run[1]} check --config {run[2]} --without-secrets"  # systemd shows it no credentials
+    assert told == "/bin/kill -HUP $MAINPID"
+
+
 def test_memory_is_bounded_above_what_was_measured() -> None:
     text = (UNITS / "residuald.service").read_text()
     measured = re.search(r"^\| together \| ([\d,]+) \|", (ROOT / "docs/reliability.md").read_text(), re.MULTILINE)

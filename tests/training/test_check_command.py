@@ -76,7 +76,7 @@ def test_the_summary_says_what_goes_where() -> None:
     text = "\n".join(summary(load_setup(ROOT / "configs" / "monitor.toml")))
     for part in (
         "broker   localhost:1883, MQTT 5, anonymously",
-        "source   motors: plant/{site}/{device}/motor (json, QoS 0) -> model motor",
+        "source   motors: plant/{site}/{device}/motor (json, QoS 1) -> model motor",
         "stream {site}.{device}, channels vib_x, vib_y, vib_z, current, temperature",
         "vib_x [g], vib_y [g], vib_z [g], current [A], temperature [degC] at 1000 Hz",
         "window 512 samples (0.512 s) every 256 (0.256 s)",

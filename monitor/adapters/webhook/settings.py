@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from monitor.config.field_types import ReadableFile, SecretFile
+from monitor.config.field_types import ReadableFile, SecretFile, secrets_are_read
 from monitor.core.values.names import Name
 from monitor.settings.regular_file import MAX_SETTINGS_BYTES, check_regular, read_regular
 from monitor.settings.section import Section
@@ -69,9 +69,10 @@ def read_headers(path: Path) -> dict[str, str]:
     return headers
 
 
-def _headers(path: Path) -> Path:
+def _headers(path: Path, info: ValidationInfo) -> Path:
     try:
-        read_headers(path)
+        if secrets_are_read(info):
+            read_headers(path)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
     return path

@@ -42,3 +42,11 @@ def test_a_broker_that_has_confirmed_everything_is_fine_however_long_nothing_is_
     link: MqttLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert reasons(link, monkeypatch, 1e6) == {}
+
+
+def test_the_status_line_tells_that_an_old_configuration_is_in_use_until_a_reload_succeeds(link: MqttLink) -> None:
+    daemon = SimpleNamespace(link=link, pipeline=SimpleNamespace(model_groups={}), reload_succeeded=True)
+    checked = Health(cast(Any, daemon))
+    assert checked.status() == "connected; 0 streams, 0 firing"
+    daemon.reload_succeeded = False
+    assert "old configuration: the last reload failed" in checked.status()

@@ -194,6 +194,20 @@ def test_a_folder_of_credentials_that_cannot_be_entered_is_told_and_is_exit_code
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_check_beside_the_daemon_leaves_secrets_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder / "nowhere"))
+    path = folder / "monitor.toml"
+    path.write_text(
+        CONFIG
+        + '[mqtt]\nusername = "u"\npassword_file = "gone"\n[[webhook]]\nurl = "http://x/"\nheaders_file = "gone"\n'
+        + '[web.tls_server_config]\ncert_file = "cert.pem"\nkey_file = "gone"'
+    )
+    load_config(path, secrets=False)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert len(caught.value.problems) == 3
+
+
 @pytest.mark.parametrize(
     "text",
     [
