@@ -50,7 +50,7 @@ def check(tmp_path: Path) -> Check:
             f'[[source]]\nname = "hearts"\ntopic = "{topic}"\nmodel = "ecg"\nqos = 1\nformat = {{ kind = "number" }}\n'
             f'[[model]]\nname = "ecg"\npath = "{ROOT}/configs/models/ecg"\n'
         )
-        command = [RESIDUALD, "check", "--config", str(path), "--connect"]
+        command = [str(each) for each in (RESIDUALD, "check", "--config", path, "--connect")]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     return run
