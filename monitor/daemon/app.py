@@ -36,7 +36,7 @@ from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fin
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.doors import Doors, build_doors, rebuild_doors, without_dead
 from monitor.setup.reloader import Reloader
-from monitor.setup.summary import NEEDS_ALL_CHANNELS
+from monitor.setup.summary import LEARNS_ANY_FAULT, NEEDS_ALL_CHANNELS
 from monitor.telemetry.metrics import registry_of
 
 log = structlog.get_logger()
@@ -191,6 +191,8 @@ class App:
         for model, artifact in self.artifacts.items():
             if artifact.manifest.needs_all_channels:
                 log.warning("needs all channels", model=model, hint=NEEDS_ALL_CHANNELS)
+            if artifact.manifest.normalization.unbounded:
+                log.warning("learns whatever comes", model=model, hint=LEARNS_ANY_FAULT)
 
     def _change_doors(self, doors: Doors, timeout_seconds: float) -> None:
         self.doors = doors

@@ -21,6 +21,7 @@ from monitor.core.ports import DamagedError, Delivery, Source, Store, StoreError
 from monitor.core.values.snapshots import Count, StateError, typed
 from monitor.durability.outbox import Outbox
 from monitor.pipeline.pipeline import Moment, Pipeline
+from monitor.pipeline.pipeline_state import remember_into
 
 log = structlog.get_logger()
 
@@ -129,8 +130,10 @@ class Recovery:
         # the sources do not care about settings or age
         self._resumes = {name: [resume] for name, resume in checkpoint.resume.items()}
         if now.wall_seconds - checkpoint.wall_seconds > self._settings.max_age_seconds:
+            _remember_normals(pipeline, checkpoint.pipeline)
             return self._discard("too_old", f"older than max_age_seconds ({self._settings.max_age_seconds:g})")
         if checkpoint.settings not in self._fingerprints:
+            _remember_normals(pipeline, checkpoint.pipeline)
             return self._discard("settings", "the configuration has changed")
         try:
             refusals = pipeline.restore(checkpoint.pipeline)
@@ -214,6 +217,17 @@ class Recovery:
             if resumes:
                 self._found.resume[name] = source.merge(resumes)
                 source.remember(self._found.resume[name])
+
+
+def _remember_normals(pipeline: Pipeline, state: object) -> None:
+    """Let a pipeline remember what streams had learnt, whatever else of a state cannot be used."""
+    try:
+        streams = remember_into(pipeline.model_groups, state)
+    except StateError as error:
+        log.warning("what streams had learnt is of no use either; they learn anew", reason=str(error))
+    else:
+        if streams:
+            log.info("what streams had learnt is kept", streams=streams)
 
 
 def _drop_alerts(pipeline: Pipeline, ids: set[str]) -> None:

@@ -70,7 +70,7 @@ class CommandHandler:
         if message.retained:
             return Discard(Reason.RETAINED, "of unknown age; publish commands without the retain flag")
         model_group = self._model_group_of(stream)
-        if model_group is None or (command.kind == "relearn" and stream not in model_group.streams.number):
+        if model_group is None or (command.kind == "relearn" and not model_group.knows(stream)):
             return Discard(Reason.UNKNOWN_STREAM, "there is no such stream")
         if command.kind == "relearn" and not model_group.manifest.normalization.learnt:
             return Discard(Reason.NOT_LEARNT, f"model {model_group.name} learns nothing of single streams")
@@ -81,9 +81,8 @@ class CommandHandler:
     def _model_group_of(self, stream: str) -> ModelGroup | None:
         model_groups = self._model_groups.values()
         alive = (model_group for model_group in model_groups if stream in model_group.streams.number)
-        return next(alive, None) or next(
-            (model_group for model_group in model_groups if stream in model_group.mutes), None
-        )
+        gone = (group for group in model_groups if stream in group.mutes or stream in group.normalizer.remembered)
+        return next(alive, None) or next(gone, None)
 
     def _muted(self) -> int:
         return sum(len(model_group.mutes) for model_group in self._model_groups.values())

@@ -5,7 +5,7 @@
 on without (`monitor/core/streams/kept_state.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from monitor.core.outputs.counters import Counters, KeptCounters
@@ -15,6 +15,7 @@ from monitor.core.streams.kept_state import (
     has_normals,
     has_streams,
     kept_of,
+    learnt_in,
     put_kept,
     put_rings,
     read_kept,
@@ -71,6 +72,39 @@ def restore_into(model_groups: Mapping[str, ModelGroup], counters: Counters, sta
             put_rings(group, mine)
     counters.restore(counts)
     return refusals
+
+
+def remember_into(model_groups: Mapping[str, ModelGroup], state: object) -> int:
+    """Let model groups remember what streams had learnt, of a state that is of no use otherwise.
+
+    It may be of other settings, or too old. Returns how many streams are remembered.
+
+    Raises:
+        StateError: it is no state; nothing was changed.
+
+    """
+    models = typed(part_of(kept_part_of(state), "models"), dict[str, KeptModel])
+    learnt = {
+        name: [each for model in _own_last(models, name) for each in learnt_in(group, models[model])]
+        for name, group in model_groups.items()
+    }
+    for name, group in model_groups.items():
+        group.normalizer.inherit(learnt[name])
+    return sum(len(group.normalizer.remembered) for group in model_groups.values())
+
+
+def inherit_normals(model_groups: Mapping[str, ModelGroup], before: Mapping[str, ModelGroup]) -> None:
+    """Let model groups remember what those before them do, where channels and kind of the numbers are the same."""
+    for name, group in model_groups.items():
+        for other in (before[model] for model in _own_last(before, name) if before[model] is not group):
+            kinds = {each.normalizer.spec.kind for each in (group, other)}
+            if len(kinds) == 1 and other.channels == group.channels:
+                group.normalizer.inherit(other.normalizer.remembered.items())
+
+
+def _own_last(models: Iterable[str], name: str) -> list[str]:
+    """Models in an order in which that of the same name has the last word: a model may have been renamed."""
+    return sorted(models, key=lambda model: model == name)
 
 
 def _rings_for(group: ModelGroup, kept: KeptModel, rings: object, refusals: list[Refusal]) -> State | None:

@@ -20,6 +20,7 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.core.values.discards import Discard
 from monitor.errors import ArtifactError, ConfigError
 from monitor.pipeline.pipeline import Pipeline, PipelineSettings, Step
+from monitor.pipeline.pipeline_state import inherit_normals
 from monitor.setup.artifact_choice import choose_artifact
 from monitor.setup.config_file import load_config
 from monitor.setup.registry import Config
@@ -141,6 +142,7 @@ def succeed(
     for name, model_group in kept.items():
         model_group.adopt(after.artifacts[name].manifest, after.artifacts[name].max_batch)
     successor = build_pipeline(after, on_discard, pipeline.counters, kept)
+    inherit_normals(successor.model_groups, pipeline.model_groups)
     successor.router.find_streams()
     successor.inherit_decoders(pipeline)
     return successor, final_step

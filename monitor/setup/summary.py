@@ -15,6 +15,12 @@ NEEDS_ALL_CHANNELS = (
     "could judge. Fit it again"
 )
 
+# What to know of an artifact of before the trainer noted how far streams differed.
+LEARNS_ANY_FAULT = (
+    "its artifact does not say how far streams differed in training: a machine that is faulty from its first window on "
+    "teaches its fault as normal. Fit it again"
+)
+
 
 def summary(setup: Setup) -> Iterator[str]:
     """Say in a few lines where telemetry comes from, what judges it, and where the results go."""
@@ -43,6 +49,8 @@ def _warnings_of_models(setup: Setup) -> Iterator[str]:
     for name, artifact in setup.artifacts.items():
         if artifact.manifest.needs_all_channels:
             yield (f"warning  model {name}: {NEEDS_ALL_CHANNELS}")
+        if artifact.manifest.normalization.unbounded:
+            yield f"warning  model {name}: {LEARNS_ANY_FAULT}"
 
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:

@@ -196,6 +196,17 @@ def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
     restarts = CounterMetricFamily(
         "residuald_stream_restarts", "Streams started over because their clock was set back.", labels=["model"]
     )
+    unlike = GaugeMetricFamily(
+        "residuald_unlike_training_streams",
+        "Streams judged by the training data's centre and scale, their own being like none there.",
+        labels=["model"],
+    )
+    remembered = GaugeMetricFamily(
+        "residuald_remembered_streams", "Streams not open of which is remembered what is usual.", labels=["model"]
+    )
+    dropped = CounterMetricFamily(
+        "residuald_remembered_streams_dropped", "Remembered streams that made room for others.", labels=["model"]
+    )
     active = GaugeMetricFamily("residuald_alerts_active", "Open alerts.", labels=["phase"])
     open_alerts = {Phase.PENDING: 0, Phase.FIRING: 0}
     for model_group in model_groups:
@@ -203,6 +214,9 @@ def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
         muted.add_metric([model_group.name], len(model_group.mutes))
         received.add_metric([model_group.name], model_group.samples_received)
         restarts.add_metric([model_group.name], model_group.windows.grid.restarts)
+        unlike.add_metric([model_group.name], int(model_group.normalizer.unlike.sum()))
+        remembered.add_metric([model_group.name], len(model_group.normalizer.remembered))
+        dropped.add_metric([model_group.name], model_group.normalizer.remembered.dropped)
         for reason, count in list(model_group.samples_discarded.items()):
             discarded.add_metric([model_group.name, reason.value], count)
         for why, count in list(model_group.windows_withheld.items()):
@@ -211,7 +225,7 @@ def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
             open_alerts[phase] += int((model_group.decision.phase == phase).sum())
     for phase, count in open_alerts.items():
         active.add_metric([phase.name.lower()], count)
-    yield from (streams, muted, received, discarded, withheld, restarts, active)
+    yield from (streams, muted, received, discarded, withheld, restarts, unlike, remembered, dropped, active)
 
 
 def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterator[StreamMetric]:

@@ -24,6 +24,7 @@ from trainer.data.cutting import (
 from trainer.data.normalization import normalization_spec
 from trainer.data.published_alerts import Alerted, alerted
 from trainer.data.split import Part, folds_of, split_around, split_by_time
+from trainer.data.trained_spread import trained_spread
 from trainer.data.windows import Windows
 from trainer.errors import DataError
 from trainer.settings import FitSettings
@@ -231,8 +232,9 @@ class _Pool:
 
     def _normalization(self, parts: Parts) -> NormalizationSpec:
         each = zip(self.windows_by_file, parts, strict=True)
-        train = np.concatenate([piece.batch.values[part == Part.TRAIN] for piece, part in each])
-        return normalization_spec(train, self.settings.normalization, self.window.derived)
+        train = [piece.batch.values[part == Part.TRAIN] for piece, part in each]
+        spec = normalization_spec(np.concatenate(train), self.settings.normalization, self.window.derived)
+        return spec.model_copy(update={"trained": trained_spread(train, spec)}) if spec.learnt else spec
 
     def _around(self, usable: list[NDArray[np.bool_]], held_out: list[NDArray[np.bool_]], gap_seconds: float) -> Parts:
         return [

@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from monitor.core.artifact.array import Array
 from monitor.core.artifact.calibration import Calibration
 from monitor.core.artifact.masking_spec import MaskingSpec
+from monitor.core.artifact.trained_spread import TrainedSpread
 from monitor.core.values.names import Name
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_SUFFIX = ".sig"  # of the signature beside an artifact
+MOST_WARMUP_WINDOWS = 4096
 ARTIFACT_SHA256 = "artifact.sha256"  # in a model beside an artifact: which one it belongs to
 
 NormalizationKind = Literal["fixed", "window", "stream", "template"]
@@ -102,14 +104,25 @@ class NormalizationSpec(_Part):
     fixed: from the training data (`centre`, `scale`: one number per channel). window: each window's own mean and
     standard deviation. stream: learnt robustly from the first `warmup_windows` windows of each stream. template:
     likewise, but the centre is a whole window, the stream's usual one, for windows cut around an event as a heartbeat.
-    `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up.
+    `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up. `trained`: what streams may
+    teach, for `stream` and `template`; artifacts of earlier trainers have none.
     """
 
     kind: NormalizationKind
     centre: tuple[Finite, ...] | None = None
     scale: tuple[Positive, ...] | None = None
     scale_floor: tuple[Positive, ...]
-    warmup_windows: Annotated[int, Field(ge=1, le=4096)] = 64
+    warmup_windows: Annotated[int, Field(ge=1, le=MOST_WARMUP_WINDOWS)] = 64
+    trained: TrainedSpread | None = None
+
+    def learns_like(self, other: "NormalizationSpec") -> bool:
+        """Whether what streams learnt by another rule, finished or not, is of use by this one."""
+        return self.learnt and (self.kind, self.warmup_windows) == (other.kind, other.warmup_windows)
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether streams may teach anything: an earlier trainer did not say how far they differed in training."""
+        return self.learnt and self.trained is None
 
     @property
     def learnt(self) -> bool:
@@ -121,6 +134,8 @@ class NormalizationSpec(_Part):
         fixed = self.kind == "fixed"
         if any((numbers is not None) != fixed for numbers in (self.centre, self.scale)):
             raise ValueError("`centre` and `scale` belong to kind `fixed`, and only to it")
+        if self.trained is not None and not self.learnt:
+            raise ValueError("`trained` belongs to kinds `stream` and `template`: others learn nothing of streams")
         return self
 
 
@@ -250,6 +265,11 @@ class Manifest(_Part):
             numbers = getattr(self.normalization, name)
             if numbers is not None and len(numbers) != count:
                 raise ValueError(f"normalization.{name} has {len(numbers)} numbers for {count} channels")
+        trained = self.normalization.trained
+        if trained is not None:
+            samples = length if self.normalization.kind == "template" else 1
+            if (len(trained.centre), len(trained.centre[0])) != (count, samples):
+                raise ValueError(f"normalization.trained.centre is not of shape [{count}, {samples}]")
         arrays = ("windows", "centre", "scale", "error", "channel_error")
         shapes = {name: getattr(self.golden, name).shape for name in arrays}
         golden = shapes["windows"][0] if shapes["windows"] else 0

@@ -47,6 +47,7 @@ def prepare_windows(
     of_channels = assess_channels(windows, window, limits)
     if not of_channels.any():
         centre, scale, ready = normalizer.parameters(windows, may_teach(quality))
+        _tell_unlike(quality, windows.stream, ready, normalizer)
         return PreparedBatch(windows, centre, scale, quality, is_trusted(quality) & ready)
     faulty = of_channels > 0
     can = masking.can_judge(faulty) & is_trusted(quality)
@@ -59,4 +60,15 @@ def prepare_windows(
         quality[can] = CODES[Quality.MASKED]
         values, centre, scale = masking.put(windows.values, centre, scale, masked)
         windows = replace(windows, values=values)
+    _tell_unlike(quality, windows.stream, ready, normalizer)
     return PreparedBatch(windows, centre, scale, quality, is_trusted(quality) & ready, faulty, masked)
+
+
+def _tell_unlike(quality: NDArray[np.int8], stream: NDArray[np.int64], ready: Bools, normalizer: Normalizer) -> None:
+    """Say of windows, where nothing is worse, that their stream is judged by the training data's numbers.
+
+    quality: int8 [B], changed in place. stream: int64 [B]. ready: bool [B].
+    """
+    if normalizer.any_unlike:
+        unlike = normalizer.unlike[stream] & ready
+        np.maximum(quality, unlike * np.int8(CODES[Quality.UNLIKE_TRAINING]), out=quality)

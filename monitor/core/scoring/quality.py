@@ -22,6 +22,7 @@ class Quality(StrEnum):
     GOOD = "good"
     CLOCK_SKEW = "clock_skew"  # it arrived long after its own time; its values are fine, so it is judged all the same
     NO_BEAT = "no_beat"  # no heartbeat for the longest RR interval; that is what there is to judge
+    UNLIKE_TRAINING = "unlike_training"  # the stream's centre or scale is like none in training, whose numbers it gets
     MASKED = "masked"  # judged without channels that cannot be trusted, for one of the next four reasons
     STUCK = "stuck"  # a channel repeats one value, which its normal data never did
     OUT_OF_RANGE = "out_of_range"  # a channel is beyond what its sensor can physically deliver
@@ -34,7 +35,7 @@ class Quality(StrEnum):
 
 QUALITIES = tuple(Quality)
 CODES = {quality: code for code, quality in enumerate(QUALITIES)}
-_JUDGED = {Quality.GOOD, Quality.CLOCK_SKEW, Quality.NO_BEAT, Quality.MASKED}
+_JUDGED = {Quality.GOOD, Quality.CLOCK_SKEW, Quality.NO_BEAT, Quality.UNLIKE_TRAINING, Quality.MASKED}
 _TRUSTED = np.array([quality in _JUDGED for quality in QUALITIES])
 _NORMAL = np.array([quality in {Quality.GOOD, Quality.CLOCK_SKEW} for quality in QUALITIES])
 

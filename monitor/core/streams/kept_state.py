@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 
 from monitor.core.alerting.alerts import AlertStep
 from monitor.core.alerting.decision_rule import Phase
+from monitor.core.artifact.manifest import MOST_WARMUP_WINDOWS
+from monitor.core.scoring.normalize import Normalizer
 from monitor.core.scoring.quality import CODES, QUALITIES, Quality
+from monitor.core.scoring.remembered_normals import LearntNormals, read_remembered
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.columns import in_range
@@ -71,6 +74,7 @@ class KeptModel(msgspec.Struct):
     samples_discarded: dict[str, Count]
     windows_withheld: dict[str, Count]
     streams_discarded: dict[str, list[Count]] = {}
+    remembered: dict[str, Any] | None = None  # of streams that are not open, as `RememberedNormals` has it
 
 
 def kept_of(group: ModelGroup) -> State:
@@ -79,7 +83,7 @@ def kept_of(group: ModelGroup) -> State:
     return {
         "channels": list(manifest.channel_names),
         "window_length": manifest.window.length,
-        "normalization": manifest.normalization.model_dump(mode="json"),
+        "normalization": manifest.normalization.model_dump(mode="json", exclude={"trained"}),
         "streams": [
             {
                 "name": name,
@@ -100,6 +104,7 @@ def kept_of(group: ModelGroup) -> State:
         "samples_discarded": {reason.value: count for reason, count in group.samples_discarded.items()},
         "windows_withheld": dict(group.windows_withheld),
         "streams_discarded": group.inputs.discards.kept(numbers),
+        "remembered": group.normalizer.remembered.snapshot(group.normalizer.shape),
     }
 
 
@@ -136,6 +141,10 @@ def read_kept(group: ModelGroup, state: object) -> KeptModel:
         raise StateError("open alerts of other streams than those that are not calm")
     if has_normals(group, kept):
         group.normalizer.check(kept.normals, count)
+        if kept.remembered is not None:
+            read_remembered(kept.remembered, group.normalizer.shape)
+    else:
+        learnt_in(group, kept)
     return kept
 
 
@@ -146,9 +155,37 @@ def has_streams(group: ModelGroup, kept: KeptModel) -> bool:
 
 def has_normals(group: ModelGroup, kept: KeptModel) -> bool:
     """Whether what was learnt of streams is of use: the artifact normalizes by the same rule."""
-    spec = group.manifest.normalization
-    alike = kept.normals is not None and kept.normalization == spec.model_dump(mode="json")
+    spec, theirs = group.manifest.normalization, kept.normalization
+    alike = spec.learnt and (spec.kind, spec.warmup_windows) == (theirs.get("kind"), theirs.get("warmup_windows"))
+    alike = alike and kept.normals is not None
     return alike and (spec.kind != "template" or kept.window_length == group.manifest.window.length)
+
+
+def learnt_in(group: ModelGroup, kept: KeptModel) -> list[tuple[str, LearntNormals]]:
+    """What the kept part of some model group has learnt of streams by name, where it is of use to this one.
+
+    It may be where the rest is not: with the same channels, and numbers of the same kind. Empty where it is not.
+
+    Raises:
+        StateError: it is no state.
+
+    """
+    normalizer, theirs = group.normalizer, kept.normalization
+    spec, warmup = normalizer.spec, theirs.get("warmup_windows")
+    length = kept.window_length if theirs.get("kind") == "template" else 1
+    if not spec.learnt or spec.kind != theirs.get("kind") or length != normalizer.shape[1]:
+        return []
+    if not has_streams(group, kept) or kept.normals is None:
+        return []
+    if not isinstance(warmup, float | int) or not 1 <= warmup <= MOST_WARMUP_WINDOWS:
+        raise StateError("a warm-up of no length")
+    learnt = [] if kept.remembered is None else read_remembered(kept.remembered, normalizer.shape)
+    numbers = np.arange(len(kept.streams))
+    other = Normalizer(spec.model_copy(update={"warmup_windows": int(warmup)}), *normalizer.shape_of_windows)
+    other.check(kept.normals, len(numbers))
+    other.restore(numbers, kept.normals)
+    found = zip((stream.name for stream in kept.streams), map(other.learnt, numbers.tolist()), strict=True)
+    return learnt + [(name, each) for name, each in found if each is not None]
 
 
 def put_kept(group: ModelGroup, kept: KeptModel) -> None:
@@ -162,6 +199,8 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
     group.windows_withheld = Counter(kept.windows_withheld)
     if not has_streams(group, kept):
         return
+    if not has_normals(group, kept):
+        group.normalizer.inherit(learnt_in(group, kept))
     for stream in kept.streams:
         group.open_stream(stream.name, stream.labels, stream.channel_groups)
     numbers = group.streams.numbers()
@@ -173,6 +212,8 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
     group.alerts.put_open_steps(kept.alerts)
     if has_normals(group, kept) and kept.normals is not None:
         group.normalizer.restore(numbers, kept.normals)
+        if kept.remembered is not None:
+            group.normalizer.remembered.restore(kept.remembered, group.normalizer.shape)
 
 
 def _codes(names: list[str]) -> NDArray[np.int8]:

@@ -86,13 +86,16 @@ class ModelGroup:
         ours, theirs = self.manifest, manifest
         same = ours.channel_names == theirs.channel_names and ours.window == theirs.window
         same = same and ours.sample_period_seconds == theirs.sample_period_seconds
-        return same and (not theirs.normalization.learnt or ours.normalization == theirs.normalization)
+        return same and (not theirs.normalization.learnt or ours.normalization.learns_like(theirs.normalization))
 
     def adopt(self, manifest: Manifest, max_batch: int) -> None:
         """Go on with another artifact that fits; rings, phases and alerts stay."""
         self.batch.max_windows = max_batch
         if manifest.normalization != self.manifest.normalization:
-            self.normalizer = _normalizer_of(manifest)
+            if self.normalizer.spec.learns_like(manifest.normalization):
+                self.normalizer.adopt(manifest.normalization)
+            else:
+                self.normalizer = _normalizer_of(manifest)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
         self.manifest = manifest
 
@@ -103,7 +106,7 @@ class ModelGroup:
         """
         number = self.streams.next_number
         self.windows.open_stream(number, channel_groups)
-        self.normalizer.forget(number)
+        self.normalizer.open_stream(name, number)
         self.inputs.open_stream(number)
         self.decision.open_stream(number)
         self.mutes.open_stream(name, number)
@@ -115,7 +118,7 @@ class ModelGroup:
     def close_stream(self, name: str, reason: EndReason = EndReason.GONE) -> AlertStep | None:
         """Forget a stream. What was open about it is resolved by the step returned."""
         number = self.streams.close(name)
-        self.normalizer.forget(number)
+        self.normalizer.close_stream(name, number)
         self.decision.reset(number)
         self.changed.discard(name)
         del self.channel_groups[name]
@@ -254,9 +257,16 @@ class ModelGroup:
         for name in self.mutes.over(now_seconds):
             self.mute(name, 0.0)
 
+    def knows(self, name: str) -> bool:
+        """Whether a stream is open, or what it had learnt is remembered."""
+        return name in self.streams.number or name in self.normalizer.remembered
+
     def relearn(self, name: str) -> AlertStep | None:
         """Let a stream learn anew what is usual for it. What is open is resolved by the step returned."""
-        number = self.streams.number[name]
+        self.normalizer.remembered.take(name)
+        number = self.streams.number.get(name)
+        if number is None:
+            return None
         step = self.end_alert(name, EndReason.RELEARN)
         self.normalizer.forget(number)
         self.streams.state[number] = StreamState.WARMING_UP

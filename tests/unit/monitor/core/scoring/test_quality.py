@@ -85,7 +85,7 @@ def test_a_window_from_the_future_is_not_skewed_by_its_arrival() -> None:
 
 def test_a_skewed_clock_a_missing_beat_and_masked_channels_are_shown_and_yet_judged() -> None:
     trusted = {quality for code, quality in enumerate(QUALITIES) if is_trusted(np.array([code], np.int8))[0]}
-    assert trusted == {Quality.GOOD, Quality.CLOCK_SKEW, Quality.NO_BEAT, Quality.MASKED}
+    assert trusted == {Quality.GOOD, Quality.CLOCK_SKEW, Quality.NO_BEAT, Quality.MASKED, Quality.UNLIKE_TRAINING}
 
 
 def test_what_is_normal_is_not_learnt_from_missing_beats_nor_beside_masked_channels() -> None:
