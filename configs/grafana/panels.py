@@ -25,6 +25,7 @@ QUALITIES = {
     "clock_skew": "blue",
     "no_beat": "dark-red",
     "masked": "light-blue",
+    "unlike_training": "super-light-orange",
 }
 # What the variables of a dashboard choose. Each panel asks within them.
 HERE = 'job=~"$job", instance=~"$instance"'

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from monitor.core.artifact.manifest import NormalizationSpec
 from monitor.core.artifact.trained_spread import TrainedSpread
 from monitor.core.scoring.normalize import Normalizer
-from monitor.core.windows.stream_windows import WindowBatch
+from monitor.core.windows.window_batch import WindowBatch
 from monitor.simulators.catalogue import Profile
 from monitor.simulators.fault import Fault
 from monitor.simulators.motor import Motor

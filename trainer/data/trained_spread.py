@@ -15,7 +15,7 @@ from scipy.stats import t as student
 from monitor.core.artifact.manifest import NormalizationSpec
 from monitor.core.artifact.trained_spread import TrainedSpread
 from monitor.core.scoring.normalize import Normalizer
-from monitor.core.windows.stream_windows import WindowBatch
+from monitor.core.windows.window_batch import WindowBatch
 
 ENOUGH_STREAMS = 5
 LEFT_OUT = 0.01  # of healthy streams, by all bounds together

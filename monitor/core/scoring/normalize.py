@@ -14,7 +14,7 @@ from monitor.core.artifact.manifest import NormalizationSpec
 from monitor.core.scoring.remembered_normals import LearntNormals, RememberedNormals
 from monitor.core.values.columns import Columns, column, in_range
 from monitor.core.values.snapshots import Count, State, StateError, array_in, part_of, typed
-from monitor.core.windows.stream_windows import WindowBatch
+from monitor.core.windows.window_batch import WindowBatch
 
 # Turns a median absolute deviation into the standard deviation of a Gaussian.
 MAD_TO_SIGMA = 1.4826

@@ -54,6 +54,7 @@ class RememberedNormals:
         self._most_names, self._most_bytes = most_names, most_bytes
         self._of: dict[str, LearntNormals] = {}  # in the order in which they were put here
         self._nbytes = 0
+        self._snapshot: State | None = None  # while nothing changes: there may be many, and checkpoints come often
 
     def __len__(self) -> int:
         """How many names are remembered."""
@@ -66,6 +67,7 @@ class RememberedNormals:
     def put(self, name: str, learnt: LearntNormals) -> None:
         """Remember a stream; the oldest ones make room."""
         self.take(name)
+        self._snapshot = None
         self._of[name] = learnt
         self._nbytes += learnt.nbytes
         while len(self._of) > self._most_names or self._nbytes > self._most_bytes:
@@ -77,6 +79,7 @@ class RememberedNormals:
         learnt = self._of.pop(name, None)
         if learnt is not None:
             self._nbytes -= learnt.nbytes
+            self._snapshot = None
         return learnt
 
     def items(self) -> Iterable[tuple[str, LearntNormals]]:
@@ -85,6 +88,11 @@ class RememberedNormals:
 
     def snapshot(self, shape: tuple[int, int]) -> State:
         """All that is remembered, to be kept. shape: of one centre, [C, 1] or [C, L]."""
+        if self._snapshot is None:
+            self._snapshot = self._made_snapshot(shape)
+        return self._snapshot
+
+    def _made_snapshot(self, shape: tuple[int, int]) -> State:
         learnt = list(self._of.values())
         return {
             "names": list(self._of),

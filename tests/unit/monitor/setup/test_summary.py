@@ -15,11 +15,11 @@ from tests.manifests import MeanSquareScorer, manifest_of, masking_fields
 WEBHOOK = {"url": "https://example.org:8443/hooks/secret?key=secret", "name": "pager"}
 
 
-def lines(*, calibrated: bool = True, **sections: Any) -> list[str]:
+def lines(*, calibrated: bool = True, kind: str = "fixed", **sections: Any) -> list[str]:
     source = {"name": "all", "topic": "v/{device}", "format": {"kind": "csv"}, "model": "m"}
     model = {"name": "m", "path": "models/m"}
     config = Config.model_validate({"source": [source], "model": [model]} | sections)
-    manifest = manifest_of(("x", "y", "z"), masking=masking_fields(3) if calibrated else None)
+    manifest = manifest_of(("x", "y", "z"), kind=kind, masking=masking_fields(3) if calibrated else None)
     artifact = Artifact(Path("models/m/1.pt"), "", manifest, MeanSquareScorer(), 32)
     return list(summary(Setup(config, {"m": artifact})))
 
@@ -47,3 +47,8 @@ def test_an_artifact_that_one_bad_channel_makes_blind_is_warned_of() -> None:
     (warning,) = warnings(calibrated=False)
     assert "model m" in warning
     assert "Fit it again" in warning
+
+
+def test_an_artifact_that_does_not_say_what_streams_may_teach_is_warned_of() -> None:
+    (warning,) = warnings(kind="stream")
+    assert "teaches its fault as normal" in warning

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from monitor.core.artifact.manifest import NormalizationSpec
 from monitor.core.scoring.normalize import Floats32, Normalizer
 from monitor.core.values.snapshots import decode_state, encode_state
-from monitor.core.windows.stream_windows import WindowBatch
+from monitor.core.windows.window_batch import WindowBatch
 
 WARMUP, LENGTH, REST = 4, 50, 36
 SPREAD: dict[str, Any] = {
