@@ -13,7 +13,7 @@ from monitor.core.scoring.quality import QUALITIES, Quality
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.scored_batch import ScoredBatch
 from monitor.core.streams.stream_table import StreamState
-from monitor.core.values.scorer import Floats32
+from monitor.core.values.scorer import Floats32, ScoreBatch
 from monitor.core.windows.stream_windows import WindowBatch
 from tests.manifests import MeanSquareScorer, array_fields, manifest_fields, manifest_of, masking_fields, model_group_of
 
@@ -41,7 +41,19 @@ def manifest(*, calibrated: bool = True, kind: str = "fixed", **masking: Any) ->
     return Manifest.model_validate(fields)
 
 
-def judged(model_group: ModelGroup, *windows: Mapping[str, list[float] | float], coverage: float = 1.0) -> ScoredBatch:
+class JointScorer(MeanSquareScorer):
+    """A model that reconstructs each channel as the mean of all of them: what one shows changes the error of all."""
+
+    def score(self, windows: Floats32, centre: Floats32, scale: Floats32) -> ScoreBatch:
+        return super().score(windows - windows.mean(axis=1, keepdims=True), centre, scale)
+
+
+def judged(
+    model_group: ModelGroup,
+    *windows: Mapping[str, list[float] | float],
+    coverage: float = 1.0,
+    scorer: MeanSquareScorer | None = None,
+) -> ScoredBatch:
     """Judge windows of stream 0, of alternating samples of these amplitudes, or of just these samples."""
     sign = np.array([1, -1] * (LENGTH // 2), np.float32)
     values = np.array(
@@ -63,7 +75,7 @@ def judged(model_group: ModelGroup, *windows: Mapping[str, list[float] | float],
     values, centre = prepared.windows.values[use], prepared.centre[use]
     if centre.ndim == 3:  # a template
         values, centre = values - centre, np.zeros(values.shape[:2], np.float32)
-    scores = MeanSquareScorer().score(values, centre, prepared.scale[use])
+    scores = (scorer or MeanSquareScorer()).score(values, centre, prepared.scale[use])
     return model_group.conclude(prepared, scores)
 
 
@@ -96,7 +108,8 @@ def test_a_channel_of_which_too_little_came_is_masked_alone() -> None:
 
 
 def test_what_a_masked_channel_shows_changes_no_verdict_and_no_number() -> None:
-    found = [judged(group_of(manifest()), {"b": why}) for why in SPOILT.values()]
+    found = [judged(group_of(manifest()), {"b": why}, scorer=JointScorer()) for why in SPOILT.values()]
+    assert np.isfinite(found[0].error).all()
     for name in ("error", "score", "channel_error", "verdict"):
         np.testing.assert_array_equal(getattr(found[0], name), getattr(found[1], name))
         np.testing.assert_array_equal(getattr(found[0], name), getattr(found[2], name))
