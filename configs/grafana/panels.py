@@ -22,6 +22,7 @@ QUALITIES = {
     "non_finite": "red",
     "wrong_rate": "dark-yellow",
     "refused": "dark-orange",
+    "incomplete": "light-purple",
     "clock_skew": "blue",
     "no_beat": "dark-red",
     "masked": "light-blue",

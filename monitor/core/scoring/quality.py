@@ -2,8 +2,8 @@
 
 A window that cannot is withheld: it is neither normal nor anomalous. Some qualities concern the window as a whole;
 others are found channel by channel, and `masking.py` may judge the window without the channels concerned, which makes
-it `masked`. `silent` and `refused` are about streams without windows, `wrong_rate` is about how they came;
-`model_group.py` finds these.
+it `masked`. `silent`, `refused` and `incomplete` are about streams without windows, `wrong_rate` is about how they
+came; `model_group.py` finds these.
 """
 
 from enum import StrEnum
@@ -29,6 +29,7 @@ class Quality(StrEnum):
     LOW_COVERAGE = "low_coverage"  # too many samples of a channel are missing
     NON_FINITE = "non_finite"  # NaN or infinity among the samples of a channel
     WRONG_RATE = "wrong_rate"  # its samples come at another rate than the model's
+    INCOMPLETE = "incomplete"  # samples come, and never a window: the channels do not fit together, or there are gaps
     SILENT = "silent"  # nothing came for a while, on one channel at least
     REFUSED = "refused"  # what comes, on one channel at least, is refused throughout
 

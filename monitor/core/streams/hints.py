@@ -44,6 +44,17 @@ def rate_hint(ratio: float, period_seconds: float, tolerance: float) -> str:
     return f"{found}: fit a model at that rate, change the device's, or raise timing.rate_tolerance ({tolerance:g})"
 
 
+def incomplete_hint(stored: int, most: int, *, apart: bool) -> str:
+    """Why samples may never come to a window.
+
+    stored: how many of the channels that bring least were taken; most: how many another brought. apart: whether the
+    channels of the stream come apart.
+    """
+    if apart:
+        return f"{stored} of its samples were taken while another brought {most}: its rate, clock or connection?"
+    return f"{stored} of {most} samples were taken, and never a window without a long gap: is its clock steady?"
+
+
 def refusal_hint(ahead_seconds: float, arrival_seconds: float, ratio: float, period_seconds: float) -> str | None:
     """Why samples may be refused: a clock that is off, or another rate. None: neither is the case, or not known.
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from monitor.core.grid.sample_grid import SampleGrid
 from monitor.core.scoring.quality import Quality
 from monitor.core.streams.clock_offset import ClockOffsets
-from monitor.core.streams.hints import rate_hint, refusal_hint
+from monitor.core.streams.hints import incomplete_hint, rate_hint, refusal_hint
 from monitor.core.streams.notices import Notice, NoticeLimit
 from monitor.core.streams.sample_rates import RateVerdict, SampleRates
 from monitor.core.streams.stream_discards import StreamDiscards
 from monitor.core.streams.stream_table import StreamTable
 from monitor.core.values.discards import OF_SAMPLES, Discard, Reason
+from monitor.core.windows.progress import Progress
 from monitor.core.windows.stream_windows import StreamBlocks
 
 Ints = NDArray[np.int64]
@@ -25,15 +26,17 @@ _MOST_NOTICES = 100  # that wait to be taken
 class InputHealth:
     """The input of the streams of one model group.
 
-    grid: which accepts samples, or refuses them. names: the streams. channels: what sources deliver.
+    grid: which accepts samples, or refuses them. streams: their names. channels: what sources deliver. progress: what
+    streams have received since their last window.
     """
 
-    def __init__(self, grid: SampleGrid, streams: StreamTable, channels: tuple[str, ...]) -> None:
+    def __init__(self, grid: SampleGrid, streams: StreamTable, channels: tuple[str, ...], progress: Progress) -> None:
         rules = grid.rules
         self.clocks = ClockOffsets()
         self.rates = SampleRates(grid.groups, rules.sample_period_seconds, rules.max_ahead_seconds)
         self.discards = StreamDiscards(grid.groups)
         self._grid = grid
+        self._progress = progress
         self._streams = streams
         self._channels = channels
         self._limit = NoticeLimit()
@@ -86,14 +89,30 @@ class InputHealth:
     def why(self, stream: int, quality: Quality) -> dict[str, str]:
         """What is behind the quality of a stream, as far as there is more to say.
 
-        `reason`: why all that it sends is refused; `hint`: what may be behind that, or is to be done about its rate.
+        `reason`: why all that it sends is refused; `hint`: what may be behind that, or is to be done about its rate;
+        `incomplete`: the channels that keep its windows from being completed.
         """
         found: dict[str, str | None] = {}
         if quality is Quality.REFUSED:
             found = self._refusal_of(stream)
         elif quality is Quality.WRONG_RATE:
             found = {"hint": self.wrong_rate_of(stream)}
+        elif quality is Quality.INCOMPLETE:
+            found = self._incomplete_of(stream)
         return {key: text for key, text in found.items() if text is not None}
+
+    def notice_incomplete(self, stream: int) -> None:
+        """Tell that a stream receives samples and completes no window."""
+        self._notice("samples come and no window is completed: withheld", stream, self._incomplete_of(stream))
+
+    def _incomplete_of(self, stream: int) -> dict[str, str | None]:
+        groups = self._grid.groups_of(stream)
+        least = groups[int(self._progress.stored[groups].argmin())]
+        stored, most = int(self._progress.stored[least]), int(self._progress.received[groups].max())
+        mine = np.flatnonzero(self._grid.channel_groups_of(np.array([stream]))[0] == least).tolist()
+        channels = ", ".join(self._channels[channel] for channel in mine)
+        apart = len(groups) > 1
+        return {"incomplete": channels if apart else None, "hint": incomplete_hint(stored, most, apart=apart)}
 
     def _refusal_of(self, stream: int) -> dict[str, str | None]:
         refusing = self.discards.refusing(self._grid.accepted_seconds, np.array([stream]), -np.inf)[0]

@@ -59,7 +59,7 @@ class ModelGroup:
         self.groups = self.windows.grid.groups
         self.channel_groups: dict[str, list[list[int]]] = {}  # stream -> its channel groups
         self.normalizer = _normalizer_of(manifest)
-        self.inputs = InputHealth(self.windows.grid, self.streams, self.measured)
+        self.inputs = InputHealth(self.windows.grid, self.streams, self.measured, self.windows.progress)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
         self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
@@ -284,7 +284,7 @@ class ModelGroup:
         return step
 
     def mark_silent(self, now_seconds: float, silent_after_seconds: float) -> None:
-        """Say of streams that on some channel nothing comes any more, or nothing but what is refused.
+        """Say of streams that they send nothing (on some channel), only what is refused, or never enough for a window.
 
         now_seconds: wall clock, as arrivals of blocks are.
         """
@@ -293,7 +293,11 @@ class ModelGroup:
         refused = self.inputs.refusing(numbers, now_seconds, silent_after_seconds)
         arrivals = self.windows.grid.last_arrivals(numbers, now_seconds).min(axis=1)
         silent = (now_seconds - arrivals > silent_after_seconds) & ~refused
-        for found, quality in ((silent, Quality.SILENT), (refused, Quality.REFUSED)):
+        incomplete = self.windows.progress.stalled(numbers, now_seconds) & ~silent & ~refused
+        for stream in numbers[incomplete & (self.streams.quality[numbers] != CODES[Quality.INCOMPLETE])].tolist():
+            self.inputs.notice_incomplete(stream)
+        marks = (silent, Quality.SILENT), (refused, Quality.REFUSED), (incomplete, Quality.INCOMPLETE)
+        for found, quality in marks:
             code = np.full(int(found.sum()), CODES[quality], np.int8)
             self._settle(numbers[found], np.full(len(code), StreamState.WITHHELD, np.int8), code)
 

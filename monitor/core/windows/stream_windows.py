@@ -19,6 +19,7 @@ from monitor.core.values.discards import Reason
 from monitor.core.values.snapshots import LARGEST, Count, State, StateError, array_in, part_of, typed
 from monitor.core.windows.completion import completed_by
 from monitor.core.windows.held_samples import hold_last
+from monitor.core.windows.progress import Progress
 from monitor.core.windows.stream_blocks import MergedBlocks, StreamBlocks
 from monitor.core.windows.window_batch import WindowBatch
 from monitor.core.windows.window_policies import CompleteWindows, WindowPolicy, window_policy_of
@@ -57,11 +58,14 @@ class StreamWindows:
         self.rings = Rings(channels, spec.length, self._held_samples + 2 * self._round_samples, rules.max_backlog_bytes)
         self.grid = SampleGrid(channels, rules, self.rings.slots - self._lookback_samples)
         self.grid.make_room = self._make_room
+        period = rules.sample_period_seconds
+        self.progress = Progress(self.grid.groups, max(spec.length, spec.stride), period)
 
     def open_stream(self, stream: int, channel_groups: list[list[int]]) -> None:
         """Start stream number `stream`, whose channels arrive in these `channel_groups` (lists of channel numbers)."""
         self.grid.open_stream(stream, channel_groups)
         self.rings.open_stream(stream)
+        self.progress.open_stream(stream)
         self._policy.open_stream(stream, int(self.grid.run_start[stream]))
 
     def feed(self, parts: Sequence[StreamBlocks], discards: Counter[Reason]) -> Iterator[WindowBatch]:
@@ -161,6 +165,8 @@ class StreamWindows:
     ) -> tuple[WindowBatch | None, NDArray[np.bool_]]:
         placed = self.grid.place(blocks.arrivals)
         discards.update(placed.discards)
+        there = blocks.arrivals.length if not placed.deferred.any() else blocks.arrivals.length * ~placed.deferred
+        self.progress.take_in(blocks.arrivals.channel_group, there, placed.take)
         stream = self.grid.groups.stream(blocks.arrivals.channel_group)
         parts = list(blocks.by_source())
         for part in parts:
@@ -190,6 +196,7 @@ class StreamWindows:
             self.grid.gap_fills.forget(stream, int(self.grid.run_start[stream]))
         if not len(owner):
             return None
+        self.progress.complete(owner)
         values = self.rings.gather(owner, end)
         if np.isnan(values.min()):
             self._hold_last(owner, end, run, values, coverage)

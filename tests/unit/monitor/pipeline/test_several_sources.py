@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from monitor.core.scoring.quality import QUALITIES, Quality
 from monitor.core.sources.source import SourceSpec
+from monitor.core.streams.notices import Notice
 from monitor.core.values.discards import Reason
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
@@ -107,6 +109,56 @@ def test_a_channel_that_stays_away_keeps_no_memory_for_ever_and_is_late_when_it_
         assert walk.group.windows.rings.nbytes == before
     walk.step([channel("z", at, START + 4000 * PERIOD) for at in range(100)])
     assert walk.group.samples_discarded == {Reason.LATE: 100}
+
+
+def state_of(walk: Walk, now: float) -> dict[str, Any]:
+    """The last state that is published by then, if there is any."""
+    states = [report.payload for report in walk.pipeline.housekeep(Moment(now, now)).reports]
+    found: dict[str, Any] = json.loads(states[-1]) if states else {}
+    return found
+
+
+def seldom(at: int) -> list[Message]:
+    """What comes at a time of a device of which one channel comes with each fifth sample only."""
+    now = START + at * PERIOD
+    return [channel(name, at, now) for name in CHANNELS if name != "y" or at % 5 == 0]
+
+
+def test_a_channel_that_comes_too_seldom_for_any_window_is_named_and_the_stream_withheld() -> None:
+    walk, told = Walk(GATEWAY), list[dict[str, Any]]()
+    notices: list[Notice] = []
+    walk.pipeline.on_notice = lambda model, notice: notices.append(notice)
+    for at in range(600):
+        walk.step(seldom(at))
+        if at % 8 == 0:
+            told.append(state_of(walk, START + at * PERIOD))
+    states = [state for state in told if state]
+    assert not walk.windows
+    assert [(state["state"], state["quality"]) for state in states] == [("withheld", "incomplete")]
+    assert states[0]["incomplete"] == "y"
+    assert states[0]["hint"].endswith("its rate, clock or connection?")
+    walk.step(seldom(600))
+    assert [notice.fields["incomplete"] for notice in notices if "incomplete" in notice.fields] == ["y"]
+
+
+def test_a_stream_that_completes_windows_again_is_not_incomplete() -> None:
+    walk = Walk(GATEWAY)
+    for at in range(400):
+        walk.step(seldom(at))
+        state_of(walk, START + at * PERIOD)
+    for at in range(400, 420):
+        walk.step([channel(name, at, START + at * PERIOD) for name in CHANNELS])
+    assert walk.windows
+    assert QUALITIES[walk.group.streams.quality[0]] is not Quality.INCOMPLETE
+
+
+def test_a_single_sample_from_ahead_every_now_and_then_leaves_no_stream_in_false_calm() -> None:
+    walk, quality = Walk(GATEWAY), set[str]()
+    for at in range(800):
+        ahead = 40 if at % 6 == 5 else 0
+        walk.step([channel(name, at + ahead, START + at * PERIOD) for name in CHANNELS])
+        quality.add(state_of(walk, START + at * PERIOD).get("quality", ""))
+    assert quality & {"incomplete", "refused"} or len(walk.windows) > 50
 
 
 MESSAGE = st.tuples(st.integers(0, 1), st.sampled_from(["m", "n"]), st.integers(1, 30), st.sampled_from([0.0, 1.0]))
