@@ -302,7 +302,7 @@ def _window(model_group: ModelGroup, done: ScoredBatch, at: int) -> dict[str, An
     masked = [] if withheld else np.flatnonzero(np.isnan(errors)).tolist()
     return {
         "kind": "window",
-        "stream": model_group.streams.name(int(done.windows.stream[at])),
+        "stream": done.names[int(done.windows.stream[at])],
         "time": float(done.windows.end_seconds[at]),
         "verdict": Verdict(int(done.verdict[at])).name.lower(),
         "quality": QUALITIES[done.quality[at]].value,

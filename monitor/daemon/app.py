@@ -238,7 +238,10 @@ class App:
         return {name: artifact.manifest.version for name, artifact in self.artifacts.items()}
 
     def _log_discard(self, source: str, topic: str, discard: Discard) -> None:
-        log.warning("discarded", source=source, reason=discard.reason.value, topic=topic, detail=discard.detail)
+        concerned = {} if discard.stream is None else {"stream": discard.stream}
+        log.warning(
+            "discarded", source=source, reason=discard.reason.value, **concerned, topic=topic, detail=discard.detail
+        )
 
     def _log_notice(self, model: str, notice: Notice) -> None:
         log.warning(notice.event, model=model, **notice.fields)

@@ -70,7 +70,7 @@ class CommandHandler:
         if message.retained:
             return Discard(Reason.RETAINED, "of unknown age; publish commands without the retain flag")
         model_group = self._model_group_of(stream)
-        if model_group is None or (command.kind == "relearn" and not model_group.knows(stream)):
+        if model_group is None or not _can_be_asked(command, model_group):
             return Discard(Reason.UNKNOWN_STREAM, "there is no such stream")
         if command.kind == "relearn" and not model_group.manifest.normalization.learnt:
             return Discard(Reason.NOT_LEARNT, f"model {model_group.name} learns nothing of single streams")
@@ -89,8 +89,18 @@ class CommandHandler:
 
 
 def apply_command(accepted: AcceptedCommand) -> AlertStep | None:
-    """Do what a command says; an alert that was open is resolved by the step returned. No window may be waiting."""
+    """Do what a command says; an alert that was open is resolved by the step returned. No window may be waiting.
+
+    `forget` is for the pipeline, which forgets streams for other reasons, too.
+    """
     command, model_group, arrival_seconds = accepted
     if command.kind == "relearn":
         return model_group.relearn(command.stream)
     return model_group.mute(command.stream, arrival_seconds + command.seconds if command.seconds else 0.0)
+
+
+def _can_be_asked(command: Command, model_group: ModelGroup) -> bool:
+    """Whether the stream is known as far as a command needs it: a mute is for streams that are gone, too."""
+    if command.kind == "forget":
+        return command.stream in model_group.streams.number
+    return command.kind == "mute" or model_group.knows(command.stream)

@@ -1,32 +1,35 @@
 """The intake: messages to blocks of samples of their streams. It routes, decodes, and counts what is refused.
 
-    MessageBatch -> Router.known -> per source: Decoder.decode -> (Router.route_keys ->) StreamBlocks
+    MessageBatch -> Router.known -> per source: Decoder.decode -> (Router.settle ->) StreamBlocks
 
 Whole columns are routed at once. Only messages of topics that have no route yet, refused ones and commands are looked
-at one by one, and blocks of payloads that name their streams.
+at one by one, and blocks whose channel group is not settled: the first ones of their topic, and all of payloads that
+name their streams.
 
-The same messages come to the same, however they are cut into batches: streams are opened in the order in which messages
-come, whether topics or payloads name them, and a command meets the streams that were opened before it.
+The same messages come to the same, however they are cut into batches: streams are opened by their first blocks, in the
+order in which messages come, whether topics or payloads name them. What came before is in its rings when a stream has
+to make room for another, and has been opened when a command is applied.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.decode.decoded import Decoded, Decoder
+from monitor.core.decode.decoded import Decoder
 from monitor.core.decode.decoder import decoder_for
 from monitor.core.outputs.counters import Counters
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.model_group import ModelGroup
-from monitor.core.streams.router import Refusal, Route, Router
+from monitor.core.streams.router import UNSETTLED, Refusal, Route, Router
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import RETAINED, MessageBatch
 from monitor.core.values.snapshots import State, StateError, part_of, typed
 from monitor.core.windows.stream_windows import StreamBlocks
 from monitor.pipeline.commands import AcceptedCommand, CommandHandler
+from monitor.pipeline.part import Part, Refused
+from monitor.pipeline.settling import Settling
 
 _STATE_VERSION = 1
 
@@ -36,45 +39,21 @@ UNROUTED = "none"  # the source of messages that no source admits
 class TakenIn(NamedTuple):
     """What came of some messages.
 
-    stop: the row behind the last of them. blocks: per source what its messages contribute, and to which model group.
-    command: what the last of them asks for; None: it is no command.
+    stop: the row behind the last of them. pieces: per source what its messages contribute, and to which model group;
+    each piece is to be in the rings before the next is asked for. command: what the last of them asks for; None: it is
+    no command.
     """
 
     stop: int
-    blocks: list[tuple[ModelGroup, StreamBlocks]]
+    pieces: Iterator[list[tuple[ModelGroup, StreamBlocks]]]
     command: AcceptedCommand | None
-
-
-@dataclass(slots=True)
-class _Part:
-    """Messages of one source, decoded: m of them, M blocks.
-
-    rows: int64 [m], where the messages stand in their batch. channel_group: int64 [M], of each block.
-    """
-
-    source: int
-    batch: MessageBatch
-    rows: NDArray[np.int64]
-    decoded: Decoded
-    channel_group: NDArray[np.int64]
-
-    def row_of_blocks(self) -> NDArray[np.int64]:
-        return self.rows[self.decoded.payload]
-
-    def topics_of_blocks(self) -> list[str]:
-        texts, topic = self.batch.topics.texts, self.batch.topic
-        return [texts[topic[message]] for message in self.decoded.payload.tolist()]
-
-    def keys_of_blocks(self, names: Sequence[str]) -> list[tuple[str, ...]]:
-        columns = self.decoded.keys or {}
-        return list(zip(*(columns[name] for name in names), strict=True))
 
 
 class Intake:
     """Takes messages in for the model groups behind a router.
 
     commands: gets the messages that no source admits and that are commands. on_discard: called once per refused message
-    with source, topic and reason.
+    with source, topic and reason, and once per stream that makes room for another. evict: forgets such a stream.
     """
 
     def __init__(
@@ -85,12 +64,14 @@ class Intake:
         counters: Counters,
         commands: CommandHandler,
         on_discard: Callable[[str, str, Discard], None],
+        evict: Callable[[ModelGroup, str], None],
     ) -> None:
         self._sources = sources
         self._router = router
         self._counters = counters
         self._commands = commands
         self._on_discard = on_discard
+        self._evict = evict
         self._max_payload_bytes = max_payload_bytes
         self._decoders = self._fresh_decoders()
 
@@ -137,20 +118,23 @@ class Intake:
         without_route = routes[0] < 0
         stop, command = len(topic), None
         if without_route.any():
-            unknown = np.flatnonzero(without_route)
-            named = np.flatnonzero((routes[0] >= 0) & (routes[1] < 0))
-            first_named = start + int(named[0]) if len(named) else stop
-            stop, command = self._meet(batch, (unknown + start).tolist(), first_named)
+            unsettled = np.flatnonzero((routes[0] >= 0) & (routes[1] == UNSETTLED))
+            first_unsettled = start + int(unsettled[0]) if len(unsettled) else stop
+            stop, command = self._meet(batch, (np.flatnonzero(without_route) + start).tolist(), first_unsettled)
             routes = self._router.known(batch.topics, topic[start:stop])
-        blocks = self._decode_all(batch.slice(start, stop), routes)
-        return TakenIn(stop if command is None else stop + 1, blocks, command)
+        parts = list(self._parts_of(batch.slice(start, stop), routes))
+        if all(part.channel_group.min(initial=0) >= 0 for part in parts):
+            pieces = iter([[self._blocks_of(part, None) for part in parts if len(part.channel_group)]])
+        else:
+            pieces = self._settled_pieces(parts)
+        return TakenIn(stop if command is None else stop + 1, pieces, command)
 
-    def _meet(self, batch: MessageBatch, rows: list[int], first_named: int) -> tuple[int, AcceptedCommand | None]:
+    def _meet(self, batch: MessageBatch, rows: list[int], first_unsettled: int) -> tuple[int, AcceptedCommand | None]:
         """Find routes for messages that have none, and refuse those that get none, in the order in which they came.
 
-        rows: of these messages. first_named: the first row whose payload names a stream. Ends at a command that is to
-        be applied, and at a message that could come to something else once earlier payloads have opened their streams;
-        returns its row, and the command if it is one; the end of the batch and None where nothing ends it.
+        rows: of these messages. first_unsettled: the first row that may open a stream. Ends at a command that is to be
+        applied, and at one that could come to something else once earlier messages have opened their streams; returns
+        its row, and the command if it was taken; the end of the batch and None where nothing ends it.
         """
         texts = batch.topics.texts
         met: dict[int, Route | Refusal] = {}
@@ -158,14 +142,12 @@ class Intake:
             number = batch.topic[row]
             found = met.get(number)
             if found is None:
-                if first_named < row and not self._router.remembers(texts[number]):
-                    return row, None
                 found = met[number] = self._router.learn(batch.topics, number)
             if isinstance(found, Route):
-                if self._router.names_in_payload(found.source):
-                    first_named = min(first_named, row)
+                if found.channel_group == UNSETTLED:
+                    first_unsettled = min(first_unsettled, row)
             elif found[0] is None and self._commands.is_meant(texts[number]):
-                if first_named < row:
+                if first_unsettled < row:
                     return row, None
                 command = self._commands.take(batch.row(row))
                 if command is not None:
@@ -174,15 +156,7 @@ class Intake:
                 self._refuse(*found, texts[number])
         return len(batch), None
 
-    def _decode_all(self, batch: MessageBatch, routes: NDArray[np.int64]) -> list[tuple[ModelGroup, StreamBlocks]]:
-        """Decode messages source by source. routes: int64 [2, M], source and channel group; -1 for what was refused."""
-        parts = [part for part in self._parts_of(batch, routes) if len(part.decoded.length)]
-        named = [part for part in parts if self._router.names_in_payload(part.source)]
-        if named:
-            self._route_by_keys(named)
-        return [self._blocks_of(part) for part in parts if len(part.decoded.length)]
-
-    def _parts_of(self, batch: MessageBatch, routes: NDArray[np.int64]) -> Iterator[_Part]:
+    def _parts_of(self, batch: MessageBatch, routes: NDArray[np.int64]) -> Iterator[Part]:
         source = routes[0]
         if not len(source):
             return
@@ -197,60 +171,55 @@ class Intake:
 
     def _decode(
         self, source: int, batch: MessageBatch, rows: NDArray[np.int64], channel_groups: NDArray[np.int64]
-    ) -> _Part:
+    ) -> Part:
         """Decode messages of one source. rows, channel_groups: int64 [M]."""
         spec = self._sources[source]
+        refused: list[Refused] = []
         self._counters.received[spec.name] += len(batch)
         if not spec.accept_retained and any(flags & RETAINED for flags in batch.flags):
             kept: list[int] = []
             for row, flags in enumerate(batch.flags):
                 if flags & RETAINED:
                     discard = Discard(Reason.RETAINED, "of unknown age (accept_retained)")
-                    self._discard_payload(source, discard, batch, row, int(channel_groups[row]))
+                    refused.append(_refused(batch, row, rows, channel_groups, discard))
                 else:
                     kept.append(row)
             batch, rows, channel_groups = batch.select(kept), rows[kept], channel_groups[kept]
         decoded = self._decoders[source].decode(batch)
-        for row, discard in decoded.refused:
-            self._discard_payload(source, discard, batch, row, int(channel_groups[row]))
-        return _Part(source, batch, rows, decoded, channel_groups[decoded.payload])
+        refused += [_refused(batch, row, rows, channel_groups, discard) for row, discard in decoded.refused]
+        for each in refused:
+            self._discard(source, each.discard, each.topic)
+            if each.channel_group >= 0:
+                each.count_for(self._router.model_group(source))
+        unsettled = [each for each in refused if each.channel_group < 0]
+        return Part(source, batch, rows, decoded, channel_groups[decoded.payload], unsettled)
 
-    def _route_by_keys(self, parts: list[_Part]) -> None:
-        """Find the channel groups of blocks whose payloads name them, in the order in which the messages came.
+    def _settled_pieces(self, parts: list[Part]) -> Iterator[list[tuple[ModelGroup, StreamBlocks]]]:
+        """The blocks of parts of which some have no channel group yet."""
+        settling = Settling(self._sources, self._router, parts, self._discard, self._make_room)
+        for piece in settling.pieces():
+            yield [self._blocks_of(part, None if chosen.all() else chosen) for part, chosen in piece]
 
-        Blocks that get none are refused and taken out.
-        """
-        blocks = [
-            (row, at, block) for at, part in enumerate(parts) for block, row in enumerate(part.row_of_blocks().tolist())
-        ]
-        if len(parts) > 1:
-            blocks.sort()
-        keys = [part.keys_of_blocks(self._sources[part.source].format.key_names) for part in parts]
-        topics = [part.topics_of_blocks() for part in parts]
-        kept = [np.ones(len(part.decoded.length), np.bool_) for part in parts]
-        for _, at, block in blocks:
-            part, topic = parts[at], topics[at][block]
-            found = self._router.route_keys(part.source, topic, keys[at][block])
-            if isinstance(found, Discard):
-                kept[at][block] = False
-                self._discard(part.source, found, topic)
-            else:
-                part.channel_group[block] = found
-        for part, keep in zip(parts, kept, strict=True):
-            if not keep.all():
-                part.decoded, part.channel_group = part.decoded.select(keep), part.channel_group[keep]
+    def _make_room(self, model_group: ModelGroup, stream: str, source: int, topic: str) -> None:
+        """Evict a stream that has not given a window for that of a topic of a source."""
+        why = f"stream {stream} has never given a window: it makes room for another (limits.max_streams)"
+        self._evict(model_group, stream)
+        self._on_discard(self._name_of(source), topic, Discard(Reason.EVICTED, why, stream))
 
-    def _blocks_of(self, part: _Part) -> tuple[ModelGroup, StreamBlocks]:
-        decoded = part.decoded
+    def _blocks_of(self, part: Part, chosen: NDArray[np.bool_] | None) -> tuple[ModelGroup, StreamBlocks]:
+        """Blocks of a part for its model group. chosen: bool [M], which of the part's; None: all."""
+        decoded, channel_group, row = part.decoded, part.channel_group, part.row_of_blocks()
+        if chosen is not None:
+            decoded, channel_group, row = decoded.select(chosen), channel_group[chosen], row[chosen]
         blocks = StreamBlocks(
-            channel_group=part.channel_group,
-            columns=self._router.columns(part.source, part.channel_group),
+            channel_group=channel_group,
+            columns=self._router.columns(part.source, channel_group),
             first_time_seconds=decoded.first_time_seconds,
             length=decoded.length,
             arrival_seconds=np.array(part.batch.arrival_seconds)[decoded.payload],
             timed=self._sources[part.source].format.carries_time,
             values=decoded.values,
-            row=part.row_of_blocks(),
+            row=row,
         )
         return self._router.model_group(part.source), blocks
 
@@ -265,11 +234,13 @@ class Intake:
         self._counters.discarded[name, discard.reason] += 1
         self._on_discard(name, topic, discard)
 
-    def _discard_payload(self, source: int, discard: Discard, batch: MessageBatch, row: int, group: int) -> None:
-        """Count a message whose topic leads to a channel group; -1: the payload would have said to which."""
-        self._discard(source, discard, batch.topics.texts[batch.topic[row]])
-        if group >= 0:
-            self._router.model_group(source).inputs.refuse_message(group, discard, batch.arrival_seconds[row])
-
     def _name_of(self, source: int | None) -> str:
         return UNROUTED if source is None else self._sources[source].name
+
+
+def _refused(
+    batch: MessageBatch, at: int, rows: NDArray[np.int64], channel_groups: NDArray[np.int64], discard: Discard
+) -> Refused:
+    """A message of a part that is refused. at: where it stands there. rows, channel_groups: int64 [m]."""
+    topic, arrival_seconds = batch.topics.texts[batch.topic[at]], batch.arrival_seconds[at]
+    return Refused(int(rows[at]), topic, arrival_seconds, int(channel_groups[at]), discard)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.core.values.snapshots import State, StateError, part_of, typed
 
-KEPT_VERSION = 1
+KEPT_VERSION = 2
 
 # what the codes of qualities meant in commit ada64b2
 _QUALITIES = ("good", "clock_skew", "no_beat", "stuck", "out_of_range", "low_coverage", "non_finite", "silent")
@@ -27,12 +27,31 @@ def kept_part_of(state: object) -> State:
 
     """
     if isinstance(state, dict) and "fleets" in state:
-        return _from_ada64b2(state)
+        return _from_version_1(_from_ada64b2(state))
     kept = part_of(state, "kept")
     version = typed(part_of(kept, "version"), int)
+    if version == 1:
+        return _from_version_1(typed(kept, dict[str, Any]))
     if version != KEPT_VERSION:
         raise StateError(f"version {version} of the state is not known", "version")
     return typed(kept, dict[str, Any])
+
+
+def _from_version_1(kept: State) -> State:
+    """Version 2: streams have owners, and are shown as their messages call them."""
+    try:
+        return kept | {"models": {name: _model_from_version_1(model) for name, model in kept["models"].items()}}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise StateError(f"not what version 1 wrote: {type(error).__name__}: {error}") from None
+
+
+def _model_from_version_1(model: State) -> State:
+    return model | {
+        "streams": [
+            stream | {"display_name": stream["name"], "owners": [None] * len(stream["channel_groups"])}
+            for stream in model["streams"]
+        ]
+    }
 
 
 def _from_ada64b2(state: State) -> State:

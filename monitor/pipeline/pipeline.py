@@ -109,7 +109,10 @@ class Pipeline:
             settings.commands_below, self.model_groups, settings.max_streams, self.counters.commands, on_discard
         )
         self._last_look: Moment | None = None
-        self._intake = Intake(sources, self.router, settings.max_payload_bytes, self.counters, commands, on_discard)
+        self._intake = Intake(
+            sources, self.router, settings.max_payload_bytes, self.counters, commands, on_discard, self._evict
+        )
+        self._evicted: list[Report] = []  # what is still to be reported of streams that made room for others
         self.counters.begin(self.model_groups)
 
     @property
@@ -126,8 +129,9 @@ class Pipeline:
             topic = np.array(batch.topic, np.int64)
             start = 0
             while start < len(batch):
-                start, blocks, command = self._intake.take_in(batch, topic, start)
-                self._ingest(blocks, now)
+                start, pieces, command = self._intake.take_in(batch, topic, start)
+                for blocks in pieces:
+                    self._ingest(blocks, now)
                 if command is not None:
                     # a walk through the same messages, scored at other moments, must come to the same: so what came
                     # before a command is judged without it, and what comes after it with it
@@ -241,6 +245,11 @@ class Pipeline:
             yield alert_report(step, model_group)
         yield gone_report(name)
 
+    def _evict(self, model_group: ModelGroup, name: str) -> None:
+        """Forget a stream that never gave a window, so that another can be opened."""
+        model_group.streams_evicted += 1
+        self._evicted += self._forget(model_group, name)
+
     def _adjust_for_clock_step(self, now: Moment, *, again: bool) -> None:
         """Detect a step of the wall clock: elapsed wall time differs from elapsed monotonic time by more than 1 s.
 
@@ -270,12 +279,17 @@ class Pipeline:
             for notice in model_group.inputs.take_notices():
                 self.on_notice(name, notice)
 
-    def _apply(self, command: AcceptedCommand) -> Step:
-        step = apply_command(command)
+    def _apply(self, accepted: AcceptedCommand) -> Step:
+        command, model_group, _ = accepted
+        if command.kind == "forget":
+            reports = tuple(self._forget(model_group, command.stream))
+            model_group.relearn(command.stream)  # what was learnt may be of who had the name wrongly
+            return Step((), reports, command_applied=True)
+        step = apply_command(accepted)
         if step is None:
             return Step((), (), command_applied=True)
         self.counters.count_step(step)
-        return Step((), (alert_report(step, command.model_group),), command_applied=True)
+        return Step((), (alert_report(step, model_group),), command_applied=True)
 
     def _judge(self, name: str, model_group: ModelGroup, windows: WindowBatch, now: Moment) -> ScoredBatch:
         prepared = model_group.prepare(windows)
@@ -303,7 +317,7 @@ class Pipeline:
         return ScoreBatch.join(scored)
 
     def _state_reports(self) -> list[Report]:
-        reports = []
+        reports, self._evicted = self._evicted, []
         for model_group in self.model_groups.values():
             reports += [state_report(name, model_group) for name in sorted(model_group.changed)]
             model_group.changed.clear()

@@ -1,6 +1,6 @@
 """The state of a pipeline: what outlives the process, in two parts that are read by different rules.
 
-`kept` has a version. Version 1 is the present one; what commit ada64b2 wrote had none. Whatever is older is migrated
+`kept` has a version. Version 2 is the present one; what commit ada64b2 wrote had none. Whatever is older is migrated
 (`kept_migrations.py`), so kept state is always taken over. `rings` fits or is refused, model by model, and streams go
 on without (`monitor/core/streams/kept_state.py`).
 """
@@ -71,6 +71,9 @@ def restore_into(model_groups: Mapping[str, ModelGroup], counters: Counters, sta
         if mine is not None:
             put_rings(group, mine)
     counters.restore(counts)
+    ownerless = sum(not any(stream.owners) for kept_model in read.values() for stream in kept_model.streams)
+    if ownerless:
+        refusals.append(Refusal("owners", f"{ownerless} streams of an older version go to the first topic that comes"))
     return refusals
 
 

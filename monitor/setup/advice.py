@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from monitor.core.sources.source import STDIN
+from monitor.core.sources.source import STDIN, SourceSpec
 from monitor.setup.registry import Config
 
 _TLS_PORT = 8883
@@ -19,6 +19,7 @@ def advice(config: Config) -> Iterator[str]:
     yield from _of_secrets(config)
     yield from _of_bounds(config)
     for source in config.source:
+        yield from _of_names(source)
         if source.file == STDIN:
             yield (
                 f"source {source.name}: standard input is not journaled: what was read of it and not scored yet is "
@@ -93,3 +94,13 @@ def _is_open(path: Path) -> bool:
         return bool(path.stat().st_mode & _OTHERS_OR_GROUP_WRITES)
     except OSError:
         return False  # it was read a moment ago, or is not looked at
+
+
+def _of_names(source: SourceSpec) -> Iterator[str]:
+    left_out = source.names_left_out
+    if left_out:
+        names = " and ".join(f"{{{name}}}" for name in left_out)
+        yield (
+            f"source {source.name}: stream {source.stream!r} leaves out {names}: of devices that differ in "
+            "nothing else only the first has a stream, and messages of the others are refused (stream_conflict)"
+        )

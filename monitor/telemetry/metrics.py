@@ -193,6 +193,11 @@ def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
     withheld = CounterMetricFamily(
         "residuald_windows_withheld", "Windows without a verdict, by reason.", labels=["model", "reason"]
     )
+    evicted = CounterMetricFamily(
+        "residuald_streams_evicted",
+        "Streams that had not given a window and made room for new ones, since the daemon started.",
+        labels=["model"],
+    )
     restarts = CounterMetricFamily(
         "residuald_stream_restarts", "Streams started over because their clock was set back.", labels=["model"]
     )
@@ -211,6 +216,7 @@ def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
     open_alerts = {Phase.PENDING: 0, Phase.FIRING: 0}
     for model_group in model_groups:
         streams.add_metric([model_group.name], len(model_group.streams))
+        evicted.add_metric([model_group.name], model_group.streams_evicted)
         muted.add_metric([model_group.name], len(model_group.mutes))
         received.add_metric([model_group.name], model_group.samples_received)
         restarts.add_metric([model_group.name], model_group.windows.grid.restarts)
@@ -225,7 +231,7 @@ def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
             open_alerts[phase] += int((model_group.decision.phase == phase).sum())
     for phase, count in open_alerts.items():
         active.add_metric([phase.name.lower()], count)
-    yield from (streams, muted, received, discarded, withheld, restarts, unlike, remembered, dropped, active)
+    yield from (streams, evicted, muted, received, discarded, withheld, restarts, unlike, remembered, dropped, active)
 
 
 def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterator[StreamMetric]:
@@ -243,6 +249,12 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         "counter",
         "Alerts that fired, since the daemon started; 0 from the moment that the stream is known.",
         by_model("alerts_fired"),
+    )
+    yield StreamMetric(
+        "residuald_stream_conflicts",
+        "counter",
+        "Messages refused because the stream of their name belongs to another topic, since the daemon started.",
+        by_model("conflicts"),
     )
     yield StreamMetric(
         "residuald_reconstruction_error",

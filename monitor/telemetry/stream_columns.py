@@ -24,10 +24,12 @@ class StreamColumns:
     model: str
     channels: tuple[str, ...]
     streams: list[str]
+    display_names: list[str]
     placeholders: list[dict[str, str]]
     windows_scored: NDArray[np.int64]
     windows_anomalous: NDArray[np.int64]
     alerts_fired: NDArray[np.int64]
+    conflicts: NDArray[np.int64]
     error: NDArray[np.float32]
     score: NDArray[np.float32]
     channel_error: NDArray[np.float32]
@@ -50,10 +52,12 @@ class StreamColumns:
             model=model_group.name,
             channels=model_group.channels,
             streams=[name for name, _ in known],
+            display_names=[table.display_names.get(name, name) for name, _ in known],
             placeholders=[table.labels.get(name, {}) for name, _ in known],
             windows_scored=table.windows_scored[numbers],
             windows_anomalous=table.windows_anomalous[numbers],
             alerts_fired=table.alerts_fired[numbers],
+            conflicts=table.conflicts[numbers],
             error=table.error[numbers],
             score=table.score[numbers],
             channel_error=table.channel_error[numbers],
@@ -83,4 +87,5 @@ class StreamColumns:
         for keys, rows in rows_by_keys.items():
             texts = {key: [self.placeholders[row][key] for row in rows] for key in keys if key not in _RESERVED}
             streams = [self.streams[row] for row in rows]
+            texts = {"name": [self.display_names[row] for row in rows]} | texts
             yield Series(streams, np.ones(len(rows), np.bool_), {"model": self.model, **texts})

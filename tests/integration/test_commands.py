@@ -177,6 +177,48 @@ def _is_newer(daemon: Daemon, name: str, before: float | None) -> bool:
     return daemon.value(name) != before
 
 
+def test_a_stream_belongs_to_its_topic_over_a_kill_until_an_operator_forgets_it_for_good(
+    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+) -> None:
+    config = configure(checkpoint_seconds=3600)
+    operator, daemon = Operator(world), start(config)
+    first, second, sent = "plant/a.b/c/hum", "plant/a/b.c/hum", 0
+
+    def send(topic: str) -> None:
+        nonlocal sent
+        body = json.dumps({"ts": time.time() - 600 + sent / RATE_HZ, "rows": wave(sent, 10).tolist()})
+        world.publish(topic, body.encode(), qos=1)
+        sent += 10
+
+    def conflicts() -> float | None:
+        return daemon.value("residuald_stream_conflicts_total", stream="a.b.c", model="hum")
+
+    def owner_site() -> str:
+        names = [dict(labels) for (name, labels), _ in daemon.metrics().items() if name == "residuald_stream_info"]
+        return next((labels["site"] for labels in names if labels["stream"] == "a.b.c"), "")
+
+    send(first)
+    wait_until(lambda: conflicts() == 0, "a stream")
+    daemon.stop(signal.SIGKILL)
+    daemon = start(config)
+    send(second)
+    wait_until(lambda: conflicts() == 1, "the other topic is refused")
+    entry = daemon.event("discarded") or {}
+    assert (entry["reason"], entry["stream"], entry["topic"]) == ("stream_conflict", "a.b.c", second)
+    assert first in str(entry["detail"])
+    assert owner_site() == "a.b"
+    operator.command("forget", stream="a.b.c")
+    wait_until(lambda: accepted(daemon, "forget") == 1, "forgotten")
+    send(second)
+    wait_until(lambda: owner_site() == "a", "it belongs to the next topic that came")
+    daemon.stop(signal.SIGKILL)
+    daemon = start(config)
+    assert owner_site() == "a"
+    assert accepted(daemon, "forget") == 1
+    send(first)
+    wait_until(lambda: conflicts() == 1, "and the first is refused")
+
+
 def test_refused_commands_are_counted_and_nothing_comes_of_them(
     start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:

@@ -76,8 +76,8 @@ class MqttConfig(Section):
     """Everything residuald publishes is below this topic."""
 
     commands: bool = False
-    """Apply what is published to `<base_topic>/<stream>/set/mute` and `…/relearn`; see docs/commands.md. Whoever
-    publishes there can silence alerts: restrict it in the broker (SECURITY.md)."""
+    """Apply what is published to `<base_topic>/<stream>/set/mute`, `…/relearn` and `…/forget`; see docs/commands.md.
+    Whoever publishes there can silence alerts: restrict it in the broker (SECURITY.md)."""
 
     @model_validator(mode="after")
     def _password_with_user(self) -> "MqttConfig":

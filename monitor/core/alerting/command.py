@@ -1,11 +1,12 @@
 """A command: what an operator publishes to `<base>/<stream>/set/<command>`, as a record.
 
 `mute` holds back the alerts of a stream for a while; its payload is `{"seconds": 7200}` or a duration such as `2h`, and
-nothing or zero ends it. `relearn` makes a stream learn anew what is usual for it; its payload is empty or `{}`.
+nothing or zero ends it. `relearn` makes a stream learn anew what is usual for it. `forget` closes a stream, so that its
+name belongs to the next topic that comes for it. The payload of these two is empty or `{}`.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import msgspec
 
@@ -18,7 +19,7 @@ from monitor.core.values.names import is_name
 MAX_MUTE_SECONDS = 30 * 86400.0  # a stream nobody unmutes must not stay silent for ever
 MAX_COMMAND_BYTES = 256
 
-Kind = Literal["mute", "relearn"]
+Kind = Literal["mute", "relearn", "forget"]
 KINDS = get_args(Kind)
 
 
@@ -51,7 +52,7 @@ def parse_command(stream: str, kind: str, payload: bytes) -> Command | Discard:
     Whether there is such a stream, and whether it can do what is asked, is for others to say.
     """
     if kind not in KINDS:
-        return Discard(Reason.UNKNOWN_COMMAND, f"there are {' and '.join(KINDS)}")
+        return Discard(Reason.UNKNOWN_COMMAND, f"there are {', '.join(KINDS)}")
     if not is_name(stream):
         return Discard(Reason.BAD_NAME, "stream names are made of letters, digits and _ . : -")
     if len(payload) > MAX_COMMAND_BYTES:
@@ -59,8 +60,8 @@ def parse_command(stream: str, kind: str, payload: bytes) -> Command | Discard:
     if kind == "mute":
         return _read_mute(stream, payload)
     if payload.strip() not in {b"", b"{}"}:
-        return Discard(Reason.MALFORMED, f"relearn takes an empty payload or {{}}, not {snippet_of(payload)}")
-    return Command("relearn", stream)
+        return Discard(Reason.MALFORMED, f"{kind} takes an empty payload or {{}}, not {snippet_of(payload)}")
+    return Command(cast(Kind, kind), stream)
 
 
 def _read_mute(stream: str, payload: bytes) -> Command | Discard:

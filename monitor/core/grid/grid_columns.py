@@ -106,6 +106,27 @@ class GridColumns(Columns):
         self._group_of[stream] = self.groups.of_streams(np.array([stream]))
         for columns in channel_groups:
             self._group_of[stream, columns] = self.groups.number(stream, columns[0])
+        self._see_apart(stream)
+
+    def arrange(self, stream: int, channel_groups: list[list[int]]) -> None:
+        """Let channels of a stream that is open arrive together otherwise.
+
+        A channel group that was not one before begins where its channels were, beside the others.
+        """
+        before = self._group_of[stream].copy()
+        heads = self.head[before]
+        for columns in channel_groups:
+            number = self.groups.number(stream, columns[0])
+            if (before == number).nonzero()[0].tolist() == sorted(columns):
+                continue
+            self.head[number] = heads[columns].max()
+            self._last_arrival[number] = np.fmax.reduce(self._last_arrival[before[columns]])
+            self._group_clock[number] = self._late_since[number] = self._lag_since[number] = np.nan
+            self._least_lag[number] = np.inf
+            self._group_of[stream, columns] = number
+        self._see_apart(stream)
+
+    def _see_apart(self, stream: int) -> None:
         self._apart[stream] = len(np.unique(self._group_of[stream])) > 1
         self.any_apart = self.any_apart or bool(self._apart[stream])
 

@@ -46,6 +46,7 @@ def alert_fields(step: AlertStep, model_group: ModelGroup) -> dict[str, Any]:
         "fired": step.fired,
         "reason": step.reason,
         "stream": step.stream,
+        "name": model_group.streams.display_names.get(step.stream, step.stream),
         "model": model_group.name,
         "version": model_group.manifest.version,
         "time": evidence.time_seconds,
@@ -80,6 +81,7 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
             {
                 "schema": SCHEMA,
                 "stream": name,
+                "name": streams.display_names[name],
                 "model": model_group.name,
                 "version": model_group.manifest.version,
                 "state": StreamState(int(streams.state[number])).label,

@@ -43,7 +43,9 @@ class SourceSpec(BaseModel):
 
     stream: str | None = None
     """How the stream is named, e.g. `{site}.{device}`; by default all placeholders joined by dots, those of the topic
-    before the `keys` of the format. Sources that carry parts of one stream name it alike."""
+    before the `keys` of the format. Sources that carry parts of one stream name it alike. Blanks, accents and signs are
+    mapped to what a name may hold. Each channel belongs to the topic, and the keys, that brought it first; others are
+    refused, also those that differ in a placeholder that is left out here."""
 
     channels: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Which channels of the model this source carries, in payload order; all of them when left out."""
@@ -65,6 +67,12 @@ class SourceSpec(BaseModel):
     def stream_template(self) -> str:
         """How the stream is named: text with placeholders, of which the topic gives some and the payload the others."""
         return self.pattern.stream_template(self.stream, self.format.key_names)
+
+    @property
+    def names_left_out(self) -> tuple[str, ...]:
+        """The placeholders that tell devices apart and are not part of the stream's name."""
+        names = (*self.pattern.label_names, *(key for key in self.format.key_names if key != CHANNEL))
+        return tuple(name for name in names if f"{{{name}}}" not in self.stream_template)
 
     @field_validator("topic")
     @classmethod

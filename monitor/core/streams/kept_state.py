@@ -30,23 +30,27 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.columns import in_range
 from monitor.core.values.discards import Reason
-from monitor.core.values.names import is_name
+from monitor.core.values.names import is_name, shown_text
 from monitor.core.values.snapshots import Count, State, StateError, part_of, typed
 
 _NAMESPACE = uuid.UUID("0c2f5a54-7f0e-5d1c-8f43-6a3d5c1b7e90")
 _REASONS = frozenset(reason.value for reason in Reason)
 _Channels = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)]
+_Owner = Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
 class KeptStream(msgspec.Struct):
-    """One stream: labels, and the numbers of the channels that arrive together.
+    """One stream: labels, how it is called, the numbers of the channels that arrive together, and their owners.
 
+    owners: of each channel group, a topic and the keys of its payload; None: it is free.
     masked: names of the channels that could not be trusted last.
     """
 
     name: str
     labels: dict[str, str]
+    display_name: str
     channel_groups: list[_Channels]
+    owners: list[_Owner | None]
     masked: list[str] = []
 
 
@@ -84,15 +88,7 @@ def kept_of(group: ModelGroup) -> State:
         "channels": list(manifest.channel_names),
         "window_length": manifest.window.length,
         "normalization": manifest.normalization.model_dump(mode="json", exclude={"trained"}),
-        "streams": [
-            {
-                "name": name,
-                "labels": dict(table.labels[name]),
-                "channel_groups": group.channel_groups[name],
-                "masked": group.masked_names(number),
-            }
-            for name, number in table.number.items()
-        ],
+        "streams": [_kept_stream(group, name) for name in table.number],
         "qualities": [quality.value for quality in QUALITIES],
         "table": table.snapshot(numbers),
         "decision": group.decision.snapshot(numbers),
@@ -105,6 +101,19 @@ def kept_of(group: ModelGroup) -> State:
         "windows_withheld": dict(group.windows_withheld),
         "streams_discarded": group.inputs.discards.kept(numbers),
         "remembered": group.normalizer.remembered.snapshot(group.normalizer.shape),
+    }
+
+
+def _kept_stream(group: ModelGroup, name: str) -> State:
+    layout = group.layouts[name]
+    owners = [layout.owners.get(channel_group[0]) for channel_group in layout.channel_groups]
+    return {
+        "name": name,
+        "labels": dict(group.streams.labels[name]),
+        "display_name": group.streams.display_names[name],
+        "channel_groups": layout.channel_groups,
+        "owners": [owner and list(owner) for owner in owners],
+        "masked": group.masked_names(group.streams.number[name]),
     }
 
 
@@ -127,8 +136,9 @@ def read_kept(group: ModelGroup, state: object) -> KeptModel:
         raise StateError("streams without a name of their own")
     for stream in kept.streams:
         channels = [channel for channels in stream.channel_groups for channel in channels]
-        if len(set(channels)) != len(channels) or max(channels, default=0) >= len(group.measured):
-            raise StateError(f"stream {stream.name}: no channel groups of this model")
+        known = len(set(channels)) == len(channels) and max(channels, default=0) < len(group.measured)
+        if not known or len(stream.owners) != len(stream.channel_groups):
+            raise StateError(f"stream {stream.name}: no channel groups of this model, or owners of others")
     if any(len(counts) != count for counts in kept.streams_discarded.values()):
         raise StateError("refusals of other streams")
     group.streams.check(kept.table, count)
@@ -202,9 +212,16 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
     if not has_normals(group, kept):
         group.normalizer.inherit(learnt_in(group, kept))
     for stream in kept.streams:
-        group.open_stream(stream.name, stream.labels, stream.channel_groups)
+        labels = {key: shown_text(text) for key, text in stream.labels.items()}
+        group.open_stream(stream.name, labels, stream.channel_groups, shown_text(stream.display_name))
+        group.layouts[stream.name].owners = {
+            channel_group[0]: tuple(owner)
+            for channel_group, owner in zip(stream.channel_groups, stream.owners, strict=True)
+            if owner is not None
+        }
     numbers = group.streams.numbers()
     group.streams.restore(numbers, kept.table | {"quality": _codes(kept.qualities)[kept.table["quality"]]})
+    group.streams.gave_window[numbers] = np.isfinite(group.streams.end_seconds[numbers])
     for number, stream in zip(numbers.tolist(), kept.streams, strict=True):
         group.streams.masked[number] = [name in stream.masked for name in group.channels]
     group.decision.restore(numbers, kept.decision)

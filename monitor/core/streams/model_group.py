@@ -26,6 +26,7 @@ from monitor.core.scoring.preparation import PreparedBatch, prepare_windows
 from monitor.core.scoring.quality import CODES, QUALITIES, Quality, assess_windows, is_trusted
 from monitor.core.streams.input_health import InputHealth
 from monitor.core.streams.scored_batch import ScoredBatch
+from monitor.core.streams.stream_layout import StreamLayout
 from monitor.core.streams.stream_table import StreamState, StreamTable
 from monitor.core.values.discards import Reason
 from monitor.core.values.scorer import Floats32, ScoreBatch
@@ -57,7 +58,7 @@ class ModelGroup:
         self.streams = StreamTable(len(self.channels))
         self.windows = StreamWindows(len(self.measured), manifest.window, rules)
         self.groups = self.windows.grid.groups
-        self.channel_groups: dict[str, list[list[int]]] = {}  # stream -> its channel groups
+        self.layouts: dict[str, StreamLayout] = {}  # by stream
         self.normalizer = _normalizer_of(manifest)
         self.inputs = InputHealth(self.windows.grid, self.streams, self.measured, self.windows.progress)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
@@ -68,6 +69,7 @@ class ModelGroup:
         self.samples_received = 0
         self.samples_discarded: Counter[Reason] = Counter()
         self.windows_withheld: Counter[str] = Counter()
+        self.streams_evicted = 0  # by this process; they never gave a window, and made room for others
         self.changed: set[str] = set()  # streams whose state, quality or alert changed since someone last looked
 
     def resume(self, now_seconds: float) -> None:
@@ -99,10 +101,13 @@ class ModelGroup:
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
         self.manifest = manifest
 
-    def open_stream(self, name: str, labels: dict[str, str], channel_groups: list[list[int]]) -> int:
+    def open_stream(
+        self, name: str, labels: dict[str, str], channel_groups: list[list[int]], display_name: str | None = None
+    ) -> int:
         """Start a stream. Returns its number.
 
-        channel_groups: lists of channel numbers; the channels of one list arrive together.
+        channel_groups: lists of channel numbers; the channels of one list arrive together. display_name: how its
+        messages call it; None: as it is named.
         """
         number = self.streams.next_number
         self.windows.open_stream(number, channel_groups)
@@ -110,10 +115,20 @@ class ModelGroup:
         self.inputs.open_stream(number)
         self.decision.open_stream(number)
         self.mutes.open_stream(name, number)
-        self.channel_groups[name] = channel_groups
-        self.streams.open(name, labels)  # last: from here on a scrape finds it
+        self.layouts[name] = StreamLayout(channel_groups)
+        self.streams.open(name, labels, display_name)  # last: from here on a scrape finds it
         self.changed.add(name)
         return number
+
+    def add_channel_group(self, name: str, channel_group: list[int], labels: dict[str, str]) -> None:
+        """Let free channels of a stream arrive together, and add what the labels tell of it."""
+        layout, known = self.layouts[name], self.streams.labels[name]
+        channel_groups = layout.with_channel_group(channel_group)
+        if channel_groups != layout.channel_groups:
+            layout.channel_groups = channel_groups
+            self.windows.grid.arrange(self.streams.number[name], channel_groups)
+        if not labels.keys() <= known.keys():
+            self.streams.labels[name] = labels | known
 
     def close_stream(self, name: str, reason: EndReason = EndReason.GONE) -> AlertStep | None:
         """Forget a stream. What was open about it is resolved by the step returned."""
@@ -121,7 +136,7 @@ class ModelGroup:
         self.normalizer.close_stream(name, number)
         self.decision.reset(number)
         self.changed.discard(name)
-        del self.channel_groups[name]
+        del self.layouts[name]
         return self.alerts.close(name, reason)
 
     def ingest(self, blocks: StreamBlocks, monotonic_seconds: float, waited_seconds: float = 0.0) -> None:
@@ -137,6 +152,7 @@ class ModelGroup:
             self.samples_received += len(blocks.values)
             self.inputs.observe(blocks)
         for windows in self.windows.feed(parts, self.samples_discarded):
+            self.streams.gave_window[windows.stream] = True
             self.batch.add(windows, monotonic_seconds, waited_seconds)
         refused = self.windows.grid.take_refused()
         if refused:
@@ -192,7 +208,9 @@ class ModelGroup:
             )
             steps += [(at, step) for step in self.alerts.transition(name, before, after, evidence)]
             streams.alerts_fired[windows.stream[at]] += after is Phase.FIRING
-        return ScoredBatch(windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps))
+        return ScoredBatch(
+            windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps), streams.names
+        )
 
     def _remember(
         self,

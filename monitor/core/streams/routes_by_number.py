@@ -26,6 +26,12 @@ class RoutesByNumber:
             routes = self._with_room(topics, routes)
         routes[:, number] = route
 
+    def unsettle(self, gone: set[tuple[int, int]]) -> None:
+        """Forget the channel groups of these routes, which are of a stream that was closed; their sources stay."""
+        for routes in self._arrays.values():
+            for source, channel_group in gone:
+                routes[1, (routes[0] == source) & (routes[1] == channel_group)] = -1
+
     def clear(self) -> None:
         """Forget all routes."""
         self._arrays.clear()

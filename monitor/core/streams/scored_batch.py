@@ -15,7 +15,8 @@ class ScoredBatch:
     """What a scored batch of B windows came to.
 
     error, score: float32 [B], channel_error: float32 [B, C], all NaN where withheld, and channel_error where masked;
-    verdict, quality: int8 [B]; steps: the steps of alerts, each with the index of its window.
+    verdict, quality: int8 [B]; steps: the steps of alerts, each with the index of its window; names: of the streams, by
+    number, when they were scored.
     """
 
     windows: WindowBatch
@@ -25,3 +26,4 @@ class ScoredBatch:
     verdict: NDArray[np.int8]
     quality: NDArray[np.int8]
     steps: tuple[tuple[int, AlertStep], ...]
+    names: list[str | None]

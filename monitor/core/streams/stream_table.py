@@ -31,8 +31,11 @@ class StreamTable(Columns):
     `QUALITIES`; masked: bool [S, C], channels of the last window that could not be trusted; state: int8 [S],
     `StreamState`; end_seconds: float64 [S], event time of the last window (NaN before).
 
-    alerts_fired begins at 0 in each process: a count out of a checkpoint would be smaller than what Prometheus last
-    read before a crash, which `increase()` takes for a counter that began anew, and adds all of it.
+    gave_window: bool [S], whether any window was complete, judged or not. conflicts: int64 [S], messages refused since
+    the stream belongs to other topics.
+
+    alerts_fired and conflicts begin at 0 in each process: a count out of a checkpoint would be smaller than what
+    Prometheus last read before a crash, which `increase()` takes for a counter that began anew, and adds all of it.
     """
 
     windows_scored: NDArray[np.int64] = column("windows_scored", np.int64)
@@ -46,12 +49,15 @@ class StreamTable(Columns):
     masked: NDArray[np.bool_] = column(None, np.bool_, shape=("channels",))
     state: NDArray[np.int8] = column("state", np.int8)
     end_seconds: NDArray[np.float64] = column("end_seconds", np.float64, np.nan)
+    gave_window: NDArray[np.bool_] = column(None, np.bool_)
+    conflicts: NDArray[np.int64] = column(None, np.int64)
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels=channels)
         self.number: dict[str, int] = {}
         self.names: list[str | None] = []
         self.labels: dict[str, dict[str, str]] = {}
+        self.display_names: dict[str, str] = {}  # how topics and payloads call the streams
         self._free: list[int] = []
 
     def __len__(self) -> int:
@@ -63,8 +69,8 @@ class StreamTable(Columns):
         """The number that the next stream gets."""
         return self._free[-1] if self._free else len(self.names)
 
-    def open(self, name: str, labels: dict[str, str]) -> int:
-        """Give a new stream the next number and a clean row."""
+    def open(self, name: str, labels: dict[str, str], display_name: str | None = None) -> int:
+        """Give a new stream the next number and a clean row. display_name: None where it is the name."""
         number = self.next_number
         if number == len(self.names):
             self.names.append(None)
@@ -74,14 +80,16 @@ class StreamTable(Columns):
         self.reset(number)
         self.names[number] = name
         self.labels[name] = labels
+        self.display_names[name] = name if display_name is None else display_name
         self.number[name] = number  # last: another thread may read the row as soon as it finds the name
         return number
 
     def close(self, name: str) -> int:
         """Give the stream's number back."""
         number = self.number.pop(name)
+        self.names = self.names.copy()  # who holds the list goes on with the names of that time
         self.names[number] = None
-        del self.labels[name]
+        del self.labels[name], self.display_names[name]
         self._free.append(number)
         return number
 

@@ -18,7 +18,8 @@ class Reason(StrEnum):
     UNKNOWN_CHANNEL = "unknown_channel"  # {channel} is not one the source lists
     BAD_NAME = "bad_name"  # the placeholders do not make a safe stream name
     STREAM_LIMIT = "stream_limit"  # max_streams reached
-    STREAM_CONFLICT = "stream_conflict"  # another source already feeds this stream to another model
+    STREAM_CONFLICT = "stream_conflict"  # the stream of this name, or these channels of it, belong to another topic
+    EVICTED = "evicted"  # the stream never gave a window, and made room for another
     RETAINED = "retained"  # a retained message is of unknown age
     # commands
     UNKNOWN_COMMAND = "unknown_command"  # nothing that can be asked of a stream
@@ -40,7 +41,8 @@ OF_MESSAGES = frozenset(REASONS) - OF_COMMANDS - OF_SAMPLES
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """One refusal: the reason that is counted and a detail for the log."""
+    """One refusal: the reason that is counted, a detail for the log, and the stream concerned where there is one."""
 
     reason: Reason
     detail: str
+    stream: str | None = None

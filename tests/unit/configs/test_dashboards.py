@@ -176,6 +176,7 @@ FOR_EXPLORERS = {
     "residuald_inbox_bytes",
     "residuald_inbox_dropped_by_share_total",
     "residuald_stream_masked_channels",
+    "residuald_streams_evicted_total",
     "residuald_journal_bytes",
     "residuald_journal_dropped_total",
     "residuald_journal_messages_total",

@@ -75,7 +75,8 @@ TORCHSCRIPT_FILES = {"trainer/artifact/export.py", *TORCH_FILES}
 # What the core may use. Of the standard library only what computes; a module that is missing here needs a reason.
 PURE = {
     *("abc", "base64", "bisect", "collections", "csv", "dataclasses", "datetime", "enum", "functools", "io"),
-    *("itertools", "json", "math", "operator", "re", "statistics", "string", "struct", "typing", "uuid", "zoneinfo"),
+    *("itertools", "json", "math", "operator", "re", "statistics", "string", "struct", "typing"),
+    *("hashlib", "unicodedata", "uuid", "zoneinfo"),
     *("numpy", "scipy", "pydantic", "msgspec", "monitor.core"),
     "pathlib.PurePath",  # names of files, without files
     "mmap",  # memory, without files: see the test below

@@ -16,7 +16,7 @@ from monitor.core.decode.payload_format import PayloadFormat
 from monitor.core.outputs.journal_record import StepRecord, decode_step, encode_step
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.discards import Discard, Reason
-from monitor.core.values.messages import Message, MessageBatch
+from monitor.core.values.messages import Message, MessageBatch, TopicTable
 from monitor.core.values.snapshots import State, StateError, decode_state, encode_state
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of, model_group_of
@@ -55,8 +55,8 @@ class Walk:
         step = self.pipeline.step(batch, Moment(START + 60, 60.0), everything=everything)
         for _, done in step.scored_batches:
             for at, stream in enumerate(done.windows.stream.tolist()):
-                name = self.model_group.streams.name(stream)
-                self.windows.append((name, float(done.windows.end_seconds[at]), done.windows.values[at].tobytes()))
+                end, values = float(done.windows.end_seconds[at]), done.windows.values[at].tobytes()
+                self.windows.append((str(done.names[stream]), end, values))
 
     @property
     def streams(self) -> list[str]:
@@ -123,7 +123,7 @@ def test_a_topic_may_name_the_channel_and_the_payload_the_stream() -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (rows("not a name"), Reason.BAD_NAME),
+        (rows(" "), Reason.BAD_NAME),
         (rows(""), Reason.BAD_NAME),
         (rows("x" * 5000), Reason.BAD_NAME),
         (rows(17), Reason.MALFORMED),
@@ -137,16 +137,14 @@ def test_a_topic_may_name_the_channel_and_the_payload_the_stream() -> None:
 )
 def test_what_names_no_stream_is_refused_and_counted_every_time(message: Message, reason: Reason) -> None:
     walk = Walk(source("all", "plant/all", NAMED), source("values", "plant/values", CHANNEL_NAMED), max_streams=2)
-    walk.model_group.open_stream("whole", {}, [[0, 1]])
-    walk.pipeline.router.find_streams()
-    walk.step([rows("a")])
+    walk.step([rows("a"), rows("whole")])
     windows = len(walk.windows)
     name = "all" if message.topic == "plant/all" else "values"
     walk.step([message, message])
     walk.step([message])
     assert walk.reasons() == {(name, reason): 3}
     assert walk.pipeline.counters.discarded == {(name, reason): 3}
-    assert walk.pipeline.counters.received[name] == (4 if name == "all" else 3)
+    assert walk.pipeline.counters.received[name] == (5 if name == "all" else 3)
     assert len(walk.windows) == windows
     walk.step([rows("a", 8)])  # and the others go on
     assert len(walk.windows) > windows
@@ -158,7 +156,7 @@ def test_a_key_beside_the_name_may_hold_what_a_topic_may(label: str) -> None:
     walk = Walk(source("all", "plant/values", layout, stream="{device}", channels=["x"]))
     walk.step([one_channel("a", label, [1.0]), one_channel("b", "any text, ü and \n", [1.0])])
     assert walk.reasons() == {("all", Reason.BAD_NAME): 1}
-    assert walk.model_group.streams.labels == {"b": {"device": "b", "place": "any text, ü and \n"}}
+    assert walk.model_group.streams.labels == {"b": {"device": "b", "place": "any text, ü and  "}}
 
 
 def test_a_stream_that_was_forgotten_is_found_again_by_its_key() -> None:
@@ -173,10 +171,12 @@ def test_a_stream_that_was_forgotten_is_found_again_by_its_key() -> None:
 def test_keys_without_end_are_not_remembered_without_end() -> None:
     walk = Walk(source("all", "plant/all", NAMED), max_streams=1)
     router = walk.pipeline.router
+    table = TopicTable()
+    topic = table.number_of("plant/all")
     for number in range(25_000):
-        router.route_keys(0, "plant/all", (f"not a name {number}",))
+        router.settle(0, table, topic, (f"{number}" * 26,))
     for number in range(100):
-        router.route_keys(0, "plant/all", (f"{number}" * 2000,))
+        router.settle(0, table, topic, (f"{number}" * 2000,))
     assert len(router._refused) <= 10_000
     assert max(len(str(place)) for place in router._refused) < 2000
 
@@ -185,7 +185,7 @@ def test_a_topic_that_says_too_much_is_refused_before_it_is_remembered() -> None
     walk = Walk(source("all", "plant/{site}", NAMED))
     walk.step([rows("a", topic="plant/" + "x" * 60_000)])
     assert walk.reasons() == {("all", Reason.BAD_NAME): 1}
-    assert walk.pipeline.router._routes == {}
+    assert walk.pipeline.router._sources == {}
 
 
 # the same, however it is cut
@@ -198,7 +198,7 @@ SOURCES = (
     source("values", "plant/values", CHANNEL_NAMED),
     PLAIN,
 )
-DEVICES = st.sampled_from(["a", "b", "c", "d", "no name"])
+DEVICES = st.sampled_from(["a", "b", "c", "no name", "no_name"])
 ANY_MESSAGE = st.one_of(
     st.builds(rows, DEVICES, st.integers(0, 20), st.integers(1, 12), st.floats(-9, 9, width=16)),
     st.builds(
@@ -208,14 +208,15 @@ ANY_MESSAGE = st.one_of(
     st.builds(one_channel, DEVICES, st.sampled_from(["x", "y", "z"]), st.lists(st.just(1.0), max_size=9)),
     st.builds(
         Message,
-        DEVICES.map("residuald/{}/set/mute".format),
-        st.sampled_from([b"1h", b"0", b"?"]),
+        st.builds("residuald/{}/set/{}".format, DEVICES, st.sampled_from(["mute", "forget"])),
+        st.sampled_from([b"1h", b"", b"?"]),
         st.just(START + 60),
         st.none(),
         st.booleans(),
         st.just(0),
     ),
     st.just(Message("plant/all", b"?", START)),
+    st.builds(Message, DEVICES.map("plain/{}".format), st.just(b"?"), st.just(START)),
     st.just(Message("nowhere", b"?", START)),
 )
 
@@ -224,7 +225,13 @@ def told(walk: Walk) -> object:
     return (
         walk.streams,
         sorted(walk.windows),
-        walk.reasons(),
+        {name: dict(layout.owners) for name, layout in walk.model_group.layouts.items()},
+        {
+            name: dict(walk.model_group.inputs.discards.totals(number)).get(Reason.MALFORMED, 0)
+            for name, number in walk.model_group.streams.number.items()
+        },
+        walk.model_group.streams_evicted,
+        sorted(map(str, walk.refused)),
         walk.pipeline.counters.received,
         walk.pipeline.counters.commands,
         {name: walk.model_group.mutes.until(name) for name in walk.streams},
@@ -264,10 +271,62 @@ def test_a_command_that_was_seen_before_meets_them_too() -> None:
 
 def test_the_last_place_for_a_stream_goes_to_the_message_that_comes_first_whatever_its_source() -> None:
     walk = Walk(*SOURCES, max_streams=3)
-    walk.step([rows("a"), rows("a", topic="hall/n")])  # both topics are known now
-    walk.step([rows("b"), rows("c", topic="hall/n"), rows("d")])
+    walk.step([rows("a"), rows("b", topic="hall/n")])  # both topics are known now
+    walk.step([rows("c"), rows("d", topic="hall/n"), rows("e")])
     assert walk.streams == ["a", "b", "c"]
-    assert walk.reasons() == {("all", Reason.STREAM_LIMIT): 1}
+    assert walk.reasons() == {("other", Reason.STREAM_LIMIT): 1, ("all", Reason.STREAM_LIMIT): 1}
+
+
+def test_what_came_before_in_one_batch_proves_a_stream_that_would_have_to_make_room() -> None:
+    walk = Walk(PLAIN, max_streams=1)
+    first, second = (rows("", topic=f"plain/{name}", count=8) for name in "ab")
+    walk.step([first, second])
+    assert walk.streams == ["a"]
+    assert walk.reasons() == {("plain", Reason.STREAM_LIMIT): 1}
+
+
+def test_blocks_of_a_stream_that_made_room_are_not_those_of_the_one_that_took_its_place() -> None:
+    walk = Walk(PLAIN, max_streams=1)
+    walk.step([rows("", topic="plain/a", count=4, value=1.0), rows("", topic="plain/b", count=8, value=2.0)])
+    assert walk.streams == ["b"]
+    ((_, _, window),) = walk.windows
+    assert np.frombuffer(window, np.float32).reshape(2, 8)[0].tolist() == [2.0] * 8
+
+
+def test_what_comes_of_a_stream_after_it_made_room_is_not_taken_for_the_one_in_its_place() -> None:
+    walk = Walk(PLAIN, max_streams=1)
+    walk.step([rows("", topic="plain/a", count=1)])  # the topic is known now
+    again = [rows("", first, 4, 9.0, "plain/a") for first in (0, 4)]
+    walk.step([rows("", count=4, topic="plain/b"), *again])
+    assert walk.streams == ["a"]
+    ((_, _, window),) = walk.windows
+    assert np.frombuffer(window, np.float32).reshape(2, 8)[0].tolist() == [9.0] * 8
+    assert walk.model_group.streams_evicted == 2
+
+
+def test_a_stream_that_was_forgotten_by_command_belongs_to_the_next_topic_that_comes() -> None:
+    walk = Walk(source("all", "{site}/{device}", PLAIN.format.model_dump(), stream="{device}"))
+    mine, theirs = (rows("", topic=f"{site}/d") for site in ("north", "south"))
+    forget = Message("residuald/d/set/forget", b"", START)
+    walk.step([mine, theirs, forget, theirs, mine])
+    assert walk.model_group.layouts["d"].owners == {0: ("south/d",)}
+    assert walk.reasons() == {("all", Reason.STREAM_CONFLICT): 2}
+    assert walk.pipeline.counters.commands == {("forget", "accepted"): 1}
+    assert [end for _, end, _ in walk.windows] == pytest.approx([START + 7 * PERIOD] * 2)
+
+
+def test_a_device_cannot_write_into_the_stream_of_its_neighbour_or_keep_it_out() -> None:
+    walk = Walk(source("all", "plant/{site}/{device}", PLAIN.format.model_dump()))
+    victim, neighbour = "plant/a/b.c", "plant/a.b/c"
+    walk.step([rows("", topic=victim, count=4, value=1.0)])
+    for first in range(4, 40, 4):
+        walk.step([rows("", first, 4, 9.0, neighbour), rows("", first, 4, 1.0, victim)])
+    assert len(walk.windows) == 9
+    assert {np.frombuffer(window, np.float32).max() for _, _, window in walk.windows} == {1.0}
+    assert walk.model_group.streams.conflicts[0] == 9
+    ((name, topic, discard), *_) = walk.refused
+    assert (name, topic, discard.reason, discard.stream) == ("all", neighbour, Reason.STREAM_CONFLICT, "a.b.c")
+    assert victim in discard.detail
 
 
 # decoders that remember

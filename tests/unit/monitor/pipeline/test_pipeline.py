@@ -185,7 +185,7 @@ def test_at_the_end_everything_that_waits_is_scored() -> None:
         ("json/d", b'{"t": 1, "r": []}', Reason.EMPTY, "json"),
         ("json/d", b'{"t": -1, "r": [[1, 2]]}', Reason.BAD_TIMESTAMP, "json"),
         ("json/d", b" " * 2000, Reason.TOO_LARGE, "json"),
-        ("json/d d", b"", Reason.BAD_NAME, "json"),
+        ("json/", b"", Reason.BAD_NAME, "json"),
         ("num/d/z", b"1", Reason.UNKNOWN_CHANNEL, "number"),
         ("nowhere", b"1", Reason.UNKNOWN_TOPIC, UNROUTED),
         ("num/d/x", b"nan", Reason.MALFORMED, "number"),
@@ -226,7 +226,7 @@ def test_samples_from_the_future_are_refused_and_counted_as_samples() -> None:
 
 def test_streams_beyond_the_limit_are_refused_until_another_expires() -> None:
     walk = Walk(max_streams=1, expire_after_seconds=100)
-    walk.send("a")
+    walk.send("a", samples=8)
     walk.send("b")
     assert walk.reasons() == {Reason.STREAM_LIMIT: 1}
     walk.now += 101
@@ -353,14 +353,38 @@ def test_a_stream_that_expires_while_a_window_waits_is_scored_first() -> None:
     walk.step(everything=True)
 
 
-def test_a_topic_whose_payloads_are_never_good_does_not_hold_its_place_for_ever() -> None:
+@pytest.mark.parametrize("retained", [False, True])
+def test_a_topic_that_brings_nothing_that_can_be_used_opens_no_stream(retained: bool) -> None:
     walk = Walk(max_streams=1)
-    walk.step(Message("json/junk", b"?", START))
-    walk.pipeline.housekeep(walk.moment())
-    walk.now += 3601
-    step = walk.pipeline.housekeep(walk.moment())
-    assert topics(step) == ["junk/state"]
-    assert len(walk.model_group.streams) == 0
+    body = json.dumps({"t": START, "r": [[1, 1]]}).encode() if retained else b"?"
+    step = walk.step(Message("json/junk", body, START, retained=retained))
+    assert (topics(step), len(walk.model_group.streams)) == ([], 0)
+    walk.send("d", samples=8)
+    assert list(walk.model_group.streams.number) == ["d"]
+
+
+def test_a_stream_without_a_window_makes_room_for_a_new_one_and_its_state_is_cleared() -> None:
+    walk = Walk(max_streams=2)
+    walk.send("good", samples=8)
+    walk.send("young", samples=7)
+    step = walk.send("new", samples=7)
+    assert list(walk.model_group.streams.number) == ["good", "new"]
+    assert topics(step) == ["young/state", "new/state"]
+    assert step.reports[0].payload == b""
+    assert walk.model_group.streams_evicted == 1
+    (told,) = walk.refused
+    assert told[1:] == (
+        "json/new",
+        Discard(
+            Reason.EVICTED,
+            "stream young has never given a window: it makes room for another (limits.max_streams)",
+            "young",
+        ),
+    )
+    walk.send("new", samples=1)  # a window is complete now
+    walk.send("young", samples=8)
+    assert list(walk.model_group.streams.number) == ["good", "new"]
+    assert walk.pipeline.counters.discarded == {("json", Reason.STREAM_LIMIT): 1}
 
 
 def test_another_artifact_is_adopted_with_what_streams_are_in() -> None:
@@ -436,3 +460,33 @@ def test_a_batch_in_which_nothing_is_worth_scoring_is_no_inference() -> None:
     step = walk.step(Message("json/d", body, START + 1))
     assert len(step.scored_batches) == 1
     assert walk.pipeline.counters.inference_seconds["m"].cumulative()[-1] == 0
+
+
+# --- streams that are forgotten by command
+
+
+def forget(stream: str) -> Message:
+    return Message(f"residuald/{stream}/set/forget", b"", START)
+
+
+def test_a_stream_forgotten_by_command_has_its_alert_resolved_and_its_state_cleared() -> None:
+    walk = Walk(judge={"k": 1, "n": 1}, commands_below="residuald")
+    walk.send("d", WILD, 8)
+    step = walk.step(forget("d"))
+    assert topics(step) == ["d/alert", "d/state"]
+    assert payload(step, "d/alert")["phase"] == "resolved"
+    assert step.reports[-1].payload == b""
+    assert step.command_applied
+    assert walk.pipeline.open_alerts == set()
+
+
+def test_what_cannot_be_forgotten_is_refused_with_its_reason() -> None:
+    walk = Walk(commands_below="residuald")
+    walk.step(forget("d"))
+    walk.send("d", samples=8)
+    walk.step(Message("residuald/d/set/mute", b"1h", START), forget("d"), forget("d"))
+    assert walk.pipeline.counters.commands == {
+        ("forget", "unknown_stream"): 2,
+        ("mute", "accepted"): 1,
+        ("forget", "accepted"): 1,
+    }

@@ -199,10 +199,49 @@ def test_beats_that_are_overdue_without_end_are_no_state_of_rings(name: str) -> 
     assert [refusal.reason for refusal in after.restore(given_state)] == ["rings"]
 
 
+def owners_of(pipeline: Pipeline) -> dict[str, list[tuple[str, ...]]]:
+    return {
+        name: list(layout.owners.values())
+        for group in pipeline.model_groups.values()
+        for name, layout in group.layouts.items()
+    }
+
+
+def test_streams_belong_to_their_topics_in_the_next_process_too() -> None:
+    after = pipeline_of()
+    after.restore(state())
+    assert owners_of(after)["one"] == [("fixed/one",)]
+    assert owners_of(after) == owners_of(walked())
+
+
+def test_streams_of_version_1_belong_to_nobody_which_is_counted_and_then_to_the_first_topic_that_comes() -> None:
+    given_state, after = state(), pipeline_of()
+    given_state["kept"]["version"] = 1
+    for model in given_state["kept"]["models"].values():
+        for stream in model["streams"]:
+            del stream["owners"], stream["display_name"]
+    (refusal,) = after.restore(given_state)
+    assert refusal.reason == "owners"
+    assert refusal.detail.startswith("9 streams")
+    assert owners_of(after)["one"] == []
+    assert phases_of(after.model_groups["fixed"]) == ALERTS
+    assert after.model_groups["fixed"].streams.display_names["one"] == "one"
+    assert after.model_groups["fixed"].streams.gave_window[:3].all()
+    send(after, "fixed/one", 60, 10)
+    assert owners_of(after)["one"] == [("fixed/one",)]
+
+
+def test_what_an_older_version_kept_of_labels_is_shown_without_control_characters() -> None:
+    given_state, after = state(), pipeline_of()
+    given_state["kept"]["models"]["fixed"]["streams"][0]["labels"] = {"site": "a\u202eb\n"}
+    after.restore(given_state)
+    assert after.model_groups["fixed"].streams.labels["one"] == {"site": "ab "}
+
+
 def test_a_state_of_a_later_version_is_refused() -> None:
     given_state, after = state(), pipeline_of()
     given_state["kept"]["version"] += 1
-    with pytest.raises(StateError, match="version 2") as refused:
+    with pytest.raises(StateError, match="version 3") as refused:
         after.restore(given_state)
     assert refused.value.reason == "version"
 

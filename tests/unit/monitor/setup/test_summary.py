@@ -52,3 +52,29 @@ def test_an_artifact_that_one_bad_channel_makes_blind_is_warned_of() -> None:
 def test_an_artifact_that_does_not_say_what_streams_may_teach_is_warned_of() -> None:
     (warning,) = warnings(kind="stream")
     assert "teaches its fault as normal" in warning
+
+
+@pytest.mark.parametrize(
+    ("topic", "stream", "left_out"),
+    [
+        ("p/{site}/{device}", None, ""),
+        ("p/{site}/{device}", "{device}.{site}", ""),
+        ("p/{site}/{device}/{channel}", "{site}-{device}", ""),
+        ("p/{site}/{device}", "{device}", "{site}"),
+        ("p/{area}/{site}/{device}/{channel}", "{device}", "{area} and {site}"),
+        ("p/all", "motor", ""),
+        ("p/{device}", "motor", "{device}"),
+    ],
+)
+def test_a_template_that_leaves_placeholders_out_is_warned_of(topic: str, stream: str | None, left_out: str) -> None:
+    source = {"name": "all", "topic": topic, "format": {"kind": "csv"}, "model": "m", "stream": stream}
+    found = [line for line in warnings(source=[source]) if "leaves out" in line]
+    assert len(found) == bool(left_out)
+    assert all(f"leaves out {left_out}:" in line for line in found)
+
+
+def test_a_key_of_the_payload_that_is_left_out_is_warned_of_too() -> None:
+    layout = {"kind": "json", "values": "v", "keys": {"device": "id", "line": "l"}}
+    source = {"name": "all", "topic": "p/{site}", "format": layout, "model": "m", "stream": "{site}.{device}"}
+    (warning,) = warnings(source=[source])
+    assert "leaves out {line}" in warning

@@ -98,7 +98,7 @@ def daemon() -> Daemon:
     made.pipeline.step(MessageBatch.of([Message("nowhere", b"", START)]), Moment(START, START))
     made.pipeline.step(MessageBatch.of([Message("residuald/calm/set/mute", b"2h", START)]), Moment(START, START))
     made.pipeline.step(MessageBatch.of([Message('residuald/calm/set/"\n', b"2h", START)]), Moment(START, START))
-    made.pipeline.step(MessageBatch.of([Message("north/a/bad", b"?", START)]), Moment(START, START))
+    made.pipeline.step(MessageBatch.of([Message("north/a/calm", b"?", START)]), Moment(START, START))
     return made
 
 
@@ -141,7 +141,7 @@ def test_every_documented_metric_is_exported_and_every_exported_one_documented(d
 def test_what_is_refused_of_a_stream_is_counted_by_stream_and_reason(daemon: Daemon) -> None:
     samples = {"stream": "nan", "model": "m", "reason": "duplicate"}
     assert daemon.value("residuald_stream_samples_discarded_total", **samples) == 3
-    messages = {"stream": "bad", "model": "m", "reason": "malformed"}
+    messages = {"stream": "calm", "model": "m", "reason": "malformed"}
     assert daemon.value("residuald_stream_messages_discarded_total", **messages) == 1
     assert len(daemon.samples("residuald_stream_samples_discarded_total")) == 1
 
@@ -218,12 +218,11 @@ def test_exactly_one_state_and_one_quality_of_a_stream_are_one(daemon: Daemon) -
 
 
 def test_what_is_not_known_is_left_out(daemon: Daemon) -> None:
-    unscored = {"bad", "nan"}
     for name in ("residuald_reconstruction_error", "residuald_window_score", "residuald_channel_error"):
         assert {sample.labels["stream"] for sample in daemon.samples(name)} == {"calm", "wild"}
     shown = {sample.labels["stream"] for sample in daemon.samples("residuald_last_sample_timestamp_seconds")}
     assert shown == {"calm", "wild", "nan"}
-    assert unscored <= {sample.labels["stream"] for sample in daemon.samples("residuald_stream_state")}
+    assert "nan" in {sample.labels["stream"] for sample in daemon.samples("residuald_stream_state")}
     assert "NaN" not in daemon.text()
 
 
@@ -239,7 +238,7 @@ def test_what_is_refused_and_withheld_is_counted_with_its_reason(daemon: Daemon)
 
 def test_a_stream_is_described_by_its_topic_and_no_placeholder_takes_the_place_of_a_label(daemon: Daemon) -> None:
     (found,) = [sample for sample in daemon.samples("residuald_stream_info") if sample.labels["stream"] == "calm"]
-    assert found.labels == {"stream": "calm", "model": "m", "site": "north", "device": "calm"}
+    assert found.labels == {"stream": "calm", "model": "m", "name": "calm", "site": "north", "device": "calm"}
 
 
 def test_no_text_of_a_topic_can_break_out_of_its_label() -> None:
@@ -247,8 +246,19 @@ def test_no_text_of_a_topic_can_break_out_of_its_label() -> None:
     site = 'a"} 1\nresiduald_build_info{version="0.0\\'
     daemon.send(f"{site}/a/d", CALM)
     (found,) = daemon.samples("residuald_stream_info")
-    assert found.labels["site"] == site
+    assert found.labels["site"] == site.replace("\n", " ")
     assert [sample.labels["version"] for sample in daemon.samples("residuald_build_info")] == [__version__]
+
+
+def test_a_stream_is_shown_as_its_topic_calls_it_and_what_others_send_in_its_name_is_counted() -> None:
+    daemon = Daemon()
+    daemon.send("north/a/Küche 1", CALM)
+    assert daemon.value("residuald_stream_conflicts_total", stream="Kuche_1", model="m") == 0
+    daemon.send("north/a/Kuche_1", CALM)
+    (found,) = daemon.samples("residuald_stream_info")
+    assert (found.labels["stream"], found.labels["name"]) == ("Kuche_1", "Küche 1")
+    assert daemon.value("residuald_stream_conflicts_total", stream="Kuche_1", model="m") == 1
+    assert daemon.value("residuald_streams_evicted_total", model="m") == 0
 
 
 def test_series_of_a_stream_that_is_forgotten_are_gone(daemon: Daemon) -> None:

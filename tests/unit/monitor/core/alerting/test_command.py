@@ -1,6 +1,7 @@
 """A command's topic and payload become one record within its bounds, or one refusal."""
 
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -31,9 +32,10 @@ def test_a_mute_takes_seconds_in_json_or_a_duration(payload: bytes, seconds: flo
     assert parse_command("north.press", "mute", payload) == Command("mute", "north.press", seconds)
 
 
+@pytest.mark.parametrize("kind", ["relearn", "forget"])
 @pytest.mark.parametrize("payload", [b"", b"{}", b" \n"])
-def test_relearn_takes_nothing(payload: bytes) -> None:
-    assert parse_command("north.press", "relearn", payload) == Command("relearn", "north.press")
+def test_relearn_and_forget_take_nothing(kind: Literal["relearn", "forget"], payload: bytes) -> None:
+    assert parse_command("north.press", kind, payload) == Command(kind, "north.press")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,7 @@ def test_relearn_takes_nothing(payload: bytes) -> None:
         ("mute", b" " * (MAX_COMMAND_BYTES + 1), Reason.TOO_LARGE),
         ("relearn", b"now", Reason.MALFORMED),
         ("relearn", b" " * (MAX_COMMAND_BYTES + 1), Reason.TOO_LARGE),
+        ("forget", b"now", Reason.MALFORMED),
         ("delete", b"", Reason.UNKNOWN_COMMAND),
         ("", b"", Reason.UNKNOWN_COMMAND),
         ("Mute", b"", Reason.UNKNOWN_COMMAND),
@@ -76,7 +79,7 @@ def test_a_stream_must_have_a_safe_name(stream: str) -> None:
     assert found.reason is Reason.BAD_NAME
 
 
-@given(st.text(max_size=20), st.sampled_from(["mute", "relearn", "other"]), st.binary(max_size=300))
+@given(st.text(max_size=20), st.sampled_from(["mute", "relearn", "forget", "other"]), st.binary(max_size=300))
 def test_whatever_comes_is_a_bounded_command_or_a_printable_refusal(stream: str, kind: str, payload: bytes) -> None:
     found = parse_command(stream, kind, payload)
     if isinstance(found, Discard):

@@ -361,3 +361,29 @@ def test_a_new_stream_under_an_old_number_knows_nothing_of_the_old_one() -> None
     found = feed(windows, [Block(0, [0, 1], at, 1, at) for at in range(20)])
     assert ends(found)[0] == LENGTH - 1
     assert not windows.discards
+
+
+def test_channels_that_are_arranged_otherwise_go_on_behind_what_was_received() -> None:
+    windows = StreamWindows(3, WindowSpec(length=4, stride=4, max_gap_samples=2), GridRules(1.0, 4, lateness_samples=6))
+    windows.open_stream(0, [[2], [0, 1]])
+    grid, discards = windows.grid, Counter[Reason]()
+
+    def send(first_channel: int, columns: list[int], first: int, count: int) -> list[float]:
+        blocks = StreamBlocks(
+            np.array([first_channel]),
+            np.array([columns]),
+            np.array([100.0 + first]),
+            np.array([count]),
+            np.array([100.0 + first + count]),
+            True,
+            np.full((count, len(columns)), 1.0, np.float32),
+        )
+        return [end for batch in windows.feed([blocks], discards) for end in batch.end_seconds.tolist()]
+
+    ends = [send(channels[0], channels, first, 4) for first in (0, 4) for channels in ([2], [0, 1])]
+    assert ends == [[], [103.0], [], [107.0]]
+    grid.arrange(0, [[2], [0], [1]])
+    assert send(1, [1], 4, 4) == []
+    assert +discards == Counter({Reason.DUPLICATE: 4})
+    assert [*send(2, [2], 8, 4), *send(1, [1], 8, 4), *send(0, [0], 8, 4)] == [111.0]
+    assert +discards == Counter({Reason.DUPLICATE: 4})

@@ -28,7 +28,7 @@ ALERT_ID = "00000000-0000-5000-8000-000000000000"
 
 def motor() -> ModelGroup:
     model_group = model_group_of(manifest_of(("x", "y"), model="motor", version="20260131.1"))
-    model_group.open_stream("plant1.motor-17", {"site": "plant1"}, [[0, 1]])
+    model_group.open_stream("plant1.motor-17", {"site": "plant1"}, [[0, 1]], "plant1.motor 17")
     return model_group
 
 
@@ -42,7 +42,7 @@ def test_an_alert_reads_as_pinned() -> None:
     assert alert_report(step("firing", fired=True), motor()) == Report(
         "plant1.motor-17/alert",
         b'{"schema":1,"id":"00000000-0000-5000-8000-000000000000","phase":"firing","fired":true,"reason":null,'
-        b'"stream":"plant1.motor-17","model":"motor","version":"20260131.1",'
+        b'"stream":"plant1.motor-17","name":"plant1.motor 17","model":"motor","version":"20260131.1",'
         b'"time":1700000002.25,"since":1700000000.25,"score":2.25,"error":4.5,"threshold":2.0,'
         b'"channel":"y","channels":{"x":1.5,"y":7.5},"masked":[]}',
         retain=False,
@@ -67,7 +67,7 @@ def test_a_scored_stream_reads_as_pinned() -> None:
     assert opened is not None
     assert state_report("plant1.motor-17", model_group) == Report(
         "plant1.motor-17/state",
-        b'{"schema":1,"stream":"plant1.motor-17","model":"motor","version":"20260131.1",'
+        b'{"schema":1,"stream":"plant1.motor-17","name":"plant1.motor 17","model":"motor","version":"20260131.1",'
         b'"state":"firing","quality":"clock_skew","score":2.25,"error":4.5,"channel":"y","masked":[],'
         b'"time":1700000000.25,"alert":"%s","muted_until":1700003600.0}' % opened.id.encode(),
         retain=True,
@@ -77,7 +77,7 @@ def test_a_scored_stream_reads_as_pinned() -> None:
 def test_a_new_stream_reads_as_pinned_with_null_for_what_is_not_known() -> None:
     assert state_report("plant1.motor-17", motor()) == Report(
         "plant1.motor-17/state",
-        b'{"schema":1,"stream":"plant1.motor-17","model":"motor","version":"20260131.1",'
+        b'{"schema":1,"stream":"plant1.motor-17","name":"plant1.motor 17","model":"motor","version":"20260131.1",'
         b'"state":"warming_up","quality":"good","score":null,"error":null,"channel":null,"masked":[],"time":null,"alert":null,'
         b'"muted_until":null}',
         retain=True,

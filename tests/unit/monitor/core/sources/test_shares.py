@@ -33,3 +33,19 @@ def test_commands_wait_with_the_messages_of_their_stream() -> None:
 
 def test_a_topic_that_no_source_admits_is_a_share_of_its_own() -> None:
     assert shares_of([source("plant/{device}/vib")])("other/press/vib") == "other/press/vib"
+
+
+def test_topics_of_two_devices_that_come_to_one_name_are_two_shares() -> None:
+    share_of = shares_of([source("plant/{site}/{device}"), source("v/{hall}/{device}", stream="{device}")])
+    assert share_of("plant/a.b/c") != share_of("plant/a/b.c")
+    assert share_of("v/north/pump1") != share_of("v/south/pump1")
+
+
+def test_parts_of_one_stream_stay_one_share_whatever_the_device_is_called() -> None:
+    share_of = shares_of([source("v/{site}/{device}/{channel}"), source("t/{site}/{device}")])
+    assert share_of("v/a/b.c/x") == share_of("v/a/b.c/y") == share_of("t/a/b.c")
+
+
+def test_commands_wait_with_the_messages_of_a_stream_whose_name_was_made_safe() -> None:
+    share_of = shares_of([source("plant/{device}")], commands_below("residuald"))
+    assert share_of("residuald/Kuche_1/set/forget") == share_of("plant/Küche 1")
