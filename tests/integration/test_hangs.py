@@ -169,11 +169,11 @@ def test_a_network_thread_that_dies_is_replaced_and_telemetry_goes_on(
 
 
 DEAD_HTTP = """
-from monitor.adapters.web import server as http
+from monitor.adapters.web.listener import Listener
 from tests.repository import ROOT
 def die(self):
     raise SystemExit
-http._Server.service_actions = die
+Listener.service_actions = die
 """
 
 

@@ -1,25 +1,17 @@
 """What we show over HTTP: metrics, whether we live, whether we do our job.
 
-Reading only, for Prometheus, probes and people in a browser. A thread per request, at most `_MAX_REQUESTS` of them and
-each for `_REQUEST_SECONDS` at most, TLS handshake included, so that nobody slow can keep the others out for long.
+Reading only, for Prometheus, probes and people in a browser. Who is served at a time, and for how long, is up to
+`listener` and `places`.
 """
 
-import contextlib
 import errno
 import html
 import json
-import socket
-import ssl
-import sys
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any
 from urllib.parse import parse_qs
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import structlog
@@ -28,13 +20,12 @@ from prometheus_client import CollectorRegistry
 from monitor import __version__
 from monitor.adapters.web.basic_auth import BasicAuth
 from monitor.adapters.web.exposition import CONTENT_TYPE, expose
+from monitor.adapters.web.listener import CONNECTION, BusyError, Listener
 from monitor.adapters.web.settings import HttpConfig, WebConfig
 from monitor.errors import UnavailableError
 
 log = structlog.get_logger()
 
-_MAX_REQUESTS = 16
-_REQUEST_SECONDS = 10.0
 _GZIP_LEVEL, _GZIP_BITS = 1, 31  # metrics repeat themselves: higher levels take six times as long to save a tenth
 _POLL_SECONDS = 0.25  # how often requests that take too long are looked for, and how long stopping takes
 
@@ -65,7 +56,7 @@ class HttpServer:
         self._readyz = readyz
         self._web = web or WebConfig()
         self._auth = BasicAuth(self._web.basic_auth_users)
-        self._server: _Server | None = None
+        self._server: Listener | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -82,7 +73,7 @@ class HttpServer:
         except OSError as error:  # changed since the configuration was checked
             raise UnavailableError(f"web.tls_server_config: cannot be used: {error}") from None
         try:
-            self._server = _Server(host, port)
+            self._server = Listener(host, port)
         except OSError as error:
             raise UnavailableError(f"cannot serve HTTP on {_join(host, port)}: {_advice(error)}") from None
         self._server.set_app(self._answer)
@@ -137,10 +128,11 @@ class HttpServer:
                 extra = [("WWW-Authenticate", 'Basic realm="residuald", charset="UTF-8"')]
                 status, content_type, content = HTTPStatus.UNAUTHORIZED, "text/plain", b"user and password, please\n"
             elif path == "/metrics" and method in {"GET", "HEAD"}:
-                exposition = self._metrics(environ, start_response)
-                return [] if method == "HEAD" else exposition
+                return self._metrics(environ, start_response)
             else:
                 status, content_type, content = self._page(path, method)
+        except BusyError:
+            status, content_type, content = HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"too many scrapes at once\n"
         except Exception:
             log.exception("an HTTP request failed", path=path)
             status, content_type, content = HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"failed; see the log\n"
@@ -154,19 +146,28 @@ class HttpServer:
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if method == "HEAD" else [content]
 
-    def _metrics(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+    def _metrics(self, environ: WSGIEnvironment, start_response: StartResponse) -> "_HeldAnswer":
         """The registry, or the series that `?name[]=…` asks for, as is usual among exporters."""
         names = frozenset(parse_qs(environ.get("QUERY_STRING", "")).get("name[]", []))
         compressed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
-        pieces = (text.encode() for text in expose(self._registry, names))
-        content = list(_gzipped(pieces) if compressed else pieces)
-        headers = [
-            ("Content-Type", f"{CONTENT_TYPE}; charset=utf-8"),
-            ("Content-Length", str(sum(map(len, content)))),
-            ("Vary", "Accept-Encoding"),
-        ]
-        start_response("200 OK", [*headers, ("Content-Encoding", "gzip")] if compressed else headers)
-        return content
+        if self._server is None:
+            raise RuntimeError("start() comes first")
+        client = environ[CONNECTION]
+        let_go = self._server.hold_answer(client)
+        try:
+            pieces = (text.encode() for text in expose(self._registry, names))
+            content = list(_gzipped(pieces) if compressed else pieces)
+            headers = [
+                ("Content-Type", f"{CONTENT_TYPE}; charset=utf-8"),
+                ("Content-Length", str(sum(map(len, content)))),
+                ("Vary", "Accept-Encoding"),
+            ]
+            self._server.begin_reading(client)
+            start_response("200 OK", [*headers, ("Content-Encoding", "gzip")] if compressed else headers)
+        except BaseException:
+            let_go()
+            raise
+        return _HeldAnswer(content if environ["REQUEST_METHOD"] == "GET" else [], let_go)
 
     def _page(self, path: str, method: str) -> _Response:
         if method not in {"GET", "HEAD"}:
@@ -185,79 +186,21 @@ class HttpServer:
                 return HTTPStatus.NOT_FOUND, "text/plain", b"not here; see /\n"
 
 
+class _HeldAnswer:
+    """A large answer in pieces; `close`, which the server of WSGI calls in any case, lets another one into memory."""
+
+    def __init__(self, pieces: list[bytes], let_go: Callable[[], None]) -> None:
+        self._pieces = pieces
+        self.close = let_go
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+
 def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     compressor = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_BITS)
     yield from map(compressor.compress, pieces)
     yield compressor.flush()
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """A bounded number of threads, each with a deadline."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, host: str, port: int) -> None:
-        """Bind and listen."""
-        self._began: dict[socket.socket, float] = {}  # requests under way, monotonic
-        self.tls: ssl.SSLContext | None = None
-        self.last_progress = time.monotonic()
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
-
-    def server_bind(self) -> None:
-        # not HTTPServer's own, which asks the DNS for our name and can take seconds over it
-        TCPServer.server_bind(self)
-        host, port, *_ = self.server_address
-        self.server_name, self.server_port = str(host), int(port)
-        self.setup_environ()
-
-    def get_request(self) -> tuple[Any, Any]:
-        request, client_address = super().get_request()
-        if self.tls is not None:
-            # the handshake waits for the client: it is the request's own thread that does it
-            request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
-        return request, client_address
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        if isinstance(request, ssl.SSLSocket):
-            request.settimeout(_REQUEST_SECONDS)
-            request.do_handshake()
-        super().finish_request(request, client_address)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if len(self._began) >= _MAX_REQUESTS:
-            if not isinstance(request, ssl.SSLSocket):  # to say it in TLS would take a handshake
-                with contextlib.suppress(OSError):
-                    request.sendall(b"HTTP/1.0 503 Service Unavailable\r\n\r\ntoo many requests at once\n")
-            super().shutdown_request(request)
-            return
-        self._began[request] = time.monotonic()
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._began.pop(request, None)
-        super().shutdown_request(request)
-
-    def service_actions(self) -> None:
-        """End requests whose client is too slow; called between requests."""
-        self.last_progress = time.monotonic()
-        limit = self.last_progress - _REQUEST_SECONDS
-        for request, began in tuple(self._began.items()):
-            if began < limit:
-                with contextlib.suppress(OSError):  # it ended in this moment
-                    request.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 the base class's signature
-        # a client that went away or was too slow; errors of ours are logged where they happen
-        log.debug("an HTTP connection broke", client=client_address[0], error=repr(sys.exception()))
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = _REQUEST_SECONDS
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the name is the base class's
-        """Log nothing: a scrape every few seconds is no news."""
 
 
 def _status(good: bool) -> HTTPStatus:
