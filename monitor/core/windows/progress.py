@@ -50,7 +50,8 @@ class Progress(Columns):
         """
         since = self._since[streams]
         self._since[streams] = np.where(np.isnan(since), now_seconds, since)
-        most = self.received[self._groups.of_streams(streams)].reshape(len(streams), -1).max(axis=1, initial=0)
+        received = self.received[self._groups.of_streams(streams)].reshape(len(streams), self._groups.channels)
+        most = received.max(axis=1, initial=0)
         with np.errstate(invalid="ignore"):
             found: NDArray[np.bool_] = (most >= self._most_samples) & (now_seconds - since >= self._most_seconds)
         return found
