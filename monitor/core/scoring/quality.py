@@ -27,7 +27,7 @@ class Quality(StrEnum):
     STUCK = "stuck"  # a channel repeats one value, which its normal data never did
     OUT_OF_RANGE = "out_of_range"  # a channel is beyond what its sensor can physically deliver
     LOW_COVERAGE = "low_coverage"  # too many samples of a channel are missing
-    NON_FINITE = "non_finite"  # NaN or infinity among the samples of a channel
+    NON_FINITE = "non_finite"  # NaN, infinity or what no sensor delivers (1e30) in a channel
     WRONG_RATE = "wrong_rate"  # its samples come at another rate than the model's
     INCOMPLETE = "incomplete"  # samples come, and never a window: the channels do not fit together, or there are gaps
     SILENT = "silent"  # nothing came for a while, on one channel at least
@@ -80,7 +80,7 @@ def assess_channels(batch: WindowBatch, window: WindowSpec, limits: ChannelLimit
         (Quality.STUCK, (low == high) & limits.must_move),
         (Quality.OUT_OF_RANGE, (low < limits.lowest) | (high > limits.highest)),
         (Quality.LOW_COVERAGE, batch.coverage < window.min_coverage),
-        (Quality.NON_FINITE, ~np.isfinite(low) | ~np.isfinite(high)),
+        (Quality.NON_FINITE, ~(low >= -limits.largest) | ~(high <= limits.largest)),  # NaN is neither
     ):
         found[channels] = CODES[quality]
     return found

@@ -71,8 +71,8 @@ def test_a_sensor_at_a_limit_that_float32_rounds_is_in_range() -> None:
     assert QUALITIES[assess(batch, WINDOW, ChannelLimits.of(channels), MAX_SKEW)[0]] is Quality.GOOD
 
 
-def test_a_channel_without_limits_may_read_what_is_huge() -> None:
-    assert quality_of(c=[-1e14, 1e14, 0, 1, 2, 3, 4, 5]) is Quality.GOOD
+def test_a_channel_without_limits_may_read_anything_finite() -> None:
+    assert quality_of(c=[-3e38, 3e38, 0, 1, 2, 3, 4, 5]) is Quality.GOOD
 
 
 def test_coverage_at_the_limit_is_enough() -> None:

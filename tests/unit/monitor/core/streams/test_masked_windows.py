@@ -22,14 +22,14 @@ LENGTH = 8
 CALM, WILD = 1.0, 4.0  # amplitudes, of errors 1 and 16 in one channel; the threshold is 2
 SPOILT: dict[Quality, list[float]] = {
     Quality.STUCK: [0.5] * LENGTH,
-    Quality.OUT_OF_RANGE: [1e30, *[0.5, -0.5] * 3, 0.0],
+    Quality.OUT_OF_RANGE: [9.0, *[0.5, -0.5] * 3, 0.0],
     Quality.NON_FINITE: [np.nan, *[0.5, -0.5] * 3, 0.0],
 }
 
 
 def manifest(*, calibrated: bool = True, kind: str = "fixed", **masking: Any) -> Manifest:
     """Four channels, none of which stands still."""
-    changed: dict[str, Any] = {"channels": [{"name": name, "may_rest": False} for name in NAMES]}
+    changed: dict[str, Any] = {"channels": [{"name": name, "may_rest": False, "high": 8.0} for name in NAMES]}
     if calibrated:
         own: dict[str, Any] = {"centre": [0.0] * 4, "scale": [1.0] * 4} if kind == "window" else {}
         changed["masking"] = masking_fields(4, **(own | masking))
@@ -98,6 +98,13 @@ def test_a_window_with_one_bad_channel_is_judged_by_the_others_and_called_masked
     assert done.error.tolist() == [1, (16 + 1 + 1) / 3]
     assert state_of(model_group) == (StreamState.PENDING, Quality.MASKED, ["b"])
     assert not model_group.windows_withheld
+
+
+def test_a_sample_that_no_sensor_delivers_masks_its_channel_and_not_the_machine() -> None:
+    model_group = group_of(manifest_of(NAMES, masking=masking_fields(4)))
+    done = judged(model_group, {"b": [-1e30, *[0.5, -0.5] * 3, 0.0], "a": WILD})
+    assert done.verdict.tolist() == [Verdict.ANOMALOUS]
+    assert state_of(model_group) == (StreamState.PENDING, Quality.MASKED, ["b"])
 
 
 def test_a_channel_of_which_too_little_came_is_masked_alone() -> None:

@@ -149,7 +149,7 @@ def test_values_that_no_sensor_delivers_are_withheld_before_they_overflow_the_er
     done = walk.send("a", [1e30, -1e30] * 4)
     assert done is not None
     assert done.verdict.tolist() == [Verdict.WITHHELD]
-    assert walk.model_group.windows_withheld == {"out_of_range": 1}
+    assert walk.model_group.windows_withheld == {"non_finite": 1}
 
 
 def test_an_alert_tells_which_channel_contributed_most() -> None:
