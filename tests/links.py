@@ -57,7 +57,9 @@ class Links:
         **settings: Any,
     ) -> Tap:
         inbox = Inbox(max_messages, 100_000_000)
-        config = MqttConfig.model_validate({"host": broker.host, "port": broker.port} | settings)
+        config = MqttConfig.model_validate(
+            {"host": broker.host, "port": broker.port, "client_id": "residuald"} | settings
+        )
         link = MqttLink(config, subscriptions, inbox, max_payload_bytes=max_payload_bytes, durable=durable)
         link.start()
         self._links.append(link)

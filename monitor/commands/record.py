@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(str(args.config), ["source: none has a topic, so there is nothing to record"])
     inbox = Inbox(config.limits.max_inbox_messages, config.limits.max_inbox_bytes)
     # a client id of our own: with the daemon's we would take its place at the broker
-    mqtt = config.mqtt.model_copy(update={"client_id": f"{config.mqtt.client_id}-record-{os.getpid()}"})
+    mqtt = config.mqtt.model_copy(update={"client_id": f"{config.mqtt.client_id or 'residuald'}-record-{os.getpid()}"})
     link = MqttLink(mqtt, topics, inbox, max_payload_bytes=config.limits.max_payload_bytes, listen_only=True)
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -14,6 +14,7 @@ from monitor.core.alerting.command import commands_below
 from monitor.core.ports import TAKE_LIMITS, Sink, Source
 from monitor.core.sources.shares import shares_of
 from monitor.setup.build import subscriptions_of
+from monitor.setup.client_id import client_id_of
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.registry import Config
 
@@ -85,9 +86,8 @@ def _link(config: Config, clock: Clock, *, durable: bool) -> MqttLink | None:
     share_of = shares_of(config.source, commands_below(config.mqtt.base_topic) if config.mqtt.commands else None)
     inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes, share_of)
     topics = subscriptions_of(config)
-    return MqttLink(
-        config.mqtt, topics, inbox, max_payload_bytes=limits.max_payload_bytes, durable=durable, clock=clock
-    )
+    mqtt = config.mqtt.model_copy(update={"client_id": client_id_of(config)})
+    return MqttLink(mqtt, topics, inbox, max_payload_bytes=limits.max_payload_bytes, durable=durable, clock=clock)
 
 
 def _files(config: Config, clock: Clock) -> tuple[FileSource, ...]:

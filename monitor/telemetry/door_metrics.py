@@ -40,6 +40,12 @@ def link_metrics(link: MqttLink) -> Iterator[Metric]:
         link.oldest_unconfirmed_seconds,
     )
     yield counter("residuald_mqtt_publish_dropped", "Messages not published, too many waiting.", link.publish_dropped)
+    lost = CounterMetricFamily(
+        "residuald_mqtt_session_lost", "Sessions that the broker gave away or did not keep.", labels=["reason"]
+    )
+    for reason, count in link.sessions_lost.items():
+        lost.add_metric([reason], count)
+    yield lost
     yield counter("residuald_mqtt_publish_refused", "Messages that the broker did not take.", link.publish_refused)
 
 

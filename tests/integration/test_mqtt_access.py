@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.broker import Broker, Peer, running, wait_until
 from tests.certificates import Authority, Pair
@@ -125,6 +127,24 @@ def test_losing_the_place_to_another_client_is_told(broker: Broker, links: Links
     links.start(broker, ("plant/#", 0)).connected()
     told = "another client uses client_id 'residuald'"
     wait_until(lambda: told in str(first.link.last_error), told)
+
+
+def test_a_session_that_another_client_took_and_threw_away_is_counted(broker: Broker, links: Links) -> None:
+    tap = links.start(broker, ("plant/#", 1), client_id="ours", **QUICK).connected()
+    assert tap.link.sessions_lost == {"taken_over": 0, "not_kept": 0}
+    thief = paho.Client(CallbackAPIVersion.VERSION2, client_id="ours", clean_session=True)
+    thief.connect(broker.host, broker.port)
+    wait_until(lambda: thief.loop(0.1) != 0 or tap.link.reconnects > 0, "the thief is gone again")
+    wait_until(lambda: tap.link.sessions_lost["not_kept"] == 1, "the loss is counted")
+
+
+def test_a_session_that_was_kept_is_no_loss(persistent_broker: Broker, links: Links) -> None:
+    tap = links.start(persistent_broker, ("plant/#", 1), **QUICK).connected()
+    persistent_broker.stop()
+    wait_until(lambda: not tap.link.connected, "disconnected")
+    persistent_broker.start()
+    tap.connected()
+    assert tap.link.sessions_lost == {"taken_over": 0, "not_kept": 0}
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,14 @@ def test_what_a_broker_does_wrong_or_gives_as_its_reason_is_told(
         links.stop()
 
 
+def test_a_session_that_another_client_took_over_is_told_and_counted(links: Links) -> None:
+    with ScriptedBroker(then=b"\xe0\x01\x8e").serving() as broker:
+        tap = links.start(broker, ("plant/#", 0), **QUICK)
+        wait_until(lambda: tap.link.sessions_lost["taken_over"] > 0, "it is counted")
+        wait_until(lambda: "another client connected as 'residuald'" in str(tap.link.last_error), "it is told")
+        links.stop()
+
+
 def test_a_broker_without_wildcards_gets_the_other_subscriptions(links: Links) -> None:
     with ScriptedBroker(WILDCARD_AVAILABLE + b"\0").serving() as broker:
         tap = links.start(broker, ("plant/+", 0), ("plant/a", 0), **QUICK).connected()

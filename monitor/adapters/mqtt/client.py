@@ -41,7 +41,7 @@ class FramingClient(paho.Client):
         mqtt5 = config.protocol == "5"
         super().__init__(
             CallbackAPIVersion.VERSION2,
-            client_id=config.client_id,
+            client_id=config.client_id or "",  # without one the broker makes one up, and keeps no session
             clean_session=None if mqtt5 else not persistent,
             protocol=MQTTProtocolVersion.MQTTv5 if mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,  # else it falls back to MQTT 3.1 behind our back
@@ -178,9 +178,22 @@ def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
             # a password, be it an empty one, keeps OpenSSL from asking for it on the terminal
             context.load_cert_chain(tls.certificate_file, tls.key_file, password="")
         except OSError as error:
+            if _is_encrypted(tls.key_file):
+                raise SettingsFileError(
+                    f"mqtt.tls.key_file {tls.key_file}: the key is encrypted, and nobody is there to give its password:"
+                    f" decrypt it (openssl pkey -in {tls.key_file.name} -out decrypted.key) and guard the file"
+                ) from None
             files = f"mqtt.tls.certificate_file {tls.certificate_file}, mqtt.tls.key_file {tls.key_file}"
             raise SettingsFileError(f"{files}: {_why(error)}") from None
     return context
+
+
+def _is_encrypted(key_file: Path) -> bool:
+    try:
+        # in the headers of both PEM layouts, and in no base64
+        return b"ENCRYPTED" in read_regular(key_file, MAX_SETTINGS_BYTES)
+    except OSError:
+        return False
 
 
 def _why(error: OSError) -> str:

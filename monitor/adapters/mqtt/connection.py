@@ -31,6 +31,7 @@ _TICK_SECONDS = 0.5
 # After a read that emptied the socket: else the broker and we wake one another for every few messages. At 20,000 a
 # second this thread takes 15 % of a core without it.
 _NAP_SECONDS = 0.002
+_TAKEN_OVER = 0x8E  # reason code; MQTT 5.0, section 2.4
 _PINGREQ = b"\xc0\x00"
 _READS_PER_TURN = 4  # then acknowledgements and what we publish get their turn
 
@@ -58,6 +59,7 @@ class Connection:
         self._subscriptions = Subscriptions(subscriptions, config.username)
         self._traffic = traffic
         self._listen_only = listen_only
+        self._persistent = not listen_only and any(qos > 0 for _, qos in subscriptions)
         self._mqtt5 = config.protocol == "5"
         self._status_topic = f"{config.base_topic}/status"
         self._said_goodbye = False
@@ -79,10 +81,9 @@ class Connection:
             OSError: the broker cannot be reached, or TLS fails.
 
         """
-        persistent = not self._listen_only and any(qos > 0 for _, qos in self._subscriptions.wanted)
         traffic, limits = self._traffic, self._traffic.fitting.limits
         reader = FrameReader(self._mqtt5, traffic.max_payload_bytes, traffic.inbound, traffic.outbound)
-        client = FramingClient(self._config, reader, persistent=persistent)
+        client = FramingClient(self._config, reader, persistent=self._persistent)
         if not self._listen_only:
             client.will_set(self._status_topic, b"offline", qos=min(limits.max_qos, 1), retain=limits.retain)
         client.on_connect = self._on_connect
@@ -257,11 +258,25 @@ class Connection:
         self._traffic.outbound.begin(
             session_present=flags.session_present, max_qos=limits.max_qos, receive_maximum=limits.receive_maximum
         )
+        self._note_session(present=flags.session_present)
         asked = self._subscriptions.ask(limits)
         if asked:
             client.subscribe(asked)
         else:
             self._go_online()
+
+    def _note_session(self, *, present: bool) -> None:
+        """Count a session that the broker should have kept, and has not."""
+        traffic = self._traffic
+        if traffic.session_kept and not present:
+            traffic.sessions_not_kept += 1
+            log.warning(
+                "the broker has not kept our session: what came for us meanwhile at QoS 1 and 2 is lost",
+                client_id=self._config.client_id,
+                hint="it was restarted without persistence, the session expired (mqtt.session_expiry_seconds), or"
+                " another client connected under our client_id; SECURITY.md says how to forbid that",
+            )
+        traffic.session_kept = self._persistent
 
     def _take_limits(self, limits: BrokerLimits) -> None:
         self._traffic.fitting.limits = limits
@@ -293,6 +308,8 @@ class Connection:
     ) -> None:
         if flags.is_disconnect_packet_from_server:
             self._over_code = reason.value
+            if reason.value == _TAKEN_OVER:
+                self._traffic.sessions_taken_over += 1
             self._over_because = explain_refusal(reason, self._config)
         elif self.online_since is None:
             self._over_because = explain_early_end(self._config)

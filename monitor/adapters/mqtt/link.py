@@ -91,6 +91,7 @@ class MqttLink:
     def remember(self, resume: bytes) -> None:
         """Know what a former process made safe and perhaps could not acknowledge any more; before `start`."""
         self._traffic.inbound.remember(resume)
+        self._traffic.session_kept = True
 
     def take(self, limits: TakeLimits) -> MessageBatch | None:
         """The messages that wait, each share's oldest first; None if none does."""
@@ -248,6 +249,11 @@ class MqttLink:
     def publish_dropped(self) -> int:
         """How many messages were not taken for publishing, too many waiting."""
         return self._traffic.send_queue.dropped
+
+    @property
+    def sessions_lost(self) -> dict[str, int]:
+        """How often another client took our place, and how often the broker had not kept our session, by reason."""
+        return {"taken_over": self._traffic.sessions_taken_over, "not_kept": self._traffic.sessions_not_kept}
 
     @property
     def publish_refused(self) -> int:

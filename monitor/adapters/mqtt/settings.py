@@ -2,11 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from monitor.config.field_types import BASE_TOPIC, Port, ReadableFile, SecretFile
-from monitor.core.values.names import Name
 from monitor.settings.section import Section
+
+_MOST_TEXT_BYTES = 65_535  # MQTT 5.0, section 1.5.4
+
+
+def _is_client_id(text: str) -> str:
+    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in text):
+        raise ValueError("brokers close the connection over control characters in it")
+    if len(text.encode()) > _MOST_TEXT_BYTES:
+        raise ValueError(f"it may have {_MOST_TEXT_BYTES} bytes at most")
+    return text
+
+
+ClientId = Annotated[str, Field(min_length=1), AfterValidator(_is_client_id)]
 
 
 class TlsConfig(Section):
@@ -35,13 +47,15 @@ class MqttConfig(Section):
     """Name or address of the broker."""
 
     port: Port = 1883
-    """TCP port of the broker; 8883 is usual with TLS."""
+    """TCP port of the broker; 8883 is usual with TLS. MQTT over WebSocket is not spoken."""
 
     protocol: Literal["3.1.1", "5"] = "5"
     """MQTT version to speak."""
 
-    client_id: Name = "residuald"
-    """Fixed, so that the broker keeps the session while we are away. Two daemons on one broker need different ones."""
+    client_id: ClientId | None = None
+    """What the broker knows us by, and keeps our session under while we are away; any text. Left out, one is made up
+    once and kept beside the journal (`residuald` where an older version left a journal there). Two daemons on one
+    broker need different ones."""
 
     username: str | None = None
     """User to log in as; left out, the connection is anonymous."""
@@ -78,6 +92,13 @@ class MqttConfig(Section):
     commands: bool = False
     """Apply what is published to `<base_topic>/<stream>/set/mute`, `…/relearn` and `…/forget`; see docs/commands.md.
     Whoever publishes there can silence alerts: restrict it in the broker (SECURITY.md)."""
+
+    @field_validator("host")
+    @classmethod
+    def _address_without_brackets(cls, host: str) -> str:
+        if host.startswith("[") and host.endswith("]"):
+            raise ValueError(f"brackets belong to URLs: write the address as {host[1:-1]!r}")
+        return host
 
     @model_validator(mode="after")
     def _password_with_user(self) -> "MqttConfig":

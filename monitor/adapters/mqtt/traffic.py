@@ -41,5 +41,8 @@ class Traffic:
     wake: Wake = do_nothing
     connections: int = 0  # how many came online
     refused: int = 0
+    session_kept: bool = False  # whether the broker should still have a session of ours
+    sessions_not_kept: int = 0
+    sessions_taken_over: int = 0
     unanswered_since: float | None = None
     downgrade_shown: bool = False

@@ -25,7 +25,8 @@ VERSION = 2
 _BUSY_SECONDS = 0.25
 _PAGE_BYTES = 16384  # records are long: fewer pages to walk when they are deleted
 _BESIDE = ("-wal", "-shm")  # what SQLite keeps beside the database
-_OURS = ("journal.sqlite", "checkpoint")  # how the names begin of all that the folder holds
+# how the names begin of all that the folder holds; `client_id` is ours, too, and not of the journal
+OURS = ("journal.sqlite", "checkpoint", "client_id")
 _KEPT_ASIDE = 2  # damaged databases that are kept, for whoever wants to look into them
 _TABLES = """
 CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL, last INTEGER NOT NULL DEFAULT 0);
@@ -65,7 +66,7 @@ def open_database(file: Path) -> sqlite3.Connection:
 
 def _make_private(file: Path) -> None:
     """Make folder and database ours alone. SQLite gives its other files the rights of the database."""
-    make_private_folder(file.parent, _OURS)
+    make_private_folder(file.parent, OURS)
     if os.path.lexists(file):
         # not opened: whoever closes a database gives up the locks of all who have it open in this process
         require_regular(resolved_inside(file.parent, file))

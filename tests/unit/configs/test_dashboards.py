@@ -177,6 +177,7 @@ FOR_EXPLORERS = {
     "residuald_inbox_dropped_by_share_total",
     "residuald_stream_masked_channels",
     "residuald_streams_evicted_total",
+    "residuald_mqtt_session_lost_total",
     "residuald_journal_bytes",
     "residuald_journal_dropped_total",
     "residuald_journal_messages_total",

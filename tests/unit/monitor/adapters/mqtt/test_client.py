@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.inbound_session import InboundSession
 from monitor.adapters.mqtt.outbound_session import OutboundSession
 from monitor.adapters.mqtt.settings import MqttConfig, TlsConfig
+from tests.certificates import Authority
 
 
 def client(config: MqttConfig) -> FramingClient:
@@ -66,3 +68,32 @@ def test_a_key_that_is_none_is_named_and_not_shown(tmp_path: Path) -> None:
 )
 def test_a_failure_to_connect_says_what_to_look_at(error: OSError, text: str) -> None:
     assert explain(error, MqttConfig(host="b")).startswith(text)
+
+
+def test_a_key_that_is_encrypted_is_told_as_what_it_is(tmp_path: Path) -> None:
+    own = Authority(tmp_path, "me").own
+    key = tmp_path / "encrypted.key"
+    arguments = ("-in", own.key, "-aes256", "-passout", "pass:secret", "-out", key)
+    subprocess.run(["openssl", "pkey", *map(str, arguments)], check=True, capture_output=True)
+    with pytest.raises(SettingsFileError, match="the key is encrypted, and nobody is there") as caught:
+        client(MqttConfig(tls=TlsConfig(certificate_file=own.certificate, key_file=key)))
+    assert str(key) in str(caught.value)
+
+
+@pytest.mark.parametrize("client_id", ["x", "Anlage Süd 1/öst @home", "$a+#", "日本" * 100])
+def test_any_text_is_a_client_id(client_id: str) -> None:
+    assert client(MqttConfig(client_id=client_id))._client_id == client_id.encode()
+
+
+@pytest.mark.parametrize(
+    ("client_id", "why"), [("", "at least 1"), ("a\0b", "control"), ("a\x7f", "control"), ("x" * 65_536, "bytes")]
+)
+def test_what_no_broker_takes_is_no_client_id(client_id: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        MqttConfig(client_id=client_id)
+
+
+def test_an_address_in_brackets_is_told_how_to_be_written() -> None:
+    with pytest.raises(ValueError, match="write the address as '::1'"):
+        MqttConfig(host="[::1]")
+    assert MqttConfig(host="::1").host == "::1"

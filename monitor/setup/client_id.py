@@ -1,0 +1,68 @@
+"""The client id that is used where the configuration gives none: made up once, and kept beside the journal.
+
+A fixed one would be the same for all daemons of a broker, which would take one another's place, and could be guessed by
+whoever wants to take ours. One of each process would lose the session that the broker keeps.
+"""
+
+import hashlib
+import os
+import secrets
+import socket
+from pathlib import Path
+
+import structlog
+
+from monitor.adapters.storage.database import OURS
+from monitor.adapters.storage.private_files import make_private_folder, open_private
+from monitor.setup.registry import Config
+
+log = structlog.get_logger()
+
+_FILE, _JOURNAL = "client_id", "journal.sqlite"
+_OF_OLDER_VERSIONS = "residuald"
+_LETTERS = 12  # 22 with the prefix: every broker takes 23 (MQTT 5.0, section 3.1.3.1)
+_MOST_BYTES = 1024
+
+
+def client_id_of(config: Config) -> str:
+    """The client id that is configured, or the one that is kept; made up where there is none yet.
+
+    Where nothing can be kept, it is made of the machine and our HTTP address, and so the same each time.
+    """
+    if config.mqtt.client_id is not None:
+        return config.mqtt.client_id
+    folder = config.journal.folder
+    if folder is not None:
+        try:
+            return _kept(folder)
+        except (OSError, UnicodeDecodeError) as error:
+            log.warning("the client id cannot be kept; this machine's is used", folder=str(folder), reason=str(error))
+    return f"residuald-{_of_this_machine(f'{config.http.host}:{config.http.port}')}"
+
+
+def _kept(folder: Path) -> str:
+    path = folder / _FILE
+    try:
+        with open(path, encoding="utf-8", opener=open_private) as file:
+            found = file.read(_MOST_BYTES).strip()
+        if found:
+            return found
+    except FileNotFoundError:
+        pass
+    # a session under the id of older versions may hold messages for us
+    older = (folder / _JOURNAL).exists()
+    made = _OF_OLDER_VERSIONS if older else f"residuald-{secrets.token_hex(_LETTERS // 2)}"
+    make_private_folder(folder, OURS)
+    with open(path, "w", encoding="utf-8", opener=open_private) as file:
+        file.write(f"{made}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return made
+
+
+def _of_this_machine(address: str) -> str:
+    try:
+        machine = Path("/etc/machine-id").read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        machine = socket.gethostname()
+    return hashlib.sha256(f"{machine} {address}".encode()).hexdigest()[:_LETTERS]
