@@ -6,6 +6,7 @@ from monitor.core.sources.source import SourceSpec
 from monitor.core.sources.topics import TopicPattern
 from monitor.core.streams.router import Route, Router
 from monitor.core.values.discards import Discard
+from monitor.core.values.messages import TopicTable
 from monitor.core.values.names import is_name
 from tests.manifests import manifest_of, model_group_of
 
@@ -26,14 +27,19 @@ def one(data: bytes) -> None:
         found = router.route(topic)
         if isinstance(found, Route):
             assert pattern.match(topic) is not None
+            table = TopicTable()
+            settled = router.settle(found.source, table, table.number_of(topic))
+            assert settled is None or isinstance(settled, int) or settled.detail.isprintable()
         else:
             assert isinstance(found[1], Discard)
             assert found[1].detail.isprintable()
-        assert router.route(topic) == found
+        again = router.route(topic)
+        assert again[0] == found[0]
     assert len(model_group.streams) <= 3
     for name in model_group.streams.number:
         assert is_name(name)
         # safe as a topic level, a label, a file name and in a line of a log
         assert name.isprintable()
+        assert model_group.streams.display_names[name].isprintable()
         assert not set(name) & set('/+#\\"\0 {}')
         assert name not in {".", ".."}
