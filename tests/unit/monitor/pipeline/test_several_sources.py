@@ -188,3 +188,7 @@ def test_however_the_messages_of_several_sources_are_cut_into_steps_the_outcome_
     for start, stop in pairwise(bounds):
         parts.step(messages[start:stop])
     assert parts.told() == apart.told()
+
+
+def test_a_daemon_that_has_no_stream_yet_finds_none_that_is_incomplete() -> None:
+    assert state_of(Walk(GATEWAY), START) == {}
