@@ -163,7 +163,7 @@ def main() -> int:
 def run(seed: int, plan: Plan, folder: Path, console: Console, json_file: Path | None) -> int:
     """One run; its exit code."""
     console.print(f"residuald {__version__}, seed {seed}")
-    world = World(folder, _fit(folder))
+    world = World(folder, fit(folder))
     rng = random.Random(seed)
     topics = [f"{('plant', 'hall')[number % 2]}/device{number}/hum" for number in range(_DEVICES)]
     devices = [Device(topic, number, random.Random(f"{seed} {topic}")) for number, topic in enumerate(topics)]
@@ -239,7 +239,7 @@ def _happenings(plan: Plan, chaos: Chaos, world: World) -> tuple[list[Callable[[
     return [partial(happen, what) for count, what in counted for _ in range(count)], left_out
 
 
-def _fit(folder: Path) -> Path:
+def fit(folder: Path) -> Path:
     """Two artifacts of the same numbers and different names: to be swapped without another verdict."""
     data, model = folder / "hum.npz", folder / "models" / "hum"
     at = np.arange(12000) / RATE_HZ

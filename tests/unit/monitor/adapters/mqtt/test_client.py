@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.mqtt.client import FramingClient, SettingsFileError, explain
+from monitor.adapters.mqtt.client import FramingClient, SettingsFileError, explain, explain_close
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.inbound_session import InboundSession
 from monitor.adapters.mqtt.outbound_session import OutboundSession
+from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig, TlsConfig
 from tests.certificates import Authority
 
@@ -97,3 +98,16 @@ def test_an_address_in_brackets_is_told_how_to_be_written() -> None:
     with pytest.raises(ValueError, match="write the address as '::1'"):
         MqttConfig(host="[::1]")
     assert MqttConfig(host="::1").host == "::1"
+
+
+def test_a_close_while_nothing_waits_for_an_answer_names_the_client_id() -> None:
+    told = explain_close(MqttConfig(client_id="hall-7"), None)
+    assert "another client uses client_id 'hall-7'" in told
+    assert "alert_qos" not in told
+
+
+def test_a_close_that_follows_our_own_publish_names_the_topic_and_the_settings_that_may_be_wrong() -> None:
+    told = explain_close(MqttConfig(), Outgoing("residuald/a.b/alert", b"", 2, retain=False))
+    assert "'residuald/a.b/alert' at QoS 2" in told
+    for setting in ("mqtt.alert_qos", "mqtt.protocol", "`stream`"):
+        assert setting in told
