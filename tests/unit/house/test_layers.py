@@ -61,7 +61,7 @@ LAYERS = {
         "errors __init__",
     ),
     "benchmarks": (
-        "latency accuracy",
+        "latency accuracy brokers",
         "throughput chaos scoring beats real_replay budget",
         "common datasets pages __init__",
     ),
