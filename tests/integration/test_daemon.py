@@ -104,7 +104,7 @@ def test_what_cannot_be_used_is_counted_with_its_reason_and_the_rest_goes_on(dae
     }
     for payload in bad.values():
         peer.publish(topic, payload, qos=1)
-    peer.publish('plant/north/pre"ss\n/hum'.replace("\n", " "), b'{"ts": 1, "rows": [[1, 2]]}', qos=1)
+    peer.publish(f"plant/north/{'x' * 129}/hum", b'{"ts": 1, "rows": [[1, 2]]}', qos=1)
     discarded = partial(daemon.value, "residuald_messages_discarded_total", source="machines")
     for reason in [*bad, "bad_name"]:
         wait_until(partial(_is, 1, partial(discarded, reason=reason)), reason)
@@ -152,8 +152,17 @@ def test_the_offset_of_a_devices_clock_is_shown(daemon: Daemon, peer: Peer) -> N
 
 def test_streams_beyond_the_limit_are_refused(tmp_path: Path, broker: Broker, peer: Peer, model: Path) -> None:
     with running_daemon(tmp_path, broker, model, extra="[limits]\nmax_streams = 2") as daemon:
-        for name in ("one", "two", "three"):
-            Machine(peer, name).send(1)
+        for name in ("one", "two"):
+            Machine(peer, name).send(20)  # what has given a window does not make room for another
+        wait_until(
+            lambda: sum(
+                daemon.value("residuald_windows_scored_total", stream=f"north.{name}", model="hum") or 0
+                for name in ("one", "two")
+            )
+            == 10,
+            "windows of both",
+        )
+        Machine(peer, "three").send(1)
         wait_until(
             lambda: daemon.value("residuald_messages_discarded_total", source="machines", reason="stream_limit") == 1,
             "the third is refused",

@@ -175,7 +175,8 @@ def test_a_damaged_database_is_moved_aside_told_and_replaced(
 def test_a_place_that_cannot_be_written_is_told_and_the_daemon_scores_on(
     start: Callable[..., Daemon], config: Path, world: Peer, tmp_path: Path
 ) -> None:
-    (tmp_path / "kept").write_text("a file where the folder should be")
+    in_the_way = tmp_path / "kept" / "journal.sqlite"
+    in_the_way.mkdir(parents=True)
     press = Press(world)
     daemon = start(config)
     wait_until(lambda: daemon.value("residuald_mqtt_connected") == 1, "connected")
@@ -190,7 +191,7 @@ def test_a_place_that_cannot_be_written_is_told_and_the_daemon_scores_on(
         lambda: any(b'"trouble"' in payload for payload in world.payloads("residuald/status/journal")),
         "the topic tells it",
     )
-    (tmp_path / "kept").unlink()
+    in_the_way.rmdir()
     wait_until(lambda: daemon.get("/readyz")[0] == 200, "the journal is whole again by itself")
 
 

@@ -163,7 +163,7 @@ def test_evaluation_without_labels_tells_the_alarm_rate_and_nothing_else(pca: Fi
 
 def test_evaluation_counts_what_it_withholds(pca: FitResult) -> None:
     recording = sine_recording(3000, seed=3, anomalies=4)
-    recording.samples[1500, 0] = np.nan
+    recording.samples[1500:1510] = np.nan
     found = evaluate(pca.artifact, recording)
     assert found.withheld == {"non_finite": 5}
     assert found.labelled is not None

@@ -116,12 +116,19 @@ def test_seconds_read_as_milliseconds_are_refused_and_the_state_names_the_unit()
 CSV = {"kind": "csv", "time_column": True}
 
 
-@pytest.mark.parametrize(("layout", "payload"), [(TIMED, {"t": START * 1000, "x": 0.0}), (CSV, b"1790000000000,0.0")])
+@pytest.mark.parametrize(
+    ("layout", "good", "payload"),
+    [
+        (TIMED, {"t": START, "x": 0.0}, {"t": START * 1000, "x": 0.0}),
+        (CSV, b"1790000000,0.0", b"1790000000000,0.0"),
+    ],
+)
 def test_milliseconds_read_as_seconds_are_refused_and_the_state_names_the_unit(
-    layout: dict[str, Any], payload: object
+    layout: dict[str, Any], good: object, payload: object
 ) -> None:
     watched = Watched(layout)
-    for number in range(20):
+    watched.send(0, good)  # what never sent sense is no stream
+    for number in range(1, 20):
         watched.send(number, payload)
     assert (watched.state, watched.states[-1]["reason"]) == ("withheld", "bad_timestamp")
     assert '1000 times too large (timestamp_unit = "ms"?)' in watched.states[-1]["hint"]
