@@ -155,11 +155,13 @@ def test_streams_beyond_the_limit_are_refused(tmp_path: Path, broker: Broker, pe
         for name in ("one", "two"):
             Machine(peer, name).send(20)  # what has given a window does not make room for another
         wait_until(
-            lambda: sum(
-                daemon.value("residuald_windows_scored_total", stream=f"north.{name}", model="hum") or 0
-                for name in ("one", "two")
-            )
-            == 10,
+            lambda: (
+                sum(
+                    daemon.value("residuald_windows_scored_total", stream=f"north.{name}", model="hum") or 0
+                    for name in ("one", "two")
+                )
+                == 10
+            ),
             "windows of both",
         )
         Machine(peer, "three").send(1)

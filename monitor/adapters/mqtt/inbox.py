@@ -2,10 +2,10 @@
 
 This file owns what happens when telemetry comes faster than it is scored. As long as one take brings all that waits,
 messages are taken as they came, and nobody looks at their topics. Beyond that they are taken by fair shares
-(`fair_queue`). The inbox is bounded by messages and by payload bytes. When it is full, whichever kind holds the greater
-part of it gives: of messages that nobody waits for (QoS 0) the loudest share drops its oldest, which are counted and
-named; messages that wait for an acknowledgement are never dropped, so `has_room` is false and the network thread stops
-reading, and the pressure reaches the broker.
+(`fair_queue`). The inbox is bounded by messages and by payload bytes. When it is full, messages that nobody waits for
+(QoS 0) give way while they hold more than half of the bound: the loudest share drops its oldest, which are counted and
+named. Messages that wait for an acknowledgement are never dropped: once they fill the rest, `has_room` is false, the
+network thread stops reading, and the pressure reaches the broker.
 """
 
 import threading
@@ -175,21 +175,24 @@ class Inbox:
             self._fair.add(run, len(self._shares))
 
     def _is_full(self) -> bool:
-        """Whether there is no room, and what must be acknowledged holds the greater part of it."""
-        if self._messages >= self._max_messages and 2 * self._droppable <= self._messages:
+        """Whether there is no room, and what may be dropped holds half of it at most."""
+        if self._messages >= self._max_messages and self._droppable <= self._max_messages // 2:
             return True
-        return self._bytes >= self._max_bytes and 2 * self._droppable_bytes <= self._bytes
+        return self._bytes >= self._max_bytes and self._droppable_bytes <= self._max_bytes // 2
 
     def _make_room(self) -> None:
-        """Drop what is too much, where what may be dropped holds the greater part; the lock is held."""
+        """Drop what is too much, as long as what may be dropped holds more than half of the room; the lock is held.
+
+        So an inbox that is not full holds its bound at most, and may be passed by what one read brings and no more.
+        """
         self._sort()
         too_many, too_much = self._messages - self._max_messages, self._bytes - self._max_bytes
         if too_many > 0:
             spare = int(self._max_messages * _DROPPED_AT_ONCE)
-            self._drop(min(too_many + spare, 2 * self._droppable - self._messages), by_bytes=False)
+            self._drop(min(too_many + spare, self._droppable - self._max_messages // 2), by_bytes=False)
         if too_much > 0:
             spare = int(self._max_bytes * _DROPPED_AT_ONCE)
-            self._drop(min(too_much + spare, 2 * self._droppable_bytes - self._bytes), by_bytes=True)
+            self._drop(min(too_much + spare, self._droppable_bytes - self._max_bytes // 2), by_bytes=True)
 
     def _drop(self, most: int, *, by_bytes: bool) -> None:
         if most <= 0:

@@ -92,7 +92,29 @@ def test_a_message_larger_than_the_inbox_is_dropped_itself() -> None:
     assert (inbox.messages, inbox.dropped) == (0, 1)
 
 
-def test_once_messages_to_be_acknowledged_hold_the_greater_part_there_is_no_room_and_nothing_is_dropped() -> None:
+@given(
+    reads=st.lists(
+        st.tuples(st.integers(1, 30), st.sampled_from(["QoS 0", "QoS 1", "both"]), st.sampled_from([0, 0, 3, 50])),
+        max_size=60,
+    )
+)
+def test_the_bound_is_passed_by_what_one_read_brings_and_never_by_more(reads: list[tuple[int, str, int]]) -> None:
+    inbox = Inbox(20, 1000)
+    for count, kind, taken in reads:
+        if inbox.has_room():
+            put(
+                inbox,
+                *(
+                    confirmed(b"x") if kind == "QoS 1" or (kind == "both" and number % 2) else unconfirmed(b"x")
+                    for number in range(count)
+                ),
+            )
+        assert inbox.messages <= 20 + 30
+        if taken:
+            inbox.take(TakeLimits(taken, 1000))
+
+
+def test_once_messages_to_be_acknowledged_hold_half_of_it_there_is_no_room_and_nothing_is_dropped() -> None:
     inbox = Inbox(4, 1000)
     put(inbox, unconfirmed(b"1"), unconfirmed(b"2"), unconfirmed(b"3"), confirmed(b"4"))
     assert inbox.has_room()
