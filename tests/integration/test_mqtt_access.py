@@ -65,8 +65,8 @@ def test_the_password_comes_from_a_file_without_its_newline(
 
 @BOTH_PROTOCOLS
 def test_a_wrong_password_is_told_and_never_shown(
-    guarded_broker: Broker, links: Links, tmp_path: Path, protocol: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+    capfd: pytest.CaptureFixture[str], guarded_broker: Broker, links: Links, tmp_path: Path, protocol: str
+) -> None:  # capfd first: links end before what they print to does
     password_file = secret(tmp_path, "wrong-and-secret")
     error = error_of(links, guarded_broker, username="residuald", password_file=password_file, protocol=protocol)
     assert error == ("the broker refuses user 'residuald': Not authorized (see mqtt.username, mqtt.password_file)")
