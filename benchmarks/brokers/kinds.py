@@ -6,15 +6,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common.broker import MissingError, free_port
+from benchmarks.common.broker import MissingError, free_port, wait_for_broker
 
 _START_SECONDS = 60.0
 _DEBIAN = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
@@ -146,7 +144,7 @@ def running(launch: Launch, port: int, folder: Path, packages: Path) -> Iterator
             launch.command, stdout=sink, stderr=sink, cwd=packages, env=environment, start_new_session=True
         )
     try:
-        _wait_for(port, process, log)
+        wait_for_broker(port, process, log, _START_SECONDS)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -158,15 +156,6 @@ def running(launch: Launch, port: int, folder: Path, packages: Path) -> Iterator
             process.wait()
         if "ERL_EPMD_PORT" in environment:  # Erlang's port mapper outlives the broker
             subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
-            return
-        time.sleep(0.05)
-    raise MissingError(f"it does not start: {log.read_text(errors='replace').strip()[-300:] or 'it says nothing'}")
 
 
 def _program(name: str, remedy: str) -> str:

@@ -53,17 +53,24 @@ def mosquitto(more: str = "") -> Iterator[int]:
         with log.open("wb") as sink:
             process = subprocess.Popen([program, "-c", str(config)], stdout=sink, stderr=sink)
         try:
-            _wait_for(port, process, log)
+            wait_for_broker(port, process, log, _START_SECONDS)
             yield port
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+def wait_for_broker(port: int, process: subprocess.Popen[bytes], log: Path, timeout_seconds: float) -> None:
+    """Wait until a broker takes connections.
+
+    Raises:
+        MissingError: it does not in time, or has ended; with the end of its log.
+
+    """
+    deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
             return
         time.sleep(0.01)
-    raise MissingError(f"Mosquitto does not start: {log.read_text().strip() or 'it says nothing'}")
+    said = log.read_text(errors="replace").strip()[-300:] or "it says nothing"
+    raise MissingError(f"the broker does not start: {said}")
