@@ -14,12 +14,12 @@ from paho.mqtt.client import ConnectFlags, DisconnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.adapters.mqtt.broker_limits import PACKET_TOO_LARGE, BrokerLimits
+from monitor.adapters.mqtt.broker_limits import BrokerLimits
 from monitor.adapters.mqtt.client import FramingClient, explain_close, explain_early_end, explain_refusal
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.link_socket import FrameSocket
 from monitor.adapters.mqtt.liveness import Liveness
-from monitor.adapters.mqtt.reason_hints import hint_of, name_of
+from monitor.adapters.mqtt.publisher import Publisher
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.mqtt.subscriptions import Subscriptions
@@ -58,6 +58,7 @@ class Connection:
         self._config = config
         self._subscriptions = Subscriptions(subscriptions, config.username)
         self._traffic = traffic
+        self._publisher = Publisher(traffic)
         self._listen_only = listen_only
         self._persistent = not listen_only and any(qos > 0 for _, qos in subscriptions)
         self._mqtt5 = config.protocol == "5"
@@ -152,7 +153,7 @@ class Connection:
                 if self._traffic.receiving:
                     self._traffic.inbox.extend(messages)
             full = not self._traffic.inbox.has_room()
-            self._note_answers()
+            self._publisher.note_answers()
             while wire.for_library and client.socket() is not None:
                 client.loop_read()
             if full and self._traffic.receiving:
@@ -168,50 +169,11 @@ class Connection:
         if self.online_since is not None:
             while traffic.acknowledged:
                 traffic.inbound.acknowledge(traffic.acknowledged.popleft())
-            while traffic.released:
-                traffic.outbound.release([traffic.released.popleft()])
-            while traffic.outbound.has_room and not wire.congested:
-                message = traffic.send_queue.take()
-                if message is None:
-                    break
-                self._send(message)
-            if traffic.outbound.refused or traffic.outbound.confirmed:  # without an answer: too large, or of QoS 0
-                self._note_answers()
+            self._publisher.publish_waiting(wire)
         wire.add(traffic.inbound.take_replies())
         wire.add(traffic.outbound.take_packets())
         client.loop_write()
         wire.flush()
-
-    def _send(self, message: Outgoing) -> None:
-        """Publish a message in the shape in which the broker takes it."""
-        outbound, fitted = self._traffic.outbound, self._traffic.fitting.fit(message)
-        if fitted is None:
-            outbound.refuse(message, PACKET_TOO_LARGE)
-            return
-        if fitted.payload is not message.payload:
-            log.warning(
-                "an alert is larger than the broker takes; it is sent without `channels`",
-                topic=message.topic,
-                nbytes=len(message.payload),
-            )
-        outbound.send(fitted)
-
-    def _note_answers(self) -> None:
-        """See what the broker answered to what we publish."""
-        outbound = self._traffic.outbound
-        if outbound.received or outbound.confirmed:
-            self._traffic.wake(urgent=True)  # what the broker has is passed on once that is committed
-        if outbound.downgraded and not self._traffic.downgrade_shown:
-            self._traffic.downgrade_shown = True
-            log.warning(
-                "the broker answers QoS 2 as if it were QoS 1: a step of an alert may come twice after a crash",
-                remedy="mqtt.alert_qos = 1 makes this the rule and ends the warning",
-            )
-        while outbound.refused:
-            message, code = outbound.refused.popleft()
-            self._traffic.refused += 1
-            reason = f"{name_of(code)}{hint_of(code)}"
-            log.error("broker refuses what we publish", topic=message.topic, reason=reason)
 
     def _keep_alive(self, wire: FrameSocket, now: float, reading: bool) -> None:
         """Have the broker answer once in a while, tell it that we live, and see whether it is still there.
@@ -238,7 +200,7 @@ class Connection:
             if self._listen_only or self._said_goodbye:
                 client.disconnect()
             else:
-                self._send(self._status(b"offline"))
+                self._publisher.send(self._status(b"offline"))
                 self._said_goodbye = True
         return False
 
@@ -292,7 +254,7 @@ class Connection:
 
     def _go_online(self) -> None:
         if not self._listen_only:
-            self._send(self._status(b"online"))
+            self._publisher.send(self._status(b"online"))
         self._liveness.message_came(time.monotonic())
         self.online_since = time.time()
         self._traffic.connections += 1

@@ -1,42 +1,26 @@
 """The MQTT link: a broker connection that is kept up for ever, as a source of telemetry and as a sink for alerts.
 
-One thread of ours owns the connection and is the only one that touches the MQTT library (paho). The library does the
-protocol's conversation: CONNECT, SUBSCRIBE, keep-alive. Telemetry is cut out of the stream before it (`link_socket`,
-`frames`) and confirmed only when it is safe (`inbound_session`). What is published goes past it, too, because
-deliveries outlive a process (`outbound_session`).
-
-Whatever ends a connection (refused, lost, silent, an error of our own) is logged with its reason and followed by the
-next attempt, after a jittered delay.
+One thread of ours owns the connection (`upkeep`) and is the only one that touches the MQTT library (paho). The library
+does the protocol's conversation: CONNECT, SUBSCRIBE, keep-alive. Telemetry is cut out of the stream before it
+(`link_socket`, `frames`) and confirmed only when it is safe (`inbound_session`). What is published goes past it, too,
+because deliveries outlive a process (`outbound_session`).
 """
 
-import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-import structlog
-
-from monitor.adapters.mqtt.client import SettingsFileError, explain
-from monitor.adapters.mqtt.connection import Connection, ConnectionOverError
 from monitor.adapters.mqtt.delivery_progress import DeliveryProgress
-from monitor.adapters.mqtt.frames import FrameError
 from monitor.adapters.mqtt.inbound_session import merge_resumes, resume_of
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.outbound_session import Answer, OutboundSession
 from monitor.adapters.mqtt.send_queue import Outgoing
 from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.mqtt.traffic import Traffic
+from monitor.adapters.mqtt.upkeep import Upkeep
 from monitor.core.ports import Delivery, Progress, StepKey, TakeLimits, Told, Wake, do_nothing
-from monitor.core.values.backoff import Backoff
 from monitor.core.values.messages import MessageBatch, Token
-
-log = structlog.get_logger()
-
-_FIRST_DELAY_SECONDS = 1.0
-_STABLE_SECONDS = 10.0  # a connection that held so long was a good one: back-off starts over
-_JOIN_SECONDS = 0.5  # beyond the timeout, for the thread to notice it
 
 
 class MqttLink:
@@ -64,27 +48,20 @@ class MqttLink:
     ) -> None:
         self.inbox = inbox
         self._config = config
-        self._subscriptions = tuple(subscriptions)
         self._durable = durable
         self._alert_qos = config.alert_qos if durable else 1
-        self._listen_only = listen_only
         self._traffic = Traffic(inbox, max_payload_bytes, clock, OutboundSession(mqtt5=config.protocol == "5"))
         self._deliveries = DeliveryProgress()
-        self._connection: Connection | None = None
-        self._failure: str | None = None
-        self._last_progress = time.monotonic()
-        self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._upkeep = Upkeep(config, tuple(subscriptions), self._traffic, listen_only=listen_only)
 
     def start(self, wake: Wake = do_nothing) -> None:
         """Start the thread; it connects, and goes on trying until `leave`. A second call does nothing."""
-        if self._thread.ident is not None:
+        if self._upkeep.started:
             return
         self._traffic.wake = wake
         self._traffic.inbox.call_on_arrival(wake)
         self._traffic.inbox.call_on_room(self._traffic.waker.wake)
-        self._traffic.waker.open()
-        self._thread.start()
+        self._upkeep.start()
 
     # --- a source
 
@@ -196,21 +173,17 @@ class MqttLink:
         """
         if self._traffic.leave_before is None:
             self._traffic.leave_before = time.monotonic() + timeout_seconds
-        self._leaving.set()
-        self._traffic.waker.wake()
+        self._upkeep.leave()
 
     def stop(self, timeout_seconds: float) -> None:
         """Leave and join the thread; give up after the timeout."""
         self.leave(timeout_seconds)
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds + _JOIN_SECONDS)
-        if self._thread.is_alive():
-            log.warning("the broker connection did not end in time", timeout_seconds=timeout_seconds)
+        self._upkeep.join(timeout_seconds)
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._upkeep.alive
 
     # --- what others ask
 
@@ -222,7 +195,7 @@ class MqttLink:
     @property
     def connected_since(self) -> float | None:
         """Epoch seconds; None while not connected."""
-        connection = self._connection
+        connection = self._upkeep.connection
         return None if connection is None else connection.online_since
 
     @property
@@ -233,16 +206,16 @@ class MqttLink:
     @property
     def last_error(self) -> str | None:
         """Why there is no connection, or what is wrong with it; None while all is well."""
-        connection = self._connection
+        connection = self._upkeep.connection
         if connection is None or connection.online_since is None:
-            return self._failure
+            return self._upkeep.failure
         denied = connection.denied_topics
         return f"the broker denies subscriptions: {', '.join(denied)}" if denied else None
 
     @property
     def denied_topics(self) -> tuple[str, ...]:
         """Topic filters that the broker does not let us subscribe to."""
-        connection = self._connection
+        connection = self._upkeep.connection
         return () if connection is None else connection.denied_topics
 
     @property
@@ -275,62 +248,7 @@ class MqttLink:
     @property
     def last_progress_monotonic(self) -> float:
         """When the thread last went round; it stands still only while it connects, for some seconds."""
-        connection = self._connection
-        return self._last_progress if connection is None else max(self._last_progress, connection.last_progress)
-
-    def _run(self) -> None:
-        try:
-            self._keep_connected()
-        finally:
-            self._traffic.waker.close()
-            left = len(self._traffic.send_queue)
-            if left and self._traffic.leave_before is not None:
-                log.warning("messages were left unpublished", messages=left)
-            self._traffic.wake(urgent=True)  # the engine waits for the end, or makes another link
-
-    def _keep_connected(self) -> None:
-        backoff = Backoff(_FIRST_DELAY_SECONDS, self._config.reconnect_ceiling_seconds, random.Random())
-        while not self._leaving.is_set():
-            began = self._last_progress = time.monotonic()
-            failure = self._connect_and_serve()
-            if failure is None:
-                break
-            self._failure = failure
-            if time.monotonic() - began > _STABLE_SECONDS:
-                backoff.reset()
-            delay_seconds = backoff.next_seconds()
-            log.warning("no broker connection", reason=failure, retry_seconds=round(delay_seconds, 1))
-            self._rest(delay_seconds)
-
-    def _rest(self, delay_seconds: float) -> None:
-        """Wait, visibly alive; at most until we leave."""
-        now = time.monotonic()
-        again = now + delay_seconds
-        while now < again and not self._leaving.wait(min(again - now, 1.0)):
-            now = self._last_progress = time.monotonic()
-
-    def _connect_and_serve(self) -> str | None:
-        """One connection from beginning to end; why it ended, None if we left."""
-        connection = self._connection = Connection(
-            self._config, self._subscriptions, self._traffic, listen_only=self._listen_only
-        )
-        try:
-            connection.open()
-            connection.serve()
-        except (ConnectionOverError, FrameError, SettingsFileError) as error:
-            return str(error)
-        except OSError as error:
-            if connection.online_since is None:
-                return explain(error, self._config)
-            return f"connection lost: {error.strerror or error}"
-        except Exception as error:
-            # an error of ours: it must not end the link, and must not pass unseen
-            log.exception("the broker connection met an unexpected error")
-            return f"{type(error).__name__}: {error}"
-        else:
-            return None
-        finally:
-            connection.close()
+        return self._upkeep.last_progress_monotonic
 
 
 def _emptied(answers: deque[Answer]) -> list[Answer]:
