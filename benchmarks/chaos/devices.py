@@ -175,5 +175,8 @@ class Listener:
         fields = json.loads(message.payload)
         if message.topic.endswith("/state"):
             self.states[fields["stream"]] = fields
-        elif not message.dup:  # the broker repeats itself where our own confirmation was lost
-            self.steps[fields["id"], fields["phase"]] += 1
+            return
+        step = fields["id"], fields["phase"]
+        # a broker repeats itself, marked, where our own confirmation was lost; Aedes marks what the daemon repeated
+        if not (message.dup and step in self.steps):
+            self.steps[step] += 1
