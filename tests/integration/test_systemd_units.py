@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / program).write_text("#!/bin/sh\n")
         (tmp_path / program).chmod(0o755)
-    shutil.copy("/bin/kill", tmp_path / "bin/kill")
+    shutil.copy("/bin/sh", tmp_path / "bin/sh")
     return tmp_path
 
 
@@ -85,7 +86,7 @@ def test_a_reason_stands_beside_everything_that_stays_open(service: str) -> None
 
 def test_the_daemon_is_supervised() -> None:
     text = (UNITS / "residuald.service").read_text()
-    for line in ("Type=notify", "WatchdogSec=30", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=78"):
+    for line in ("Type=notify", "WatchdogSec=30", "RestartPreventExitStatus=78"):
         assert f"\n{line}\n" in text
 
 
@@ -95,13 +96,22 @@ def test_however_often_it_is_started_the_daemon_is_not_left_failed() -> None:
     assert "Restart=on-failure" in lines
 
 
-def test_a_reload_is_checked_before_the_daemon_is_told() -> None:
+@pytest.mark.parametrize("checked", [0, 78])
+def test_a_reload_ends_as_the_check_does_and_the_daemon_is_told_in_any_case(tmp_path: Path, checked: int) -> None:
     text = (UNITS / "residuald.service").read_text()
-    checked, told = re.findall(r"^ExecReload=(.+)$", text, re.MULTILINE)
     run = re.search(r"^ExecStart=(\S+) run --config (\S+)$", text, re.MULTILINE)
+    (reload,) = re.findall(r"^ExecReload=/bin/sh -c '(.+?)'$", text, re.MULTILINE | re.DOTALL)
     assert run
-    assert checked == f"{run[1]} check --config {run[2]} --without-secrets"  # systemd shows it no credentials
-    assert told == "/bin/kill -HUP $MAINPID"
+    script = reload.replace("\\\n", " ").replace("$MAINPID", "$1").replace("$$", "$")  # as systemd does
+    program = tmp_path / "residuald"
+    program.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\nexit {checked}\n')
+    program.chmod(0o755)
+    with subprocess.Popen(["sleep", "60"]) as daemon:
+        command = ["sh", "-c", script.replace(run[1], str(program)), "sh", str(daemon.pid)]
+        assert subprocess.run(command, timeout=60, check=False).returncode == checked
+        assert daemon.wait(60) == -signal.SIGHUP
+    # systemd shows it no credentials
+    assert (tmp_path / "asked").read_text() == f"check --config {run[2]} --without-secrets\n"
 
 
 def test_memory_is_bounded_above_what_was_measured() -> None:
