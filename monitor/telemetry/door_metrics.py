@@ -76,8 +76,8 @@ def webhooks_metrics(webhooks: Sequence[WebhookSink]) -> Iterator[Metric]:
     yield from (steps, failed, waiting, oldest)
 
 
-def checkpointer_metrics(checkpointer: Checkpointer) -> Iterator[Metric]:
-    """What journal and checkpoints count, and how they are."""
+def checkpointer_metrics(checkpointer: Checkpointer, sinks: Sequence[str]) -> Iterator[Metric]:
+    """What journal and checkpoints count, and how they are; sinks: for which something may be given up."""
     yield gauge("residuald_journal_healthy", "1 while a crash would lose nothing.", checkpointer.trouble is None)
     yield gauge("residuald_journal_bytes", "Bytes of messages since the last checkpoint.", checkpointer.nbytes)
     yield counter("residuald_journal_messages", "Messages journaled.", checkpointer.messages_kept)
@@ -100,7 +100,8 @@ def checkpointer_metrics(checkpointer: Checkpointer) -> Iterator[Metric]:
         "Steps of alerts that waited too long or in too great number for a sink.",
         labels=["sink"],
     )
-    for sink, count in list(checkpointer.given_up.items()):
+    # a rule looks at these, and no increase is seen of a series that begins with 1
+    for sink, count in (dict.fromkeys(sinks, 0) | dict(list(checkpointer.given_up.items()))).items():
         given_up.add_metric([sink], count)
     yield given_up
     if checkpointer.checkpoint_seconds is not None:

@@ -101,7 +101,8 @@ class DaemonCollector(Collector):
         if observed.webhooks:
             yield from webhooks_metrics(observed.webhooks)
         if observed.checkpointer is not None:
-            yield from checkpointer_metrics(observed.checkpointer)
+            sinks = [sink.name for sink in (observed.link, *observed.webhooks) if sink is not None]
+            yield from checkpointer_metrics(observed.checkpointer, sinks)
         yield from _sources(pipeline)
         yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
         model_groups = list(pipeline.model_groups.values())

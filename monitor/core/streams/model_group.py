@@ -76,9 +76,7 @@ class ModelGroup:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
         self.windows.grid.reset_silence(now_seconds)
         self.mutes.bound(now_seconds + MAX_MUTE_SECONDS)
-        # what a journal gave back was counted by the process before
-        self.streams.alerts_fired[:] = self.streams.conflicts[:] = 0
-        self.streams_evicted = 0
+        self.streams.alerts_fired[:] = 0  # what a journal gave back was counted by the process before
         self.report_all()
 
     def report_all(self) -> None:
@@ -135,7 +133,6 @@ class ModelGroup:
     def close_stream(self, name: str, reason: EndReason = EndReason.GONE) -> AlertStep | None:
         """Forget a stream. What was open about it is resolved by the step returned."""
         number = self.streams.close(name)
-        self.windows.close_stream(number)
         self.normalizer.close_stream(name, number)
         self.decision.reset(number)
         self.changed.discard(name)
@@ -323,10 +320,9 @@ class ModelGroup:
             self._settle(numbers[found], np.full(len(code), StreamState.WITHHELD, np.int8), code)
 
     def gone(self, now_seconds: float, expire_after_seconds: float) -> list[str]:
-        """Streams of which nothing at all came, not even what is refused, for so long that they should be forgotten."""
+        """Streams of which nothing at all came for so long that they should be forgotten."""
         numbers = self.streams.numbers()
         arrivals = self.windows.grid.last_arrivals(numbers, now_seconds).max(axis=1)
-        arrivals = np.fmax(arrivals, self.inputs.discards.last_arrivals(numbers))
         gone = numbers[now_seconds - arrivals > self._at_least_some_periods(expire_after_seconds)]
         return [self.streams.name(number) for number in gone.tolist()]
 

@@ -102,6 +102,13 @@ def daemon() -> Daemon:
     return made
 
 
+def test_deliveries_given_up_are_counted_from_0_for_each_sink_so_that_a_rule_sees_the_first(daemon: Daemon) -> None:
+    assert daemon.checkpointer is not None
+    daemon.checkpointer.given_up.clear()
+    assert daemon.value("residuald_deliveries_given_up_total", sink="mqtt") == 0
+    assert daemon.value("residuald_deliveries_given_up_total", sink=daemon.webhooks[0].name) == 0
+
+
 def test_whatever_the_disk_did_not_keep_or_give_back_is_counted_by_its_reason(daemon: Daemon) -> None:
     assert daemon.checkpointer is not None
     daemon.checkpointer.dropped["error"] = 3
