@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from monitor.core.artifact.manifest import NormalizationSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from trainer.data.windows import Windows
 from trainer.representations import features_of, fit_representation
 from trainer.representations.standardized import Standardized

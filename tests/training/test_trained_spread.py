@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.core.artifact.manifest import NormalizationSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.artifact.trained_spread import TrainedSpread
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.windows.window_batch import WindowBatch

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.artifact.manifest import ChannelSpec, DataRange, NormalizationSpec, WindowSpec
+from monitor.core.artifact.manifest import ChannelSpec, DataRange, WindowSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.dataset.recording import Recording
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.scoring.quality import Quality

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 
-from monitor.core.artifact.manifest import ChannelSpec, NormalizationSpec
+from monitor.core.artifact.manifest import ChannelSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from trainer.settings import NormalizationSettings
 
 # A window or stream that moves less than this fraction of the training data's standard deviation is taken as still:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from monitor.core.artifact.manifest import NormalizationSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.artifact.trained_spread import TrainedSpread
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.windows.window_batch import WindowBatch

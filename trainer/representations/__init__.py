@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monitor.core.artifact.manifest import NormalizationSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from trainer.data.normalization import FLOOR_FRACTION
 from trainer.data.windows import Windows, batches_of, normalize
 from trainer.registry import REPRESENTATIONS

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from monitor.core.artifact.manifest import NormalizationKind
+from monitor.core.artifact.normalization_spec import NormalizationKind
 from monitor.settings.section import Section
 
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from monitor.core.artifact.part import ManifestPart
 
 
-class Array(BaseModel):
+class Array(ManifestPart):
     """A float32 array as text: little-endian bytes in base64."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     shape: tuple[Annotated[int, Field(ge=0)], ...]
     float32_base64: str

@@ -2,23 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from monitor.core.alerting.decision_rule import DecisionSettings
+from monitor.core.artifact.part import Finite, ManifestPart, NotNegative, Positive
 from monitor.core.values.duration import in_words
 
 DAY_SECONDS = 86400.0
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TailFit(_Part):
+class TailFit(ManifestPart):
     """The generalized Pareto distribution of how far alarms' peaks go beyond `base_error`.
 
     peaks: how many it was fitted to; shape: the mean of what is plausible, and the ends of its 95 % interval (0 is an
@@ -34,7 +27,7 @@ class TailFit(_Part):
     misfit: Finite
 
 
-class SetAside(_Part):
+class SetAside(ManifestPart):
     """A stretch of calibration windows that would have raised an alarm too far out for the tail of all the others."""
 
     recording: str
@@ -44,7 +37,7 @@ class SetAside(_Part):
     error: Finite  # the peak
 
 
-class FalseAlarms(_Part):
+class FalseAlarms(ManifestPart):
     """The false-alarm budget and what came of it: alarms are alerts that fire, per stream and day.
 
     asked: as it was set, e.g. `1 per 30d`. expected_per_day: the rate of the threshold that was chosen, between
@@ -78,7 +71,7 @@ class FalseAlarms(_Part):
         return f"one false alarm per stream in {mean} expected (95 %: in {shortest} to {longest})"
 
 
-class Calibration(_Part):
+class Calibration(ManifestPart):
     """How the threshold came about, on normal windows that the model was not fitted on.
 
     rule: `budget` (`false_alarms` says all; `setting` is the rate asked for, per day), `quantile` (level in `setting`),

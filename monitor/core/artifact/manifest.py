@@ -5,25 +5,19 @@ It is embedded in the TorchScript archive as `manifest.json`. A manifest that ex
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from monitor.core.artifact.array import Array
 from monitor.core.artifact.calibration import Calibration
 from monitor.core.artifact.masking_spec import MaskingSpec
-from monitor.core.artifact.trained_spread import TrainedSpread
+from monitor.core.artifact.normalization_spec import NormalizationSpec
+from monitor.core.artifact.part import Finite, ManifestPart, Positive
 from monitor.core.values.names import Name
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_SUFFIX = ".sig"  # of the signature beside an artifact
-MOST_WARMUP_WINDOWS = 4096
 ARTIFACT_SHA256 = "artifact.sha256"  # in a model beside an artifact: which one it belongs to
-
-NormalizationKind = Literal["fixed", "window", "stream", "template"]
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
 
 _UPDATE = "update residuald on this machine"
 
@@ -32,11 +26,7 @@ class ManifestError(ValueError):
     """The manifest cannot be used; the text lists every reason."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ChannelSpec(_Part):
+class ChannelSpec(ManifestPart):
     """One measured quantity. `low` and `high` are what the sensor can physically deliver (None: unknown).
 
     may_rest: the channel stood still for a whole window in normal data too. Where it never did, a window without any
@@ -59,7 +49,7 @@ RHYTHM_CHANNELS = (
 )
 
 
-class BeatSpec(_Part):
+class BeatSpec(ManifestPart):
     """How windows lie around heartbeats: the R peak is sample number `before_samples` of its window.
 
     max_rr_seconds: when no beat came for so long, that is an event of its own (asystole, a lead that came off): a
@@ -70,7 +60,7 @@ class BeatSpec(_Part):
     max_rr_seconds: Annotated[float, Field(gt=0, le=60)]
 
 
-class WindowSpec(_Part):
+class WindowSpec(ManifestPart):
     """How windows are cut: `length` samples, every `stride` samples (`sliding`) or around each heartbeat (`beat`).
 
     max_gap_samples: missing samples up to this many in a row are filled with the last value and lower the window's
@@ -98,48 +88,7 @@ class WindowSpec(_Part):
         return RHYTHM_CHANNELS if self.cut == "beat" else ()
 
 
-class NormalizationSpec(_Part):
-    """Where centre and scale come from.
-
-    fixed: from the training data (`centre`, `scale`: one number per channel). window: each window's own mean and
-    standard deviation. stream: learnt robustly from the first `warmup_windows` windows of each stream. template:
-    likewise, but the centre is a whole window, the stream's usual one, for windows cut around an event as a heartbeat.
-    `scale_floor` (one per channel) keeps a channel that hardly moves from being blown up. `trained`: what streams may
-    teach, for `stream` and `template`; artifacts of earlier trainers have none.
-    """
-
-    kind: NormalizationKind
-    centre: tuple[Finite, ...] | None = None
-    scale: tuple[Positive, ...] | None = None
-    scale_floor: tuple[Positive, ...]
-    warmup_windows: Annotated[int, Field(ge=1, le=MOST_WARMUP_WINDOWS)] = 64
-    trained: TrainedSpread | None = None
-
-    def learns_like(self, other: "NormalizationSpec") -> bool:
-        """Whether what streams learnt by another rule, finished or not, is of use by this one."""
-        return self.learnt and (self.kind, self.warmup_windows) == (other.kind, other.warmup_windows)
-
-    @property
-    def unbounded(self) -> bool:
-        """Whether streams may teach anything: an earlier trainer did not say how far they differed in training."""
-        return self.learnt and self.trained is None
-
-    @property
-    def learnt(self) -> bool:
-        """Whether each stream has numbers of its own, which it must learn first."""
-        return self.kind in {"stream", "template"}
-
-    @model_validator(mode="after")
-    def _fixed_has_numbers(self) -> "NormalizationSpec":
-        fixed = self.kind == "fixed"
-        if any((numbers is not None) != fixed for numbers in (self.centre, self.scale)):
-            raise ValueError("`centre` and `scale` belong to kind `fixed`, and only to it")
-        if self.trained is not None and not self.learnt:
-            raise ValueError("`trained` belongs to kinds `stream` and `template`: others learn nothing of streams")
-        return self
-
-
-class ScoreSpec(_Part):
+class ScoreSpec(ManifestPart):
     """What the error is; the module computes it.
 
     residual: `mean_square` of the features' residual, of the residual in units of each feature's own normal
@@ -155,7 +104,7 @@ class ScoreSpec(_Part):
     smoothing_axes: Literal[1, 2] = 1
 
 
-class Golden(_Part):
+class Golden(ManifestPart):
     """Windows with their expected errors: proof at load that this machine computes what the trainer computed.
 
     windows [G, C, L], centre [G, C] or [G, C, L], scale [G, C] go in; error [G], channel_error [G, C] must come out,
@@ -170,7 +119,7 @@ class Golden(_Part):
     tolerance: Positive = 1e-3
 
 
-class DataRange(_Part):
+class DataRange(ManifestPart):
     """One input file: which part served for what. Times are seconds as the file says them."""
 
     name: str
@@ -178,10 +127,10 @@ class DataRange(_Part):
     windows: int
     start_seconds: Finite | None = None
     end_seconds: Finite | None = None
-    excluded: dict[str, int] = {}  # reason -> windows left out
+    excluded: dict[str, int] = Field(default_factory=dict)  # reason -> windows left out
 
 
-class Provenance(_Part):
+class Provenance(ManifestPart):
     """Who made this, from what: enough to make it again.
 
     calibration_folds: 1 where the calibration windows are a part of their own; else into how many parts all windows
@@ -200,7 +149,7 @@ class Provenance(_Part):
     calibration_folds: Annotated[int, Field(ge=1)] = 1
 
 
-class Manifest(_Part):
+class Manifest(ManifestPart):
     """What travels inside an artifact beside the TorchScript module."""
 
     schema_version: int
@@ -211,18 +160,20 @@ class Manifest(_Part):
     window: WindowSpec
     normalization: NormalizationSpec
     representation: Name = "raw"  # e.g. spectrum
-    representation_settings: dict[str, Any] = {}  # the representation's own
+    representation_settings: dict[str, Any] = Field(default_factory=dict)  # the representation's own
     score: ScoreSpec = ScoreSpec()
     family: Name  # e.g. dense, conv, pca
     settings: dict[str, Any]  # the family's own: layer sizes and the like
-    training: dict[str, Any] = {}  # how it learnt, where not by the defaults of `provenance.code_version`
+    training: dict[str, Any] = Field(
+        default_factory=dict
+    )  # how it learnt, where not by the defaults of `provenance.code_version`
     parameters: int  # how many numbers the model holds
     threshold: Positive
     calibration: Calibration
     masking: MaskingSpec | None = None  # None: fitted before channels could be masked, or of one channel
     golden: Golden
     provenance: Provenance
-    evaluation: dict[str, float] = {}
+    evaluation: dict[str, float] = Field(default_factory=dict)
 
     @property
     def channel_names(self) -> tuple[str, ...]:

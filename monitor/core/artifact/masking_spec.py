@@ -7,15 +7,13 @@ from math import comb
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from monitor.core.artifact.array import Array
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from monitor.core.artifact.part import Finite, ManifestPart, Positive
 
 
-class MaskingSpec(BaseModel):
+class MaskingSpec(ManifestPart):
     """What stands in for each measured channel while it is masked, and the thresholds that hold meanwhile.
 
     version: of this layout. threshold: of the mean error of the other channels, by the channel that is masked alone;
@@ -23,8 +21,6 @@ class MaskingSpec(BaseModel):
     `itertools.combinations`; empty: not calibrated. stand_in: float32 [C', L], normalized samples. centre, scale: by
     channel, what the samples are normalized by where each window has numbers of its own (normalization `window`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
     threshold: Annotated[tuple[Positive | None, ...], Field(min_length=2)]

@@ -9,20 +9,17 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+from monitor.core.artifact.part import Finite, ManifestPart, Positive
 
 
-class TrainedSpread(BaseModel):
+class TrainedSpread(ManifestPart):
     """Typical numbers of streams in training, and the bounds of those that count as alike; one entry per channel.
 
     streams: how many there were. centre: one number or, of a template, one for each sample of a window. centre_low,
     centre_high: bounds of the centre's mean over a window. scale_low, scale_high: of the scale.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     streams: Annotated[int, Field(ge=1)]
     centre: tuple[tuple[Finite, ...], ...]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.artifact.manifest import NormalizationSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.scoring.remembered_normals import LearntNormals, RememberedNormals
 from monitor.core.values.columns import Columns, column, in_range
 from monitor.core.values.snapshots import Count, State, StateError, array_in, part_of, typed

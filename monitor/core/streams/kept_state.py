@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from monitor.core.alerting.alerts import AlertStep
 from monitor.core.alerting.decision_rule import Phase
-from monitor.core.artifact.manifest import MOST_WARMUP_WINDOWS
+from monitor.core.artifact.normalization_spec import MOST_WARMUP_WINDOWS
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.scoring.quality import CODES, QUALITIES, Quality
 from monitor.core.scoring.remembered_normals import LearntNormals, read_remembered

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from monitor.core.artifact.manifest import NormalizationKind
+from monitor.core.artifact.normalization_spec import NormalizationKind
 from trainer.cli import build_parser
 from trainer.registry import FAMILIES, FAMILY_LIST, REPRESENTATION_LIST, REPRESENTATIONS, Family
 from trainer.selection.candidates import candidates_for

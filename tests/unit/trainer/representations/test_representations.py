@@ -10,7 +10,7 @@ import torch
 from scipy.signal import get_window, hilbert, spectrogram, welch
 from torch import Tensor
 
-from monitor.core.artifact.manifest import NormalizationSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.windows.stream_windows import WindowBatch
 from trainer.data.normalization import normalization_spec

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.artifact.manifest import NormalizationSpec
+from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.scoring.normalize import Floats32, Normalizer
 from monitor.core.values.snapshots import decode_state, encode_state
 from monitor.core.windows.stream_windows import WindowBatch
