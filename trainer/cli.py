@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from monitor import __version__
-from monitor.core.artifact.manifest import NormalizationKind
+from monitor.core.artifact.normalization_spec import NormalizationKind
 from trainer.errors import TrainerError
 from trainer.help_texts import EVALUATE, EXIT_CODES, FIT, INSPECT, KEYGEN, ROLLBACK, SELECT, SIGN
 from trainer.registry import FAMILIES, REPRESENTATIONS
@@ -110,7 +110,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)
+    try:
+        minutes = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 < minutes < float("inf"):
         raise argparse.ArgumentTypeError("must be above 0")
     return minutes
