@@ -11,6 +11,7 @@ import pytest
 
 from monitor.core.artifact.array import Array
 from monitor.core.dataset.recording_write import recording_to_csv_bytes
+from tests.repository import ROOT
 from tests.sines import sine_recording, write_npz
 from trainer.artifact.export import load_artifact
 from trainer.artifact.folder import read_artifact
@@ -276,3 +277,18 @@ def test_the_settings_shown_in_the_help_are_valid_and_say_the_defaults(tmp_path:
     assert shown.split == default.split
     assert (shown.seed, shown.normalization, shown.model) == (default.seed, default.normalization, default.model)
     assert (shown.calibration.rule, shown.calibration.number) == (default.calibration.rule, default.calibration.number)
+
+
+@pytest.mark.parametrize("samples", [1, 1500])
+def test_a_file_of_which_no_window_can_be_judged_is_evaluated_to_nothing(
+    samples: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    motor = ROOT / "configs" / "models" / "motor"
+    path = tmp_path / "broken.npz"
+    channels = np.array(["vib_x", "vib_y", "vib_z", "current", "temperature"])
+    broken = np.full((samples, len(channels)), np.nan, np.float32)
+    np.savez(path, samples=broken, channels=channels, sample_rate_hz=1000)
+    assert main(["evaluate", "--model", str(motor), "--data", str(path), "--json"]) == 0
+    (part,) = json.loads(capsys.readouterr().out)["files"]
+    assert sum(part["withheld"].values()) == part["windows"] == (0 if samples == 1 else 4)
+    assert part["alarm_rate"] is None

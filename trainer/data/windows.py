@@ -42,7 +42,12 @@ class Windows:
 
 
 def batches_of(windows: Windows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Values [B, C, L], centre [B, C] and scale [B, C], as many windows at once as suit any machine's memory."""
+    """Values [B, C, L], centre [B, C] and scale [B, C], as many windows at once as suit any machine's memory.
+
+    Of no windows nothing: `torch.split` would give one empty batch, which not every representation takes.
+    """
+    if not len(windows):
+        return iter(())
     columns = [torch.from_numpy(column) for column in (windows.values, windows.centre, windows.scale)]
     return zip(*(torch.split(column, BATCH_WINDOWS) for column in columns), strict=True)
 
