@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.config.field_types import BASE_TOPIC
-from monitor.core.sources.topics import TopicPattern
+from monitor.core.sources.topics import TopicPattern, overlap
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:[^@/]*@)?(?P<host>\[[^\]]*\]|[^:/]*)(?::(?P<port>\d+))?.*")
 _IN_BRACKETS = re.compile(r"\[(?P<host>[^\]]*)\](?::(?P<port>\d+))?")
@@ -116,7 +116,7 @@ def _topic_problems(topic: str, base: object) -> Iterator[str]:
     except ValueError:
         return  # told by the source's own check
     yield from (_taken(name) for _, name in pattern.placeholders if name in _LABELS)
-    met = [own for own in _published(base, topic) if _overlap(pattern.levels, own)] if isinstance(base, str) else []
+    met = [own for own in _published(base, topic) if overlap(pattern.levels, own)] if isinstance(base, str) else []
     if met:
         yield (
             f"admits {' and '.join('/'.join(level or '+' for level in own) for own in met)}, which residuald publishes "
@@ -130,12 +130,6 @@ def _published(base: str, topic: str) -> Iterator[tuple[str | None, ...]]:
     named = topic.split("/")[: len(levels)] == levels
     for below in (None, "state"), (None, "alert"), *([("status",), ("status", "journal")] if named else []):
         yield (*levels, *below)
-
-
-def _overlap(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> bool:
-    if one[0] is None and other[0] is not None and other[0].startswith("$"):
-        return False  # no wildcard stands for such a level (MQTT 5.0, section 4.7.2)
-    return len(one) == len(other) and all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))
 
 
 def _taken(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from monitor.config.field_types import BASE_TOPIC
 from monitor.core.alerting.command import commands_below
 from monitor.core.sources.source import file_topic
-from monitor.core.sources.topics import TopicPattern
+from monitor.core.sources.topics import TopicPattern, overlap
 from monitor.settings.problems import suggestion
 
 
@@ -27,13 +27,13 @@ def reference_problems(table: dict[str, Any]) -> list[str]:
     patterns = [(index, source.get("name"), _levels(_topic_of(source))) for index, source in sources]
     for position, (index, _, levels) in enumerate(patterns):
         for _, other_name, other_levels in patterns[:position]:
-            if levels and other_levels and _overlap(levels, other_levels):
+            if levels and other_levels and overlap(levels, other_levels):
                 problems.append(f"source[{index}].topic: source {other_name!r} admits the same topics")
     commands = _command_levels(table.get("mqtt"))
     problems += [
         f"source[{index}].topic: admits the topics of commands (mqtt.commands)"
         for index, _, levels in patterns
-        if levels and commands and _overlap(levels, commands)
+        if levels and commands and overlap(levels, commands)
     ]
     return problems
 
@@ -67,8 +67,3 @@ def _command_levels(mqtt: object) -> tuple[str | None, ...] | None:
         return None
     base = mqtt.get("base_topic", BASE_TOPIC)
     return commands_below(base).levels if isinstance(base, str) else None
-
-
-def _overlap(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> bool:
-    """Whether some topic fits both patterns (None stands for any level)."""
-    return len(one) == len(other) and all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))

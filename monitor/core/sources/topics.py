@@ -64,9 +64,12 @@ class TopicPattern:
         return tuple(name for _, name in self.placeholders if name != CHANNEL)
 
     def match(self, topic: str) -> dict[str, str] | None:
-        """The placeholder values of `topic`, or None where the pattern does not admit it."""
+        """The placeholder values of `topic`, or None where the pattern does not admit it.
+
+        As at brokers, no placeholder stands for a first level that begins with `$` (MQTT 5.0, section 4.7.2).
+        """
         levels = topic.split("/")
-        if len(levels) != len(self.levels):
+        if len(levels) != len(self.levels) or (self.levels[0] is None and topic.startswith("$")):
             return None
         if any(mine is not None and mine != theirs for mine, theirs in zip(self.levels, levels, strict=True)):
             return None
@@ -95,6 +98,16 @@ class TopicPattern:
                 f"`stream` {template!r} makes no names: beside {{placeholders}} use letters, digits and _ . : -"
             )
         return template
+
+
+def overlap(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
+    """Whether some topic fits the levels of both patterns, of which None stands for any but a first one of `$…`."""
+    if len(one) != len(other):
+        return False
+    first = {one[0], other[0]} - {None}
+    if None in (one[0], other[0]) and any(level is not None and level.startswith("$") for level in first):
+        return False
+    return all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))
 
 
 def fill_template(template: str, values: dict[str, str]) -> str:

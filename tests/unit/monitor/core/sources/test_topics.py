@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.sources.topics import TopicPattern, fill_template
+from monitor.core.sources.topics import TopicPattern, fill_template, overlap
 
 # MQTT levels: any text without the separator, wildcards or NUL
 LEVEL = st.text(st.characters(exclude_characters="/+#\0{}", exclude_categories=["Cs"]), max_size=8)
@@ -112,3 +112,34 @@ def test_templates_are_filled_literally(site: str, device: str) -> None:
 
 def test_braces_in_a_value_stay_text() -> None:
     assert fill_template("{a}-{b}", {"a": "{b}", "b": "\\1"}) == "{b}-\\1"
+
+
+def test_no_placeholder_stands_for_a_first_level_that_begins_with_a_dollar() -> None:
+    pattern = TopicPattern.parse("{site}/load")
+    assert pattern.match("$SYS/load") is None
+    assert pattern.match("hall/load") == {"site": "hall"}
+    assert TopicPattern.parse("$SYS/{what}").match("$SYS/load") == {"what": "load"}
+    assert TopicPattern.parse("plant/{what}").match("plant/$SYS") == {"what": "$SYS"}
+
+
+def test_patterns_overlap_where_a_topic_fits_both() -> None:
+    def both(one: str, other: str) -> bool:
+        first, second = TopicPattern.parse(one).levels, TopicPattern.parse(other).levels
+        assert overlap(first, second) is overlap(second, first)
+        return overlap(first, second)
+
+    assert both("plant/{a}/vib", "{site}/m1/{what}")
+    assert both("$SYS/{a}", "$SYS/load")
+    assert not both("plant/{a}/vib", "plant/{a}/rpm")
+    assert not both("plant/{a}", "plant/{a}/vib")
+    assert not both("{a}/load", "$SYS/load")
+    assert not both("{a}/load", "$SYS/{b}")
+
+
+@given(st.lists(LEVEL, min_size=1, max_size=3), st.lists(LEVEL | st.just("{x}"), min_size=1, max_size=3))
+def test_a_topic_overlaps_with_the_patterns_that_admit_it(levels: list[str], parts: list[str]) -> None:
+    pattern = "/".join(part.replace("x", f"x{at}") if part == "{x}" else part for at, part in enumerate(parts))
+    topic = "/".join(levels)
+    if topic and pattern:
+        parsed = TopicPattern.parse(pattern)
+        assert overlap(parsed.levels, levels) is (parsed.match(topic) is not None)
