@@ -84,8 +84,8 @@ class BrokerLimits:
 class Fitting:
     """Makes messages fit the broker, over all connections.
 
-    Brokers of MQTT 3.1.1 close the connection over what is too large and do not say why. So a message that was the
-    largest without an answer at the end of three connections in a row is shortened, where that can be done.
+    Brokers of MQTT 3.1.1 close the connection over what is too large and do not say why. So of the messages that can be
+    shortened one that was the largest without an answer at the end of three connections in a row is shortened.
     """
 
     def __init__(self) -> None:
@@ -108,10 +108,13 @@ class Fitting:
 
     def connection_ended(self, unanswered: Sequence[Outgoing], reason_code: int | None) -> None:
         """Find out what may be too large. unanswered: what the broker had not answered when the connection ended."""
-        largest = max((len(message.payload) for message in unanswered), default=0)
+        told = reason_code == PACKET_TOO_LARGE
+        payloads = [message.payload for message in unanswered]
+        # a broker that does not say why may have closed for anything: no use to suspect what would be sent all the same
+        suspects = payloads if told else [payload for payload in payloads if without_channels(payload) is not None]
+        largest = max(map(len, suspects), default=0)
         self._times = self._times + 1 if largest == self._suspect_bytes else 1
         self._suspect_bytes = largest
-        told = reason_code == PACKET_TOO_LARGE
         if largest and (told or self._times >= _SAME_END_TIMES):
             self._most_payload_bytes, self._told = largest - 1, told
 

@@ -121,3 +121,14 @@ def test_a_broker_that_names_the_size_as_its_reason_is_believed_at_once() -> Non
     made.connection_ended([ALERT], 0x95)
     assert made.fit(ALERT) != ALERT
     assert made.fit(ALERT._replace(payload=b"x" * 10_000)) is None
+
+
+def test_what_cannot_be_shortened_is_not_suspected_of_being_too_large() -> None:
+    made = Fitting()
+    status = Outgoing("residuald/status", b"online", 1, retain=True)
+    for _ in range(5):  # as where an access list denies the topic, and the broker says so by closing
+        made.connection_ended([status], None)
+    assert made.fit(ALERT) is ALERT
+    for _ in range(3):
+        made.connection_ended([ALERT, status._replace(payload=bytes(100_000))], None)
+    assert made.fit(ALERT) != ALERT
