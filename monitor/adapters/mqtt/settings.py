@@ -10,7 +10,7 @@ from monitor.settings.section import Section
 _MOST_TEXT_BYTES = 65_535  # MQTT 5.0, section 1.5.4
 
 
-def _is_client_id(text: str) -> str:
+def _is_sendable(text: str) -> str:
     if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in text):
         raise ValueError("brokers close the connection over control characters in it")
     if len(text.encode()) > _MOST_TEXT_BYTES:
@@ -18,7 +18,7 @@ def _is_client_id(text: str) -> str:
     return text
 
 
-ClientId = Annotated[str, Field(min_length=1), AfterValidator(_is_client_id)]
+Sendable = Annotated[str, AfterValidator(_is_sendable)]
 
 
 class TlsConfig(Section):
@@ -52,12 +52,12 @@ class MqttConfig(Section):
     protocol: Literal["3.1.1", "5"] = "5"
     """MQTT version to speak."""
 
-    client_id: ClientId | None = None
+    client_id: Annotated[Sendable, Field(min_length=1)] | None = None
     """What the broker knows us by, and keeps our session under while we are away; any text. Left out, one is made up
     once and kept beside the journal (`residuald` where an older version left a journal there). Two daemons on one
     broker need different ones."""
 
-    username: str | None = None
+    username: Sendable | None = None
     """User to log in as; left out, the connection is anonymous."""
 
     password_file: SecretFile | None = None
@@ -71,8 +71,8 @@ class MqttConfig(Section):
     """How often the broker is asked for a sign of life. After two of them without a byte from it, the connection is
     made anew. A broker of MQTT 5 that wants to be asked more often is."""
 
-    session_expiry_seconds: Annotated[int, Field(ge=0)] = 3600
-    """How long the broker keeps QoS 1 and 2 messages for us while we are away (MQTT 5)."""
+    session_expiry_seconds: Annotated[int, Field(ge=0, le=2**32 - 1)] = 3600
+    """How long the broker keeps QoS 1 and 2 messages for us while we are away (MQTT 5). 4294967295: for ever."""
 
     silence_timeout_seconds: Annotated[float, Field(ge=0)] = 120.0
     """Connected, yet no message for so long: the broker is asked whether it is there (and with MQTT 5 subscribed to

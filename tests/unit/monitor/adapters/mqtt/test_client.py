@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from monitor.adapters.mqtt.client import FramingClient, SettingsFileError, explain, explain_close
 from monitor.adapters.mqtt.frames import FrameReader
@@ -92,6 +94,19 @@ def test_any_text_is_a_client_id(client_id: str) -> None:
 def test_what_no_broker_takes_is_no_client_id(client_id: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         MqttConfig(client_id=client_id)
+
+
+@pytest.mark.parametrize("username", ["a\0b", "x" * 65_536])
+def test_what_no_packet_can_carry_is_no_user(username: str) -> None:
+    with pytest.raises(ValueError, match="username"):
+        MqttConfig(username=username)
+
+
+def test_a_session_lasts_as_long_as_mqtt_can_say() -> None:
+    longest = MqttConfig(session_expiry_seconds=2**32 - 1).session_expiry_seconds
+    Properties(PacketTypes.CONNECT).SessionExpiryInterval = longest  # type: ignore[no-untyped-call]
+    with pytest.raises(ValueError, match="4294967295"):
+        MqttConfig(session_expiry_seconds=longest + 1)
 
 
 def test_an_address_in_brackets_is_told_how_to_be_written() -> None:
