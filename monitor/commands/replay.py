@@ -10,22 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
 import numpy as np
 
-from monitor.core.alerting.decision_rule import DecisionSettings, Verdict
+from monitor.commands.arguments import positive
+from monitor.commands.json_lines import JsonLines
+from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.dataset.capture import Capture, CaptureError, read_capture
 from monitor.core.dataset.cutting import PIECE_SAMPLES, recording_blocks, recording_rows, segments_of
 from monitor.core.dataset.recording import Recording, RecordingError, WindowSet, parse_recording
 from monitor.core.grid.sample_grid import GridRules
-from monitor.core.outputs.reports import alert_fields
-from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.sample_rates import is_other_rate
-from monitor.core.streams.scored_batch import ScoredBatch
-from monitor.core.values.discards import OF_SAMPLES, Discard
 from monitor.core.values.messages import Message, MessageBatch, TopicTable
 from monitor.core.windows.stream_windows import WindowBatch
 from monitor.errors import DataError
@@ -37,7 +34,7 @@ if TYPE_CHECKING:  # loading it loads torch
 
 _EPILOG = """\
 Prints one JSON line per window and one per alert step, in the order of events:
-  {"kind":"window","stream":…,"time":…,"verdict":"normal","quality":"good","score":…,"error":…,"channel":…}
+  {"kind":"window","stream":…,"time":…,"verdict":"normal","quality":"good","score":…,"error":…,"channel":…,"masked":[]}
   {"kind":"alert","phase":"firing","id":…, …as on MQTT…}
 and one per message that is refused; at the end one for each reason for which samples of a stream were refused:
   {"kind":"discard","source":…,"topic":…,"reason":…,"detail":…}
@@ -55,7 +52,6 @@ standard error, and the exit code is 0.
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
 _MAX_RECORDING_BYTES = 2 * 2**30  # a CSV or NPZ file is held in memory, and more than once
 _STEP_JITTER = 0.7  # over the root of their number: how far the median of irregular steps may be off
-_MOST_TOLD = 50  # lines on standard error
 _MAX_BATCH = 256  # fixed, so that the same recording always gives the same figures to the last digit
 
 _Data = TypeVar("_Data")
@@ -76,7 +72,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     source.add_argument("--model", type=Path, metavar="PATH", help="a model's folder or an artifact (for CSV and NPZ)")
     source.add_argument("--config", type=Path, metavar="FILE", help="a configuration (for captures)")
     parser.add_argument(
-        "--speed", type=float, metavar="FACTOR", help="1 is real time; as fast as it goes when left out"
+        "--speed", type=positive, metavar="FACTOR", help="1 is real time; as fast as it goes when left out"
     )
     parser.add_argument("--alerts-only", action="store_true", help="leave the windows out")
     parser.set_defaults(run=run)
@@ -94,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from monitor.adapters.engines.loader import load_artifact  # noqa: PLC0415 - keeps torch out of --help
     from monitor.setup.build import build_pipeline, load_setup  # noqa: PLC0415
 
-    printer = _Printer(sys.stdout, alerts_only=args.alerts_only)
+    printer = JsonLines(sys.stdout, sys.stderr, alerts_only=args.alerts_only)
     pace = _pace(args.speed)
     if args.config is not None:
         setup = load_setup(args.config)
@@ -116,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         pipeline = _pipeline_for(artifact)
         model_group = pipeline.model_groups[artifact.manifest.model]
         channel_groups = [list(range(len(model_group.measured)))]
-        stream = model_group.open_stream(path.stem, {}, channel_groups)
+        stream = model_group.open_stream(content.name, {}, channel_groups)
         if isinstance(content, WindowSet):
             steps = _replay_windows(pipeline, model_group, content, stream)
         else:
@@ -248,66 +244,3 @@ def _pace(speed: float | None) -> Callable[[float], None]:
         time.sleep(max(0.0, began[1] + (event_seconds - began[0]) / speed - time.monotonic()))
 
     return wait
-
-
-class _Printer:
-    """JSON lines on a text stream."""
-
-    def __init__(self, out: IO[str], *, alerts_only: bool) -> None:
-        self._out = out
-        self._alerts_only = alerts_only
-
-    def discard(self, source: str, topic: str, discard: Discard) -> None:
-        found = {"source": source, "topic": topic, "reason": discard.reason, "detail": discard.detail}
-        self._line({"kind": "discard", **found})
-
-    def show(self, step: Step, pipeline: Pipeline) -> None:
-        for model, done in step.scored_batches:
-            model_group = pipeline.model_groups[model]
-            for at in range(len(done.windows)):
-                if not self._alerts_only:
-                    self._line(_window(model_group, done, at))
-                for alert in (alert for where, alert in done.steps if where == at):
-                    self._line({"kind": "alert", **alert_fields(alert, model_group)})
-        self._out.flush()
-
-    def sum_up(self, path: Path, pipeline: Pipeline) -> None:
-        """Tell what was refused of each stream, and which streams have another sampling rate."""
-        told: list[str] = []
-        for group in pipeline.model_groups.values():
-            for name, number in group.streams.number.items():
-                sources = ", ".join(pipeline.router.sources_of(name)) or None
-                for reason, count, hint in group.inputs.refused_of(number):
-                    if reason not in OF_SAMPLES:  # messages were told of one by one
-                        continue
-                    told.append(f"stream {name}: {count} samples refused as {reason}" + (f": {hint}" if hint else ""))
-                    found = {"source": sources, "stream": name, "reason": reason, "samples": count, "detail": hint}
-                    self._line({"kind": "discard", **found})
-                rate = group.inputs.wrong_rate_of(number)
-                if rate is not None:
-                    told.append(f"stream {name}: {rate}")
-        for line in told[:_MOST_TOLD]:
-            print(f"residuald: {path}: {line}", file=sys.stderr)
-        if len(told) > _MOST_TOLD:
-            print(f"residuald: {path}: … and {len(told) - _MOST_TOLD} more", file=sys.stderr)
-        self._out.flush()
-
-    def _line(self, fields: dict[str, Any]) -> None:
-        self._out.write(msgspec.json.encode(fields).decode() + "\n")
-
-
-def _window(model_group: ModelGroup, done: ScoredBatch, at: int) -> dict[str, Any]:
-    withheld = done.verdict[at] == Verdict.WITHHELD
-    errors = done.channel_error[at]
-    masked = [] if withheld else np.flatnonzero(np.isnan(errors)).tolist()
-    return {
-        "kind": "window",
-        "stream": done.names[int(done.windows.stream[at])],
-        "time": float(done.windows.end_seconds[at]),
-        "verdict": Verdict(int(done.verdict[at])).name.lower(),
-        "quality": QUALITIES[done.quality[at]].value,
-        "score": None if withheld else float(done.score[at]),
-        "error": None if withheld else float(done.error[at]),
-        "channel": None if withheld else model_group.channels[int(np.nanargmax(errors))],
-        "masked": [model_group.channels[channel] for channel in masked],
-    }

@@ -11,6 +11,7 @@ from monitor import cli
 from monitor.adapters.engines.loader import load_artifact
 from monitor.core.dataset.capture import encode_header, encode_message
 from monitor.core.values.messages import Message
+from monitor.core.values.names import safe_name
 from monitor.setup.config_file import load_config
 from tests.repository import ROOT
 from tests.traps import TRAPS, within
@@ -117,3 +118,22 @@ def test_a_recording_of_another_rate_is_withheld_as_the_daemon_would(
     assert ("timing.rate_tolerance" in shown.err) is not judged
     if abs(ratio - 1) > 0.2:
         assert {window["verdict"] for window in windows} == {"withheld"}
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "fast"])
+def test_a_speed_that_is_none_is_refused_before_anything_is_read(speed: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["replay", "--config", str(CONFIG), "--speed", speed, str(tmp_path / "night.capture")])
+
+
+def test_a_recording_names_its_stream_as_a_stream_may_be_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ROOT / "configs/models/motor"
+    manifest = load_artifact(model, max_batch=16).manifest
+    windows = np.zeros((2, len(manifest.channel_names), manifest.window.length), np.float32)
+    path = tmp_path / "Küche # 1.npz"
+    np.savez(path, windows=windows, channels=np.array(manifest.channel_names))
+    assert cli.main(["replay", "--model", str(model), str(path)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["stream"] for line in lines} == {safe_name("Küche # 1")}
