@@ -85,6 +85,7 @@ def check(path: Path, *, secrets: bool = True) -> "Setup":
 def _try_broker(setup: "Setup") -> None:
     from monitor.adapters.mqtt.trial import TrialError, try_broker  # noqa: PLC0415 - keeps torch out of --help
     from monitor.setup.build import subscriptions_of  # noqa: PLC0415 - likewise
+    from monitor.setup.client_id import beside_daemon  # noqa: PLC0415 - likewise
 
     config = setup.config
     if not config.uses_broker:
@@ -92,7 +93,7 @@ def _try_broker(setup: "Setup") -> None:
         return
     topics = subscriptions_of(config)
     try:
-        refused = try_broker(config.mqtt, topics)
+        refused = try_broker(beside_daemon(config.mqtt, "check"), topics)
     except TrialError as error:
         raise UnavailableError(f"no connection: {error}") from None
     if refused:
@@ -102,12 +103,12 @@ def _try_broker(setup: "Setup") -> None:
 
 def _artifact_problems(path: Path) -> Iterator[str]:
     from monitor.adapters.engines.loader import load_artifact  # noqa: PLC0415 - keeps torch out of --help
-    from monitor.adapters.engines.settings import ScoringConfig  # noqa: PLC0415 - likewise
+    from monitor.adapters.engines.settings import ArtifactsConfig, ScoringConfig  # noqa: PLC0415 - likewise
     from monitor.adapters.engines.signature import Trust  # noqa: PLC0415 - likewise
     from monitor.setup.artifact_choice import require_model  # noqa: PLC0415 - likewise
-    from monitor.setup.config_file import sound_artifacts, sound_models  # noqa: PLC0415 - likewise
+    from monitor.setup.config_file import sound_models, sound_section  # noqa: PLC0415 - likewise
 
-    artifacts = sound_artifacts(path)
+    artifacts = sound_section(path, "artifacts", ArtifactsConfig)
     if artifacts is None:  # whose artifacts are trusted is not known: loading one runs its code
         return
     try:
@@ -115,11 +116,12 @@ def _artifact_problems(path: Path) -> Iterator[str]:
     except ArtifactError as error:
         yield str(error)
         return
+    scoring = sound_section(path, "scoring", ScoringConfig) or ScoringConfig()
     models = sound_models(path)
     names = [model.name for model in models.values()]
     for dotted, model in models.items():
         try:
-            artifact = load_artifact(model.path, ScoringConfig(device="cpu"), max_batch=1, trust=trust)
+            artifact = load_artifact(model.path, scoring, max_batch=1, trust=trust)
             if names.count(model.name) == 1:  # else one of the names is wrong itself
                 require_model(artifact, model)
         except ArtifactError as error:

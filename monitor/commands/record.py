@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from monitor.adapters.mqtt.link import MqttLink  # noqa: PLC0415
     from monitor.adapters.process.logs import configure_logs  # noqa: PLC0415
     from monitor.core.dataset.capture import encode_header  # noqa: PLC0415
+    from monitor.setup.client_id import beside_daemon  # noqa: PLC0415
     from monitor.setup.config_file import load_config  # noqa: PLC0415
 
     config = load_config(args.config)
@@ -72,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if not topics:
         raise ConfigError(str(args.config), ["source: none has a topic, so there is nothing to record"])
     inbox = Inbox(config.limits.max_inbox_messages, config.limits.max_inbox_bytes)
-    # a client id of our own: with the daemon's we would take its place at the broker
-    mqtt = config.mqtt.model_copy(update={"client_id": f"{config.mqtt.client_id or 'residuald'}-record-{os.getpid()}"})
+    mqtt = beside_daemon(config.mqtt, "record")
     link = MqttLink(mqtt, topics, inbox, max_payload_bytes=config.limits.max_payload_bytes, listen_only=True)
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}

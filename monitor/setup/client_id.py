@@ -1,4 +1,6 @@
-"""The client id that is used where the configuration gives none: made up once, and kept beside the journal.
+"""The client id: that of the daemon where the configuration gives none, and those of commands that run beside it.
+
+The daemon's is made up once, and kept beside the journal.
 
 A fixed one would be the same for all daemons of a broker, which would take one another's place, and could be guessed by
 whoever wants to take ours. One of each process would lose the session that the broker keeps.
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.storage.database import OURS
 from monitor.adapters.storage.private_files import make_private_folder, open_private
 from monitor.setup.registry import Config
@@ -38,6 +41,12 @@ def client_id_of(config: Config) -> str:
         except (OSError, UnicodeDecodeError) as error:
             log.warning("the client id cannot be kept; this machine's is used", folder=str(folder), reason=str(error))
     return f"residuald-{_of_this_machine(f'{config.http.host}:{config.http.port}')}"
+
+
+def beside_daemon(config: MqttConfig, purpose: str) -> MqttConfig:
+    """The settings under a client id of this process: with the daemon's it would take the daemon's place."""
+    named = config.client_id or _OF_OLDER_VERSIONS
+    return config.model_copy(update={"client_id": f"{named}-{purpose}-{os.getpid()}"})
 
 
 def _kept(folder: Path) -> str:

@@ -6,17 +6,20 @@ at once with their dotted path, and secrets stay in their files: the config hold
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from monitor.adapters.engines.settings import ArtifactsConfig
 from monitor.config.impossible import impossible_problems
 from monitor.config.model import ModelConfig
 from monitor.config.references import reference_problems
 from monitor.errors import ConfigError
 from monitor.settings.problems import describe
+from monitor.settings.section import Section
 from monitor.settings.toml_file import UnreadableFileError, read_toml
 from monitor.setup.registry import Config
+
+_Section = TypeVar("_Section", bound=Section)
 
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"  # set by systemd for a unit with LoadCredential=, see systemd.exec(5)
 
@@ -66,10 +69,10 @@ def sound_models(path: Path) -> dict[str, ModelConfig]:
     return sound
 
 
-def sound_artifacts(path: Path) -> ArtifactsConfig | None:
-    """Read the `[artifacts]` section of a file that is wrong elsewhere; None where this section is wrong itself."""
+def sound_section(path: Path, key: str, section: type[_Section]) -> _Section | None:
+    """Read one section of a file that is wrong elsewhere; None where this section is wrong itself."""
     try:
-        table = read_toml(path).get("artifacts", {})
-        return ArtifactsConfig.model_validate(table, context={"folder": path.absolute().parent, "credentials": None})
+        table = read_toml(path).get(key, {})
+        return section.model_validate(table, context={"folder": path.absolute().parent, "credentials": None})
     except (UnreadableFileError, ValidationError):
         return None

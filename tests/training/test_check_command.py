@@ -159,3 +159,10 @@ def test_a_link_to_nowhere_is_a_missing_artifact(tmp_path: Path) -> None:
 
 def test_the_manifest_that_tests_change_is_the_one_that_ships() -> None:
     assert parse_manifest(shipped_manifest().model_dump_json()) == shipped_manifest()
+
+
+def test_artifacts_are_looked_at_with_the_engine_of_the_file_though_it_is_wrong_elsewhere(tmp_path: Path) -> None:
+    path = config_with_ecg_model(tmp_path)
+    tampered_artifact(tmp_path / "ecg" / "current")
+    path.write_text(path.read_text() + '[scoring]\nengine = "onnx"\n[http]\nport = -1\n')
+    assert [problem.partition(": ")[0] for problem in problems_of(path)] == ["http.port", "model[0].path"]

@@ -1,6 +1,5 @@
 """A trial of the broker: connect and subscribe once, without leaving a trace, and say what it refuses."""
 
-import os
 import select
 import time
 from collections.abc import Sequence
@@ -33,7 +32,7 @@ class TrialError(Exception):
 
 
 def try_broker(config: MqttConfig, subscriptions: Sequence[tuple[str, int]]) -> list[str]:
-    """Connect with these settings, subscribe, and leave.
+    """Connect with these settings, subscribe, and leave. Their client id must be of nobody else.
 
     subscriptions: pairs of topic filter and QoS. Returns what the broker refuses of them or grants in part only, one
     sentence each; it takes ten seconds at most.
@@ -42,9 +41,7 @@ def try_broker(config: MqttConfig, subscriptions: Sequence[tuple[str, int]]) -> 
         TrialError: there is no broker, or it refuses the connection.
 
     """
-    # with the client id of the daemon we would take its place at the broker
-    own = config.model_copy(update={"client_id": f"{config.client_id}-check-{os.getpid()}"})
-    trial = _Trial(own, subscriptions)
+    trial = _Trial(config, subscriptions)
     try:
         return trial.run()
     except (SettingsFileError, FrameError) as error:

@@ -4,8 +4,9 @@
 import tempfile
 from pathlib import Path
 
+from monitor.adapters.engines.settings import ArtifactsConfig
 from monitor.errors import ConfigError
-from monitor.setup.config_file import load_config, sound_artifacts, sound_models
+from monitor.setup.config_file import load_config, sound_models, sound_section
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="residuald-fuzz-"))
 _SECRET = b"hunter2-secret"
@@ -18,7 +19,7 @@ def one(data: bytes) -> None:
     if b"basic_auth_users" in data and data.count(_SECRET) == 1 and b'= "' + _SECRET + b'"' in data:
         assert "hunter2" not in shown
     sound_models(path)
-    sound_artifacts(path)
+    sound_section(path, "artifacts", ArtifactsConfig)
 
 
 def _outcome(path: Path) -> str:

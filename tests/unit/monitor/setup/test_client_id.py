@@ -7,7 +7,7 @@ import pytest
 from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.storage.settings import JournalConfig
 from monitor.adapters.web.settings import HttpConfig
-from monitor.setup.client_id import client_id_of
+from monitor.setup.client_id import beside_daemon, client_id_of
 from monitor.setup.registry import Config
 
 
@@ -60,3 +60,11 @@ def test_without_a_place_to_keep_it_it_is_the_same_each_time_and_another_for_ano
         assert made == client_id_of(config(nowhere))
         assert made != client_id_of(config(nowhere, port=9109))
         assert len(made) <= 23
+
+
+@pytest.mark.parametrize("named", [None, "press-7"])
+def test_a_command_beside_the_daemon_has_a_client_id_of_its_own_that_tells_whose_it_is(named: str | None) -> None:
+    beside = beside_daemon(MqttConfig(client_id=named), "check").client_id
+    assert beside is not None
+    assert beside.startswith(f"{named or 'residuald'}-check-")
+    assert beside_daemon(MqttConfig(client_id=named), "record").client_id != beside
