@@ -142,7 +142,10 @@ def _data(board: build.Dashboard) -> None:
     board.with_row(build.Row("Data"))
     board.with_panel(
         timeline(
-            "Data quality", "Windows of other than good data are withheld.", query(QUALITY, "quality"), QUALITIES
+            "Data quality",
+            "Beside good, masked, unlike_training, clock_skew and no_beat are judged; others withhold windows.",
+            query(QUALITY, "quality"),
+            QUALITIES,
         ).height(4)
     ).with_panel(
         lines(
