@@ -1,6 +1,6 @@
 """Fixtures that more than one test file uses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from tests.broker import Broker, Peer, running
-from tests.daemon import fit_model
+from tests.daemon import Daemon, fit_model
 from tests.links import Links
 
 # A busy machine makes an example slow, not wrong; pytest-timeout bounds whole tests.
@@ -61,6 +61,26 @@ def links() -> Iterator[Links]:
     started = Links()
     yield started
     started.stop()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Daemon]]:
+    """Starts daemons, waits until they run, and stops them in the end."""
+    started: list[Daemon] = []
+
+    def start_one(config: Path, **environment: str) -> Daemon:
+        started.append(Daemon(config, **environment).wait_running())
+        return started[-1]
+
+    yield start_one
+    for daemon in started:
+        daemon.stop()
+
+
+@pytest.fixture
+def start_connected(start: Callable[..., Daemon]) -> Callable[[Path], Daemon]:
+    """Starts daemons as `start` does, and waits until they are connected."""
+    return lambda config: start(config).wait_connected()
 
 
 @pytest.fixture(scope="session")

@@ -2,34 +2,20 @@
 
 import json
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.broker import Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, Daemon, config_text, fit_model, wave
+from tests.daemon import Daemon, config_text, fit_model
+from tests.machine import Machine
 
 pytestmark = pytest.mark.integration
 
 STREAM = "north.press"
 FIRING = [("pending", False, None), ("firing", True, None)]
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[[Path], Daemon]]:
-    """Starts daemons and stops them in the end."""
-    started: list[Daemon] = []
-
-    def start_one(config: Path) -> Daemon:
-        started.append(Daemon(config).wait_connected())
-        return started[-1]
-
-    yield start_one
-    for daemon in started:
-        daemon.stop()
 
 
 @pytest.fixture
@@ -46,30 +32,19 @@ def configure(tmp_path: Path, persistent_broker: Broker, model: Path) -> Callabl
     return write
 
 
-class Press:
-    """A machine, and what is told of it below a base topic."""
-
-    def __init__(self, peer: Peer, base: str = "residuald") -> None:
-        self._peer, self._base, self._sent = peer, base, 0
-        self._began = time.time() - 600  # the past, so that any amount may be sent at once
-
-    def run(self, messages: int, amplitude: float = 1.0) -> None:
-        for _ in range(messages):
-            rows = wave(self._sent, 10, amplitude).tolist()
-            body = json.dumps({"ts": self._began + self._sent / RATE_HZ, "rows": rows})
-            self._peer.publish("plant/north/press/hum", body.encode(), qos=1)
-            self._sent += 10
+class Press(Machine):
+    """A machine, and what is told of it."""
 
     def fire(self) -> None:
-        self.run(20)
-        self.run(20, amplitude=4.0)
+        self.send(20)
+        self.send(20, amplitude=4.0)
         wait_until(lambda: self.steps() == FIRING, "an alert")
 
     def command(self, kind: str, payload: bytes = b"") -> None:
-        self._peer.publish(f"{self._base}/{STREAM}/set/{kind}", payload, qos=1)
+        self.peer.publish(f"residuald/{STREAM}/set/{kind}", payload, qos=1)
 
     def alerts(self) -> list[dict[str, Any]]:
-        return [json.loads(payload) for payload in self._peer.payloads(f"{self._base}/{STREAM}/alert")]
+        return [json.loads(payload) for payload in self.peer.payloads(f"residuald/{STREAM}/alert")]
 
     def steps(self) -> list[tuple[str, bool, str | None]]:
         return [(alert["phase"], alert["fired"], alert["reason"]) for alert in self.alerts()]
@@ -94,48 +69,48 @@ def ended(press: Press, reason: str) -> bool:
 
 
 def test_a_clean_restart_with_qos_0_goes_on_with_an_open_alert_and_tells_nothing(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer, persistent_broker: Broker
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer, persistent_broker: Broker
 ) -> None:
-    press, daemon = Press(world), start(configure())
+    press, daemon = Press(world), start_connected(configure())
     press.fire()
     assert daemon.stop() == 0
-    daemon = start(configure())
-    press.run(20, amplitude=4.0)
+    daemon = start_connected(configure())
+    press.send(20, amplitude=4.0)
     wait_until(lambda: (daemon.value("residuald_windows_anomalous_total", stream=STREAM, model="hum") or 0) > 8, "seen")
     assert press.steps() == FIRING
     assert retained(persistent_broker) == {f"residuald/{STREAM}/state": "firing"}
-    press.run(60)
+    press.send(60)
     wait_until(lambda: press.steps() == [*FIRING, ("resolved", True, "calm")], "it calms down")
     assert len({alert["id"] for alert in press.alerts()}) == 1
     assert daemon.value("residuald_alerts_resolved_total", reason="calm") == 1
 
 
 def test_a_machine_that_is_switched_off_while_firing_is_gone_and_not_calm(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer, persistent_broker: Broker
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer, persistent_broker: Broker
 ) -> None:
     press = Press(world)
-    start(configure(extra="[timing]\nexpire_after_seconds = 2\nsilent_after_seconds = 1"))
+    start_connected(configure(extra="[timing]\nexpire_after_seconds = 2\nsilent_after_seconds = 1"))
     press.fire()
     wait_until(lambda: ended(press, "gone"), "forgotten")
     wait_until(lambda: retained(persistent_broker) == {}, "its state is cleared")
 
 
 def test_a_mute_ends_an_alert_as_muted(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     press = Press(world)
-    start(configure())
+    start_connected(configure())
     press.fire()
     press.command("mute", b"2h")
     wait_until(lambda: ended(press, "muted"), "muted")
 
 
 def test_a_stream_that_learns_anew_ends_its_alert_for_that_reason(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer, tmp_path: Path
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer, tmp_path: Path
 ) -> None:
     path = fit_model(tmp_path, "hum", 0, '[normalization]\nkind = "stream"\nwarmup_windows = 3\n')
     press = Press(world)
-    start(configure(path=path))
+    start_connected(configure(path=path))
     press.fire()
     press.command("relearn")
     wait_until(lambda: ended(press, "relearn"), "it learns anew")
@@ -156,7 +131,7 @@ OTHERS = {
     ],
 )
 def test_a_changed_configuration_ends_alerts_as_reconfigured_and_leaves_no_state_of_streams_that_are_no_more(
-    start: Callable[[Path], Daemon],
+    start_connected: Callable[[Path], Daemon],
     configure: Callable[..., Path],
     world: Peer,
     persistent_broker: Broker,
@@ -164,7 +139,7 @@ def test_a_changed_configuration_ends_alerts_as_reconfigured_and_leaves_no_state
     how: str,
 ) -> None:
     press, config = Press(world), configure(qos=1)
-    daemon = start(config)
+    daemon = start_connected(config)
     press.fire()
     wait_until(lambda: retained(persistent_broker) == {f"residuald/{STREAM}/state": "firing"}, "its state")
     if how != "reload":
@@ -176,7 +151,7 @@ def test_a_changed_configuration_ends_alerts_as_reconfigured_and_leaves_no_state
     if how == "reload":
         daemon.process.send_signal(signal.SIGHUP)
     else:
-        daemon = start(config)
+        daemon = start_connected(config)
     wait_until(lambda: ended(press, "reconfigured"), "resolved")
     wait_until(lambda: retained(persistent_broker) == {}, "its state is cleared")
     assert daemon.value("residuald_alerts_resolved_total", reason="reconfigured") == 1
@@ -184,14 +159,14 @@ def test_a_changed_configuration_ends_alerts_as_reconfigured_and_leaves_no_state
 
 @pytest.mark.parametrize("how", ["reload", "restart"])
 def test_another_base_topic_takes_states_along_and_clears_them_under_the_old_one(
-    start: Callable[[Path], Daemon],
+    start_connected: Callable[[Path], Daemon],
     configure: Callable[..., Path],
     world: Peer,
     persistent_broker: Broker,
     how: str,
 ) -> None:
     topics = "residuald/+/state", "residuald/status/journal", "elsewhere/+/state"
-    press, daemon = Press(world), start(configure())
+    press, daemon = Press(world), start_connected(configure())
     press.fire()
     if how == "restart":
         daemon.stop()
@@ -199,6 +174,6 @@ def test_another_base_topic_takes_states_along_and_clears_them_under_the_old_one
     if how == "reload":
         daemon.process.send_signal(signal.SIGHUP)
     else:
-        start(config)
+        start_connected(config)
     wait_until(lambda: retained(persistent_broker, *topics) == {f"elsewhere/{STREAM}/state": "firing"}, "moved")
     assert press.steps() == FIRING

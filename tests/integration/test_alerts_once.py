@@ -2,18 +2,18 @@
 
 import json
 import signal
-import time
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
+from tests.daemon import Daemon, SabotagedDaemon, config_text
+from tests.machine import Machine
 
 pytestmark = pytest.mark.integration
 
-TOPIC, STREAM, ROWS = "plant/north/press/hum", "north.press", 10
+STREAM = "north.press"
 
 # The process kills itself once: `die` does it when its argument is true and it has not been done in an earlier life.
 ONCE = """
@@ -52,22 +52,6 @@ MOMENTS = {
 }
 
 
-class Press:
-    """A device that is ill in the middle."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-        self._began = round(time.time()) - 600.0
-        self._sent = 0
-
-    def send(self, messages: int, amplitude: float) -> None:
-        for _ in range(messages):
-            first = self._sent * ROWS
-            body = {"ts": self._began + first / RATE_HZ, "rows": wave(first, ROWS, amplitude).tolist()}
-            self._peer.publish(TOPIC, json.dumps(body).encode(), qos=1)
-            self._sent += 1
-
-
 def steps(peer: Peer) -> list[tuple[str, str]]:
     told = [json.loads(payload) for payload in peer.payloads(f"residuald/{STREAM}/alert")]
     return [(step["id"], step["phase"]) for step in told]
@@ -87,7 +71,7 @@ def test_a_kill_in_the_midst_of_a_delivery_makes_no_step_be_said_twice_or_never(
     daemon: Daemon = SabotagedDaemon(config, ONCE + MOMENTS[moment], KILLED=str(killed))
     try:
         daemon.wait_connected()
-        press = Press(peer)
+        press = Machine(peer)
         press.send(12, 1.0)
         press.send(12, 4.0)
         assert daemon.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL

@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
 from tests.daemon import RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
+from tests.machine import Machine
 
 pytestmark = pytest.mark.integration
 
@@ -29,43 +30,18 @@ def configure(tmp_path: Path, persistent_broker: Broker, model: Path) -> Callabl
     return write
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[[Path], Daemon]]:
-    """Starts daemons and stops them in the end."""
-    started: list[Daemon] = []
-
-    def start_one(config: Path) -> Daemon:
-        started.append(Daemon(config).wait_connected())
-        return started[-1]
-
-    yield start_one
-    for daemon in started:
-        daemon.stop()
-
-
-class Operator:
+class Operator(Machine):
     """A machine, and who looks after it."""
 
-    def __init__(self, peer: Peer, qos: int = 1) -> None:
-        self._peer, self._qos, self._sent = peer, qos, 0
-        self._began = time.time() - 600  # the past, so that any amount may be sent at once
-
-    def run(self, messages: int = 40, amplitude: float = 1.0) -> None:
-        for _ in range(messages):
-            rows = wave(self._sent, 10, amplitude).tolist()
-            body = json.dumps({"ts": self._began + self._sent / RATE_HZ, "rows": rows})
-            self._peer.publish("plant/north/press/hum", body.encode(), qos=self._qos)
-            self._sent += 10
-
     def command(self, kind: str, payload: bytes = b"", stream: str = STREAM, *, retain: bool = False) -> None:
-        self._peer.publish(f"residuald/{stream}/set/{kind}", payload, qos=1, retain=retain)
+        self.peer.publish(f"residuald/{stream}/set/{kind}", payload, qos=1, retain=retain)
 
     def phases(self) -> list[str]:
-        return [json.loads(payload)["phase"] for payload in self._peer.payloads(f"residuald/{STREAM}/alert")]
+        return [json.loads(payload)["phase"] for payload in self.peer.payloads(f"residuald/{STREAM}/alert")]
 
     def muted_until(self) -> float | None:
         """What the last retained state says; -1 while there is none."""
-        states = self._peer.payloads(f"residuald/{STREAM}/state")
+        states = self.peer.payloads(f"residuald/{STREAM}/state")
         return json.loads(states[-1])["muted_until"] if states and states[-1] else -1
 
 
@@ -78,11 +54,11 @@ def accepted(daemon: Daemon, kind: str = "mute") -> float | None:
 
 
 def test_a_muted_machine_raises_no_alert_says_so_and_raises_one_when_the_mute_has_ended_by_itself(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
-    operator, daemon = Operator(world), start(configure())
-    operator.run()
-    operator.run(amplitude=4.0)
+    operator, daemon = Operator(world), start_connected(configure())
+    operator.send(40)
+    operator.send(40, amplitude=4.0)
     wait_until(lambda: operator.phases() == ["pending", "firing"], "an alert")
     before = time.time()
     operator.command("mute", b'{"seconds": 6}')
@@ -90,29 +66,29 @@ def test_a_muted_machine_raises_no_alert_says_so_and_raises_one_when_the_mute_ha
     wait_until(lambda: (operator.muted_until() or 0) > before, "the state says it")
     assert daemon.value("residuald_muted_streams", model="hum") == 1
     had = anomalous(daemon)
-    operator.run(amplitude=4.0)
+    operator.send(40, amplitude=4.0)
     wait_until(lambda: anomalous(daemon) > had, "it is scored all the same")
     assert daemon.value("residuald_muted_streams", model="hum") == 1, "too slow for this test to say anything"
     assert len(operator.phases()) == 3
     wait_until(lambda: operator.muted_until() is None, "it ends by itself")
     assert time.time() >= before + 6
     assert daemon.value("residuald_muted_streams", model="hum") == 0
-    operator.run(amplitude=4.0)
+    operator.send(40, amplitude=4.0)
     wait_until(lambda: operator.phases()[3:] == ["pending", "firing"], "the next alert")
 
 
 def test_a_kill_neither_loses_nor_repeats_a_mute(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     config = configure(checkpoint_seconds=3600)
-    operator, daemon = Operator(world), start(config)
-    operator.run()
+    operator, daemon = Operator(world), start_connected(config)
+    operator.send(40)
     operator.command("mute", b"2h")
     wait_until(lambda: bool(operator.muted_until() or 0) and operator.muted_until() != -1, "muted")
     until = operator.muted_until()
     daemon.stop(signal.SIGKILL)
-    operator.run(amplitude=4.0)  # for the broker to keep
-    daemon = start(config)
+    operator.send(40, amplitude=4.0)  # for the broker to keep
+    daemon = start_connected(config)
     wait_until(lambda: anomalous(daemon) > 5, "scored")
     assert accepted(daemon) == 1
     wait_until(lambda: operator.muted_until() == until, "the end has not moved")
@@ -120,8 +96,8 @@ def test_a_kill_neither_loses_nor_repeats_a_mute(
     wait_until(lambda: operator.muted_until() is None, "the operator ends it")
     assert operator.phases() == []
     daemon.stop(signal.SIGKILL)
-    operator.run(amplitude=4.0)
-    daemon = start(config)
+    operator.send(40, amplitude=4.0)
+    daemon = start_connected(config)
     wait_until(lambda: operator.phases() == ["pending", "firing"], "an alert, as the mute is over for good")
     assert accepted(daemon) == 2
 
@@ -140,28 +116,28 @@ DiskStore.append = die
 
 
 def test_a_command_whose_acknowledgement_was_lost_is_not_applied_twice(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     config = configure(checkpoint_seconds=3600)
     operator = Operator(world)
     dying = SabotagedDaemon(config, DIES_AFTER_IT_HAS_COMMITTED_A_COMMAND).wait_connected()
-    operator.run()
+    operator.send(40)
     wait_until(lambda: dying.value("residuald_windows_scored_total", stream=STREAM, model="hum") == 11, "scored")
     operator.command("mute", b"2h")
     assert dying.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
-    daemon = start(config)
-    operator.run(amplitude=4.0)
+    daemon = start_connected(config)
+    operator.send(40, amplitude=4.0)
     wait_until(lambda: anomalous(daemon) > 5, "what comes after it is scored")
     assert accepted(daemon) == 1
     assert operator.phases() == []
 
 
 def test_a_mute_of_a_stream_that_the_journal_does_not_know_is_safe_with_the_next_checkpoint(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     config = configure(checkpoint_seconds=3600, qos=0)
-    operator, daemon = Operator(world, qos=0), start(config)
-    operator.run()
+    operator, daemon = Operator(world, qos=0), start_connected(config)
+    operator.send(40)
     wait_until(lambda: operator.muted_until() is None, "a stream")
     when = "residuald_checkpoint_timestamp_seconds"
     for payload in (b"1h", b"2h"):  # the first checkpoint of all is written at once in any case
@@ -169,7 +145,7 @@ def test_a_mute_of_a_stream_that_the_journal_does_not_know_is_safe_with_the_next
         operator.command("mute", payload)
         wait_until(partial(_is_newer, daemon, when, before), "a checkpoint, and soon")
     daemon.stop(signal.SIGKILL)
-    daemon = start(config)
+    daemon = start_connected(config)
     assert daemon.value("residuald_muted_streams", model="hum") == 1
 
 
@@ -178,10 +154,10 @@ def _is_newer(daemon: Daemon, name: str, before: float | None) -> bool:
 
 
 def test_a_stream_belongs_to_its_topic_over_a_kill_until_an_operator_forgets_it_for_good(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     config = configure(checkpoint_seconds=3600)
-    operator, daemon = Operator(world), start(config)
+    operator, daemon = Operator(world), start_connected(config)
     first, second, sent = "plant/a.b/c/hum", "plant/a/b.c/hum", 0
 
     def send(topic: str) -> None:
@@ -200,7 +176,7 @@ def test_a_stream_belongs_to_its_topic_over_a_kill_until_an_operator_forgets_it_
     send(first)
     wait_until(lambda: conflicts() == 0, "a stream")
     daemon.stop(signal.SIGKILL)
-    daemon = start(config)
+    daemon = start_connected(config)
     send(second)
     wait_until(lambda: conflicts() == 1, "the other topic is refused")
     entry = daemon.event("discarded") or {}
@@ -212,7 +188,7 @@ def test_a_stream_belongs_to_its_topic_over_a_kill_until_an_operator_forgets_it_
     send(second)
     wait_until(lambda: owner_site() == "a", "it belongs to the next topic that came")
     daemon.stop(signal.SIGKILL)
-    daemon = start(config)
+    daemon = start_connected(config)
     assert owner_site() == "a"
     assert accepted(daemon, "forget") == 1
     send(first)
@@ -220,12 +196,12 @@ def test_a_stream_belongs_to_its_topic_over_a_kill_until_an_operator_forgets_it_
 
 
 def test_refused_commands_are_counted_and_nothing_comes_of_them(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     operator = Operator(world)
     operator.command("mute", b"2h", retain=True)  # before anybody listens
-    daemon = start(configure())
-    operator.run()
+    daemon = start_connected(configure())
+    operator.send(40)
     wait_until(lambda: operator.muted_until() is None, "a stream")
     operator.command("mute", b"2h", stream="south.press")
     operator.command("mute", b"60d")
@@ -256,7 +232,7 @@ def test_refused_commands_are_counted_and_nothing_comes_of_them(
     refusals = [entry for entry in daemon.log() if entry["event"] == "discarded"]
     assert len(refusals) == len(wanted)
     assert {entry["source"] for entry in refusals} == {"commands"}
-    operator.run(amplitude=4.0)
+    operator.send(40, amplitude=4.0)
     wait_until(lambda: operator.phases() == ["pending", "firing"], "alerts come as ever")
 
 
@@ -269,14 +245,14 @@ def reload(daemon: Daemon) -> None:
 
 
 def test_commands_are_applied_only_when_the_configuration_says_so_also_after_a_reload(
-    start: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
+    start_connected: Callable[[Path], Daemon], configure: Callable[..., Path], world: Peer
 ) -> None:
     config = configure(mqtt="reconnect_ceiling_seconds = 1")
-    operator, daemon = Operator(world), start(config)
-    operator.run()
+    operator, daemon = Operator(world), start_connected(config)
+    operator.send(40)
     wait_until(lambda: operator.muted_until() is None, "a stream")
     operator.command("mute", b"2h")
-    operator.run(amplitude=4.0)
+    operator.send(40, amplitude=4.0)
     wait_until(lambda: operator.phases() == ["pending", "firing"], "an alert")
     assert daemon.value("residuald_messages_received_total", source="none") == 0
     assert accepted(daemon) is None
@@ -288,6 +264,6 @@ def test_commands_are_applied_only_when_the_configuration_says_so_also_after_a_r
     reload(daemon)
     assert daemon.value("residuald_muted_streams", model="hum") == 1  # what was said before holds
     operator.command("mute", b"0")
-    operator.run(amplitude=4.0)
+    operator.send(40, amplitude=4.0)
     wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == 1200, "all samples")
     assert daemon.value("residuald_muted_streams", model="hum") == 1

@@ -3,8 +3,7 @@
 import json
 import random
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from monitor.adapters.engines.loader import load_artifact
 from monitor.core.dataset.cutting import windows_of
 from monitor.core.dataset.recording import Recording
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import LENGTH, RATE_HZ, Daemon, SabotagedDaemon, config_text, wave
+from tests.daemon import LENGTH, RATE_HZ, Daemon, SabotagedDaemon, config_text
+from tests.machine import Machine
 
 pytestmark = pytest.mark.integration
 
@@ -29,38 +29,12 @@ def config(tmp_path: Path, persistent_broker: Broker, model: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., Daemon]]:
-    """Starts daemons and stops them in the end."""
-    started: list[Daemon] = []
-
-    def start_one(config: Path, **environment: str) -> Daemon:
-        started.append(Daemon(config, **environment).wait_running())
-        return started[-1]
-
-    yield start_one
-    for daemon in started:
-        daemon.stop()
-
-
-class Press:
-    """A device whose messages of ten rows are remembered, to know what has to come of them."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-        self._rows: list[np.ndarray] = []
-        self._began = round(time.time()) - 600.0
-
-    def send(self, messages: int, amplitude: float = 1.0) -> None:
-        for _ in range(messages):
-            first = 10 * len(self._rows)
-            self._rows.append(wave(first, 10, amplitude))
-            body = {"ts": self._began + first / RATE_HZ, "rows": self._rows[-1].tolist()}
-            self._peer.publish(TOPIC, json.dumps(body).encode(), qos=1)
+class Press(Machine):
+    """A machine of which is known what has to come of what it sent."""
 
     def recording(self) -> Recording:
-        samples = np.concatenate(self._rows).astype(np.float32)
-        at = self._began + np.arange(len(samples)) / RATE_HZ
+        samples = np.concatenate(self.rows).astype(np.float32)
+        at = self.began + np.arange(len(samples)) / RATE_HZ
         return Recording(
             name="press",
             channels=("a", "b"),

@@ -1,7 +1,6 @@
 """Alerts that are over before any scrape: from MQTT through Prometheus and Alertmanager to somebody on call."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +8,20 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.broker import Broker, Peer, wait_until
-from tests.daemon import RATE_HZ, running_daemon, wave
+from tests.daemon import running_daemon
+from tests.machine import Machine
 from tests.prometheus import SHIPPED, running_alertmanager, running_prometheus
 from tests.receiver import Posted, Receiver, receiving
 
 pytestmark = pytest.mark.integration
 
-ROWS, STREAM, FAULTS = 10, "north.press", 2
+STREAM, FAULTS = "north.press", 2
 # as shipped a short alert goes on for seven minutes
 SHORTER = {"[2m]": "[4s]", "offset 2m": "offset 4s", "keep_firing_for: 5m": "keep_firing_for: 2s"}
 
 
-class Press:
-    """A device that is ill for a moment: it sends the fault and the calm after it faster than anybody scrapes."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-        self._began = round(time.time()) - 600.0
-        self._sent = 0
-
-    def send(self, messages: int, amplitude: float) -> None:
-        for _ in range(messages):
-            first = self._sent * ROWS
-            body = {"ts": self._began + first / RATE_HZ, "rows": wave(first, ROWS, amplitude).tolist()}
-            self._peer.publish("plant/north/press/hum", json.dumps(body).encode(), qos=1)
-            self._sent += 1
+class Press(Machine):
+    """A machine that is ill for a moment: it sends the fault and the calm after it faster than anybody scrapes."""
 
     def be_ill_for_a_moment(self) -> None:
         self.send(12, 4.0)

@@ -13,22 +13,12 @@ import torch
 from monitor.core.artifact.manifest import MANIFEST_FILE
 from monitor.errors import ConfigError
 from monitor.setup.build import Setup, load_setup
+from tests.configurations import SINE
 from tests.sines import sine_recording, write_npz
 from trainer.artifact.folder import publish
 from trainer.artifact.signing import read_key
 from trainer.cli import main
 
-CONFIG = """
-[[model]]
-name = "sine"
-path = "sine"
-max_batch = 8
-[[source]]
-name = "s"
-topic = "plant/{device}"
-model = "sine"
-format = { kind = "json", rows = "rows" }
-"""
 SIGNED = '[artifacts]\nrequire_signature = true\ntrusted_keys = ["key.pub"]\n'
 
 
@@ -41,7 +31,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(["fit", "--data", str(data), "--out", str(folder / "once" / "sine"), "--family", "pca"]) == 0
     for days in (3, 2, 1):
         add_version(folder, datetime.now(UTC) - timedelta(days=days))
-    (folder / "monitor.toml").write_text(CONFIG)
+    (folder / "monitor.toml").write_text(SINE)
     point(folder, versions(folder)[0])
     return folder
 
@@ -90,7 +80,7 @@ def test_an_older_artifact_takes_the_place_of_a_newer_one_only_where_a_person_ro
     folder: Path, settings: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = folder / "monitor.toml"
-    config.write_text(CONFIG + settings)
+    config.write_text(SINE + settings)
     first, second, third = versions(folder)
     before = load_setup(config)
     point(folder, third)
@@ -125,7 +115,7 @@ def test_where_signatures_are_required_a_rollback_that_nobody_signed_counts_for_
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = folder / "monitor.toml"
-    config.write_text(CONFIG + SIGNED)
+    config.write_text(SINE + SIGNED)
     first, _, third = versions(folder)
     point(folder, third)
     newest = load_setup(config)
@@ -141,21 +131,21 @@ def test_what_a_configuration_names_anew_may_be_of_any_age(folder: Path) -> None
     newest = load_setup(config)
     point(folder, first)
     (folder / "sine").rename(folder / "elsewhere")
-    config.write_text(CONFIG.replace('path = "sine"', 'path = "elsewhere"'))
+    config.write_text(SINE.replace('path = "sine"', 'path = "elsewhere"'))
     assert in_use(load_setup(config, newest)) == first
     assert in_use(load_setup(config)) == first  # a process that begins has none in use
 
 
 def test_an_artifact_of_another_model_is_refused_unless_the_configuration_names_it(folder: Path) -> None:
     config = folder / "monitor.toml"
-    config.write_text(CONFIG.replace('name = "sine"', 'name = "pump"').replace('model = "sine"', 'model = "pump"'))
+    config.write_text(SINE.replace('name = "sine"', 'name = "pump"').replace('model = "sine"', 'model = "pump"'))
     problem = refusal(folder)
     assert problem.startswith("model[0].path: ")
     assert "is an artifact of model 'sine', not of 'pump'" in problem
     assert '`artifact = "sine"`' in problem
     config.write_text(config.read_text().replace("max_batch = 8", 'max_batch = 8\nartifact = "sine"'))
     assert load_setup(config).artifacts["pump"].manifest.model == "sine"
-    config.write_text(CONFIG.replace("max_batch = 8", 'max_batch = 8\nartifact = "pump"'))
+    config.write_text(SINE.replace("max_batch = 8", 'max_batch = 8\nartifact = "pump"'))
     assert "not of 'pump'" in refusal(folder)
 
 

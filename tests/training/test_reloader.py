@@ -12,20 +12,9 @@ from monitor.setup import reloader as reloader_module
 from monitor.setup.build import Setup, load_setup
 from monitor.setup.reloader import Reloader
 from tests.broker import wait_until
+from tests.configurations import SINE
 from tests.sines import sine_recording, write_npz
 from trainer.cli import main
-
-CONFIG = """
-[[model]]
-name = "sine"
-path = "sine"
-max_batch = 8
-[[source]]
-name = "s"
-topic = "plant/{device}"
-model = "sine"
-format = { kind = "json", rows = "rows" }
-"""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +25,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data = write_npz(folder / f"{seed}.npz", sine_recording(4000, seed=seed))
         options = ["--family", "pca", "--window", "64"]
         assert main(["fit", "--data", str(data), "--out", str(out), *options]) == 0
-    (folder / "monitor.toml").write_text(CONFIG)
+    (folder / "monitor.toml").write_text(SINE)
     return folder
 
 
@@ -82,7 +71,7 @@ def test_while_nothing_changes_nothing_is_loaded(reloader: Reloader) -> None:
 
 
 def test_a_request_loads_configuration_and_artifacts(reloader: Reloader, folder: Path) -> None:
-    (folder / "monitor.toml").write_text(CONFIG + "[limits]\nmax_streams = 7\n")
+    (folder / "monitor.toml").write_text(SINE + "[limits]\nmax_streams = 7\n")
     assert rests(reloader)  # who edits a file says when it is done
     reloader.request()
     came = outcome(reloader)
@@ -131,7 +120,7 @@ def test_a_file_that_still_grows_is_let_come_to_rest(reloader: Reloader, folder:
 
 
 def test_a_missing_artifact_of_a_new_configuration_is_waited_for(reloader: Reloader, folder: Path) -> None:
-    (folder / "monitor.toml").write_text(CONFIG.replace('path = "sine"', 'path = "later"'))
+    (folder / "monitor.toml").write_text(SINE.replace('path = "sine"', 'path = "later"'))
     reloader.request()
     came = outcome(reloader)
     assert isinstance(came, ConfigError)
@@ -142,11 +131,11 @@ def test_a_missing_artifact_of_a_new_configuration_is_waited_for(reloader: Reloa
 
 
 def test_a_wrong_configuration_is_tried_again_when_it_changes(reloader: Reloader, folder: Path) -> None:
-    (folder / "monitor.toml").write_text(CONFIG + "[limits]\nmax_stream = 7\n")
+    (folder / "monitor.toml").write_text(SINE + "[limits]\nmax_stream = 7\n")
     reloader.request()
     assert isinstance(outcome(reloader), ConfigError)
     assert rests(reloader)
-    (folder / "monitor.toml").write_text(CONFIG + "[limits]\nmax_streams = 9\n")
+    (folder / "monitor.toml").write_text(SINE + "[limits]\nmax_streams = 9\n")
     came = outcome(reloader)
     assert isinstance(came, Setup)
     assert came.config.limits.max_streams == 9

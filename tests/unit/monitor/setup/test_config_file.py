@@ -14,18 +14,7 @@ from monitor.settings.problems import describe
 from monitor.setup.build import subscriptions_of
 from monitor.setup.config_file import load_config, sound_models
 from monitor.setup.registry import Config
-
-MINIMAL = """
-[[source]]
-name = "motors"
-topic = "plant/{device}/motor"
-model = "motor"
-format = { kind = "json", rows = "rows" }
-
-[[model]]
-name = "motor"
-path = "models/motor"
-"""
+from tests.configurations import MOTORS
 
 Write = Callable[[str], Path]
 
@@ -47,7 +36,7 @@ def problems_of(path: Path) -> list[str]:
 
 
 def test_a_minimal_file_takes_every_default(write: Write) -> None:
-    config = load_config(write(MINIMAL))
+    config = load_config(write(MOTORS))
     assert config.mqtt.host == "localhost"
     assert config.http.port == 9108
     assert config.source[0].qos == 0
@@ -57,25 +46,25 @@ def test_a_minimal_file_takes_every_default(write: Write) -> None:
 def test_a_relative_path_is_taken_from_the_files_folder(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write(MINIMAL)
+    path = write(MOTORS)
     monkeypatch.chdir("/")
     assert load_config(path).model[0].path == tmp_path / "models/motor"
 
 
 def test_an_absolute_path_stays(write: Write) -> None:
-    assert load_config(write(MINIMAL.replace("models/motor", "/srv/m"))).model[0].path == Path("/srv/m")
+    assert load_config(write(MOTORS.replace("models/motor", "/srv/m"))).model[0].path == Path("/srv/m")
 
 
 def test_a_relative_file_name_gives_absolute_paths(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(write(MINIMAL).parent)
+    monkeypatch.chdir(write(MOTORS).parent)
     assert load_config(Path("monitor.toml")).model[0].path == tmp_path / "models/motor"
 
 
 def test_a_password_is_looked_up_beside_the_file(write: Write, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("s3cret")
-    path = write(MINIMAL + '[mqtt]\nusername = "u"\npassword_file = "password"')
+    path = write(MOTORS + '[mqtt]\nusername = "u"\npassword_file = "password"')
     assert load_config(path).mqtt.password_file == tmp_path / "password"
 
 
@@ -87,7 +76,7 @@ def test_a_password_that_systemd_passes_goes_first(
     for folder in (tmp_path, credentials):
         (folder / "password").write_text("s3cret")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
-    path = write(MINIMAL + '[mqtt]\nusername = "u"\npassword_file = "password"')
+    path = write(MOTORS + '[mqtt]\nusername = "u"\npassword_file = "password"')
     assert load_config(path).mqtt.password_file == credentials / "password"
 
 
@@ -96,18 +85,18 @@ def test_an_absolute_password_path_is_never_taken_from_systemd(
 ) -> None:
     (tmp_path / "password").write_text("s3cret")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    path = write(MINIMAL + '[mqtt]\nusername = "u"\npassword_file = "/nowhere/password"')
+    path = write(MOTORS + '[mqtt]\nusername = "u"\npassword_file = "/nowhere/password"')
     assert problems_of(path) == ["mqtt.password_file: cannot read /nowhere/password: No such file or directory"]
 
 
 def test_a_folder_is_no_password(write: Write, tmp_path: Path) -> None:
-    path = write(MINIMAL + '[mqtt]\nusername = "u"\npassword_file = "."')
+    path = write(MOTORS + '[mqtt]\nusername = "u"\npassword_file = "."')
     assert problems_of(path) == [f"mqtt.password_file: cannot read {tmp_path}: Is a directory"]
 
 
 def test_no_secret_is_ever_in_the_text_of_a_config_or_of_its_problems(write: Write, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("hunter2")
-    good = load_config(write(MINIMAL + '[mqtt]\nusername = "u"\npassword_file = "password"'))
+    good = load_config(write(MOTORS + '[mqtt]\nusername = "u"\npassword_file = "password"'))
     assert "hunter2" not in repr(good) + good.model_dump_json()
     for bad in (
         '[mqtt]\nusername = "u"\npassword_file = "password"\nport = 0.5',
@@ -118,7 +107,7 @@ def test_no_secret_is_ever_in_the_text_of_a_config_or_of_its_problems(write: Wri
         'mqtt = ["hunter2"]',
     ):
         with pytest.raises(ConfigError) as raised:
-            load_config(write(MINIMAL + bad if bad.startswith("[") else bad + MINIMAL))
+            load_config(write(MOTORS + bad if bad.startswith("[") else bad + MOTORS))
         assert "hunter2" not in f"{raised.value} {raised.value!r} {raised.value.problems}"
 
 
@@ -127,7 +116,7 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
 
 
 def test_the_error_names_the_file_and_counts_its_problems(write: Write) -> None:
-    path = write(MINIMAL + "[http]\nport = -1\n[log]\nlevel = 'loud'")
+    path = write(MOTORS + "[http]\nport = -1\n[log]\nlevel = 'loud'")
     with pytest.raises(ConfigError) as raised:
         load_config(path)
     assert raised.value.exit_code == 78
@@ -139,33 +128,33 @@ def test_the_error_names_the_file_and_counts_its_problems(write: Write) -> None:
 
 
 def test_a_long_value_is_cut_in_the_message(write: Write) -> None:
-    (problem,) = problems_of(write(MINIMAL + f'[log]\nlevel = "{"x" * 5000}"'))
+    (problem,) = problems_of(write(MOTORS + f'[log]\nlevel = "{"x" * 5000}"'))
     assert len(problem) < 200
 
 
 def test_sources_of_different_depth_or_literals_do_not_overlap(write: Write) -> None:
-    second = MINIMAL.partition("[[model]]")[0].replace('"motors"', '"more"')
+    second = MOTORS.partition("[[model]]")[0].replace('"motors"', '"more"')
     for topic in ("plant/{device}/pump", "plant/{device}/motor/raw", "hall/{device}/motor"):
-        assert len(load_config(write(second.replace("plant/{device}/motor", topic) + MINIMAL)).source) == 2
+        assert len(load_config(write(second.replace("plant/{device}/motor", topic) + MOTORS)).source) == 2
     for topic in ("{site}/17/motor", "plant/{machine}/{kind}"):
-        assert problems_of(write(second.replace("plant/{device}/motor", topic) + MINIMAL)) == [
+        assert problems_of(write(second.replace("plant/{device}/motor", topic) + MOTORS)) == [
             "source[1].topic: source 'more' admits the same topics"
         ]
 
 
 def test_a_file_is_no_topic_to_subscribe_to_and_no_topic_may_stand_for_it(write: Write) -> None:
-    second = MINIMAL.partition("[[model]]")[0].replace('"motors"', '"lines"')
+    second = MOTORS.partition("[[model]]")[0].replace('"motors"', '"lines"')
     second = second.replace('topic = "plant/{device}/motor"', 'file = "-"\nstream = "press"')
-    assert subscriptions_of(load_config(write(second + MINIMAL))) == [("plant/+/motor", 0)]
-    assert len(load_config(write(second + second.replace('"lines"', '"more"') + MINIMAL)).source) == 3
+    assert subscriptions_of(load_config(write(second + MOTORS))) == [("plant/+/motor", 0)]
+    assert len(load_config(write(second + second.replace('"lines"', '"more"') + MOTORS)).source) == 3
     for topic in ("file/{name}", "{any}/{name}"):
-        assert problems_of(write(second + MINIMAL.replace("plant/{device}/motor", topic))) == [
+        assert problems_of(write(second + MOTORS.replace("plant/{device}/motor", topic))) == [
             "source[1].topic: source 'lines' admits the same topics"
         ]
 
 
 def test_models_that_are_valid_on_their_own_are_found_in_a_file_that_is_not(write: Write, tmp_path: Path) -> None:
-    path = write(MINIMAL.replace("rows = ", "row = ") + '[[model]]\nname = "b"\n[[model]]\nname = "c"\npath = "c"')
+    path = write(MOTORS.replace("rows = ", "row = ") + '[[model]]\nname = "b"\n[[model]]\nname = "c"\npath = "c"')
     assert {key: model.path for key, model in sound_models(path).items()} == {
         "model[0]": tmp_path / "models/motor",
         "model[2]": tmp_path / "c",
@@ -205,7 +194,7 @@ def test_whatever_a_table_holds_its_problems_are_told_and_nothing_else_is_raised
     ],
 )
 def test_no_source_may_admit_the_topics_of_commands(write: Write, mqtt: str, topic: str) -> None:
-    text = MINIMAL.replace("plant/{device}/motor", topic)
+    text = MOTORS.replace("plant/{device}/motor", topic)
     assert problems_of(write(f"[mqtt]\n{mqtt}\n{text}")) == [
         "source[0].topic: admits the topics of commands (mqtt.commands)"
     ]

@@ -27,20 +27,10 @@ from monitor.readers import read_file
 from monitor.readers.reading_settings import ReadingSettings
 from monitor.setup.config_file import load_config
 from tests.certificates import Authority
+from tests.configurations import MOTORS
 from tests.traps import TRAPS, endless, fifo, sparse, within
 from trainer.artifact.signing import make_keys
 from trainer.cli import main as trainer
-
-CONFIG = """
-[[source]]
-name = "motors"
-topic = "plant/{device}/motor"
-model = "motor"
-format = { kind = "json", rows = "rows" }
-[[model]]
-name = "motor"
-path = "models/motor"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +44,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
     """A folder with one of everything, as good as it must be for a look at it."""
-    (tmp_path / "monitor.toml").write_text(CONFIG)
+    (tmp_path / "monitor.toml").write_text(MOTORS)
     for name in ("password", "headers"):
         (tmp_path / name).write_text("")
     for name in ("ca.pem", "cert.pem", "cert.key"):
@@ -84,7 +74,7 @@ def connect(password_file: Path | None = None, **tls: Path | None) -> None:
 
 def configured(folder: Path, text: str) -> None:
     path = folder / "config.toml"
-    path.write_text(CONFIG + text)
+    path.write_text(MOTORS + text)
     load_config(path)
 
 
@@ -183,7 +173,7 @@ def test_a_folder_of_credentials_that_cannot_be_entered_is_told_and_is_exit_code
     credentials.symlink_to(credentials)  # a mode would not keep root out
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
     path = folder / "monitor.toml"
-    path.write_text(CONFIG + '[mqtt]\nusername = "u"\npassword_file = "password"')
+    path.write_text(MOTORS + '[mqtt]\nusername = "u"\npassword_file = "password"')
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     (problem,) = caught.value.problems
@@ -198,7 +188,7 @@ def test_a_check_beside_the_daemon_leaves_secrets_alone(folder: Path, monkeypatc
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder / "nowhere"))
     path = folder / "monitor.toml"
     path.write_text(
-        CONFIG
+        MOTORS
         + '[mqtt]\nusername = "u"\npassword_file = "gone"\n[[webhook]]\nurl = "http://x/"\nheaders_file = "gone"\n'
         + '[web.tls_server_config]\ncert_file = "cert.pem"\nkey_file = "gone"'
     )
@@ -218,7 +208,7 @@ def test_a_check_beside_the_daemon_leaves_secrets_alone(folder: Path, monkeypatc
     ],
 )
 def test_a_path_that_no_system_can_have_is_a_problem(folder: Path, text: str) -> None:
-    (folder / "monitor.toml").write_text(CONFIG + text)
+    (folder / "monitor.toml").write_text(MOTORS + text)
     with pytest.raises(ConfigError, match="must not hold a NUL character"):
         load_config(folder / "monitor.toml")
 

@@ -8,22 +8,12 @@ from monitor.adapters.webhook.settings import WebhookConfig, read_headers
 from monitor.errors import ConfigError
 from monitor.setup.config_file import load_config
 from tests.certificates import Authority
-
-BASE = """
-[[source]]
-name = "motors"
-topic = "plant/{device}/motor"
-model = "motor"
-format = { kind = "json", rows = "rows" }
-[[model]]
-name = "motor"
-path = "models/motor"
-"""
+from tests.configurations import MOTORS
 
 
 def loaded(folder: Path, text: str) -> tuple[WebhookConfig, ...]:
     path = folder / "monitor.toml"
-    path.write_text(BASE + text)
+    path.write_text(MOTORS + text)
     return load_config(path).webhook
 
 
