@@ -65,7 +65,6 @@ class BlockRules(GridColumns):
     def __init__(self, channels: int, rules: GridRules, room_samples: int) -> None:
         super().__init__(channels, rules)
         self.room_samples = room_samples
-        self.rooms: dict[int, int] = {}  # of streams with other room
         self.make_room: Callable[[int, int], bool] = lambda stream, samples: False
         self._look_seconds = 2 * rules.arrival_jitter_seconds  # how long an arrival clock is watched for its least lag
 
@@ -240,7 +239,8 @@ class BlockRules(GridColumns):
         resumed = int(self._resumed[channel_group])
         # fillings are remembered no further than windows to come reach, wherever the last ones were cut
         known = max(start, resumed, self._complete(stream) - self.rules.window_length)
-        late = max(min(resumed, end) - start, 0) + self.gap_fills.count(stream, known, end)
+        filled = self.gap_fills.count_by_group(stream, known, end)
+        late = max(min(resumed, end) - start, 0) + filled.get(self.groups.first_channel(channel_group), 0)
         self._refuse(channel_group, Reason.LATE, late, discards)
         self._refuse(channel_group, Reason.DUPLICATE, end - start - late, discards)
 

@@ -18,11 +18,6 @@ class GapFills:
         """Note that the slots of `[start, end)` hold a filled value in the channel group of this first channel."""
         self._stretches.setdefault(stream, []).append((start, end, first_channel))
 
-    def count(self, stream: int, start: int, end: int) -> int:
-        """How many slots of `[start, end)` hold a filled value in some channel."""
-        stretches = self._stretches.get(stream, ())
-        return len({slot for left, right, _ in stretches for slot in range(max(left, start), min(right, end))})
-
     def count_by_group(self, stream: int, start: int, end: int) -> dict[int, int]:
         """How many slots of `[start, end)` hold a filled value, by the first channel of the channel group."""
         counts: dict[int, int] = {}

@@ -90,6 +90,7 @@ class GridColumns(Columns):
         lateness_seconds = rules.lateness_samples * rules.sample_period_seconds
         self.waits = Waits(self.groups, lateness_seconds, rules.sample_period_seconds)
         self.any_apart = False
+        self.rooms: dict[int, int] = {}  # how far streams with a ring of their own may go on beyond what is complete
         self.refused: Counter[tuple[int, Reason]] = Counter()  # samples by channel group, until `take_refused`
 
     def open_stream(self, stream: int, channel_groups: list[list[int]]) -> None:
@@ -101,12 +102,17 @@ class GridColumns(Columns):
         self.waits.ensure_capacity(stream + 1)
         self.reset(stream)
         self.waits.reset(stream)
-        self.gap_fills.clear(stream)
-        self.breaks.clear(stream)
+        self.close_stream(stream)
         self._group_of[stream] = self.groups.of_streams(np.array([stream]))
         for columns in channel_groups:
             self._group_of[stream, columns] = self.groups.number(stream, columns[0])
         self._see_apart(stream)
+
+    def close_stream(self, stream: int) -> None:
+        """Let go of what is kept of a stream beside its rows."""
+        self.gap_fills.clear(stream)
+        self.breaks.clear(stream)
+        self.rooms.pop(stream, None)
 
     def arrange(self, stream: int, channel_groups: list[list[int]]) -> None:
         """Let channels of a stream that is open arrive together otherwise.

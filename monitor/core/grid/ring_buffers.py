@@ -68,9 +68,13 @@ class Rings(Columns):
 
     def open_stream(self, stream: int) -> None:
         """Make room for stream number `stream`."""
-        self.wide.close(stream)
+        self.close_stream(stream)
         if self.ensure_capacity(stream + 1):
             self._look_at_windows()
+
+    def close_stream(self, stream: int) -> None:
+        """Let go of what a stream holds beside its place in the common array."""
+        self.wide.close(stream)
 
     def widen(self, slots: int, end: Ints) -> None:
         """Go on with rings of more slots, keeping all that lies before slot `end`. end: int64 [S], of every stream."""

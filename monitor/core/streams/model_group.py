@@ -133,6 +133,7 @@ class ModelGroup:
     def close_stream(self, name: str, reason: EndReason = EndReason.GONE) -> AlertStep | None:
         """Forget a stream. What was open about it is resolved by the step returned."""
         number = self.streams.close(name)
+        self.windows.close_stream(number)
         self.normalizer.close_stream(name, number)
         self.decision.reset(number)
         self.changed.discard(name)

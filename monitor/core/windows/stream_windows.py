@@ -68,6 +68,11 @@ class StreamWindows:
         self.progress.open_stream(stream)
         self._policy.open_stream(stream, int(self.grid.run_start[stream]))
 
+    def close_stream(self, stream: int) -> None:
+        """Let go of the samples of a stream that wait for others: nobody is to cut them any more."""
+        self.grid.close_stream(stream)
+        self.rings.close_stream(stream)
+
     def feed(self, parts: Sequence[StreamBlocks], discards: Counter[Reason]) -> Iterator[WindowBatch]:
         """Write the blocks of all sources and cut what became complete.
 
@@ -113,10 +118,10 @@ class StreamWindows:
         loud = rounds >= _MOST_ROUNDS
         if loud.any():
             stream = self.grid.groups.stream(group)
-            streams = np.unique(stream[loud])
-            for number in streams.tolist():
-                self._make_round(number, int(length[stream == number].sum()))
-            rounds[np.isin(stream, streams)] = 0
+            for number in np.unique(stream[loud]).tolist():
+                mine = stream == number
+                if self._make_round(number, int(length[mine].sum())):
+                    rounds[mine] = 0
         if not rounds.any():
             yield blocks
             return
@@ -127,9 +132,13 @@ class StreamWindows:
         for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
             yield blocks.select(by_round[start:end])
 
-    def _make_round(self, stream: int, samples: int) -> None:
-        """Give a stream room to take so many samples in one round. It is the step that bounds them, not a backlog."""
-        self._own_ring(stream, samples + 2 * self._round_samples, backlog=False)
+    def _make_round(self, stream: int, samples: int) -> bool:
+        """Give a stream room to take so many samples in one round; whether it has it now.
+
+        Where all channels come together, all is cut at once: the step bounds what is held. Elsewhere it may stay there.
+        """
+        apart = len(self.grid.groups_of(stream)) > 1
+        return self._own_ring(stream, samples + 2 * self._round_samples, backlog=apart)
 
     def _make_room(self, stream: int, samples: int) -> bool:
         """Let a stream go on so far beyond what is complete, if there is memory for such a backlog."""

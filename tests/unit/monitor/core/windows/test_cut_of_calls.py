@@ -194,3 +194,44 @@ def test_memory_for_a_backlog_is_given_back() -> None:
         held.append(windows.rings.nbytes)
     assert max(held) > before + 5000 * CHANNELS * 4
     assert held[-1] == before
+
+
+def half_outage(stream: int, samples: int = 5000) -> StreamBlocks:
+    """The first of two topics of a stored outage: what it brings waits for the second."""
+    return blocks_of([(at, Sent(stream, 0, at, 1, samples + at / 50)) for at in range(samples)], timed=True)
+
+
+def test_what_a_closed_stream_had_waiting_takes_no_memory_from_those_that_are_left() -> None:
+    windows = opened(6, 2**17)
+    before = windows.rings.nbytes
+    list(windows.feed([half_outage(0)], Counter()))
+    assert windows.rings.nbytes > before
+    windows.close_stream(0)
+    assert windows.rings.nbytes == before
+    refused = Counter[Reason]()
+    list(windows.feed([half_outage(1)], refused))
+    assert not refused
+
+
+def test_a_number_whose_stream_had_room_of_its_own_starts_with_as_much_as_any_other() -> None:
+    windows = opened(6, 2**20)
+    list(windows.feed([half_outage(0)], Counter()))
+    windows.close_stream(0)
+    windows.open_stream(0, GROUPS)
+    found = outcome_of_outage(windows)
+    assert found == outcome_of_outage(opened(6, 2**20))
+
+
+def outcome_of_outage(windows: StreamWindows, samples: int = 600) -> list[list[list[list[float]]]]:
+    """The windows that come of an outage, of which first one topic is passed on and then the other."""
+    sent = list(enumerate(in_turns(2, samples)))
+    calls = [sent[:samples], sent[samples:]]
+    return [batch.values.tolist() for call in calls for batch in windows.feed([blocks_of(call, timed=True)], Counter())]
+
+
+def test_a_backlog_counts_however_much_of_it_came_in_one_step() -> None:
+    windows, refused = opened(6, 2**17), Counter[Reason]()
+    for stream in range(STREAMS):
+        list(windows.feed([half_outage(stream)], refused))
+    assert windows.rings.wide.nbytes <= 2**17
+    assert refused.keys() == {Reason.BACKLOG_LIMIT}

@@ -139,14 +139,14 @@ def test_filled_gaps_are_forgotten_even_while_a_dead_channel_keeps_windows_from_
     windows = stream_windows(spec(8, 8), 2, channel_groups=[[0], [1]], lateness_samples=20)
     for at in range(500):
         run(windows, blocks((0, at * 2 * PERIOD, [[1.0]]), columns=[[0]]))
-    assert windows.grid.gap_fills.count(0, 0, 2000) <= 20
+    assert sum(windows.grid.gap_fills.count_by_group(0, 0, 2000).values()) <= 20
 
 
 def test_filled_gaps_are_forgotten_even_while_long_ones_keep_windows_from_being_cut() -> None:
     windows = stream_windows(spec(8, 8))
     for at in range(0, 5000, 10):  # two samples with a short gap between them, then a long one
         run(windows, blocks((0, at * PERIOD, ramp(0, 1)), (0, (at + 2) * PERIOD, ramp(0, 1))))
-    assert windows.grid.gap_fills.count(0, 0, 10_000) <= 1
+    assert sum(windows.grid.gap_fills.count_by_group(0, 0, 10_000).values()) <= 1
 
 
 def test_a_long_gap_clears_the_window() -> None:
@@ -172,6 +172,13 @@ def test_a_sample_that_comes_after_its_slot_was_filled_is_late() -> None:
         blocks((0, 0.0, ramp(0, 3)), (0, 4 * PERIOD, ramp(4, 1)), (0, 3 * PERIOD, ramp(3, 1))),
     )
     assert discards == Counter({Reason.LATE: 1})
+
+
+def test_a_sample_that_is_there_is_a_duplicate_though_another_channel_was_filled_in_its_slot() -> None:
+    windows = stream_windows(spec(40, 40), 2, channel_groups=[[0], [1]], lateness_samples=20)
+    sent = [(0, slot) for slot in (0, 1, 2, 4)] + [(1, slot) for slot in range(5)] + [(1, 3), (0, 3)]
+    _, discards = run(windows, *(blocks((group, slot * PERIOD, [[1.0]]), columns=[[group]]) for group, slot in sent))
+    assert discards == Counter({Reason.DUPLICATE: 1, Reason.LATE: 1})
 
 
 def test_a_timestamp_far_ahead_of_arrival_is_refused_and_the_stream_goes_on() -> None:
