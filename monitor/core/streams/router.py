@@ -123,10 +123,6 @@ class Router:
         self._remember_refusal(topic, result)
         return result
 
-    def names_in_payload(self, source: int) -> bool:
-        """Whether payloads of a source name streams or channels, so that no topic of it is ever settled."""
-        return bool(self._inlets[source].key_names)
-
     def settle(self, source: int, topics: TopicTable, number: int, keys: tuple[str, ...] = ()) -> int | Discard | None:
         """The channel group of a block, whose stream is opened where it is new, or the reason for refusing it.
 
