@@ -55,7 +55,8 @@ class InputHealth:
             self.clocks.observe(
                 self._grid.groups.stream(blocks.channel_group), ends - blocks.arrival_seconds, blocks.arrival_seconds
             )
-        for verdict in self.rates.observe(blocks):
+        self.rates.observe(blocks)
+        for verdict in self.rates.take_changed():
             self._notice_rate(verdict)
 
     def count_refused(self, refused: Counter[tuple[int, Reason]], parts: Sequence[StreamBlocks]) -> None:

@@ -100,10 +100,12 @@ class SampleRates(Columns):
         self._pending_blocks = 0
         self._pending_since = np.inf  # arrival of the first of them
         self._any_verdict = False  # whether any channel group was ever found wrong
+        self._changed: list[RateVerdict] = []  # until `take_changed`
 
     def open_stream(self, stream: int) -> None:
         """Know nothing of a stream number any more."""
         self.count_pending()
+        self._changed = [each for each in self._changed if self._groups.stream(each.channel_group) != stream]
         self.ensure_capacity(stream + 1)
         self.reset(stream)
 
@@ -113,29 +115,31 @@ class SampleRates(Columns):
         self._wrong[group], self._since[group] = is_other_rate(ratio, self.tolerance), -np.inf
         self._any_verdict |= bool(self._wrong[group])
 
-    def observe(self, blocks: StreamBlocks) -> list[RateVerdict]:
-        """Take in M blocks as they came. Returns the verdicts that changed."""
+    def observe(self, blocks: StreamBlocks) -> None:
+        """Take in M blocks as they came."""
         arrivals = blocks.arrival_seconds
         if not len(arrivals):
-            return []
+            return
         pending = _Pending(blocks.channel_group, blocks.first_time_seconds, blocks.length, arrivals)
         self._pending[blocks.timed].append(pending)
         self._pending_blocks += len(arrivals)
         newest = float(arrivals.max())
         self._pending_since = min(self._pending_since, float(arrivals.min()))
-        if self._pending_blocks < _SETTLE_BLOCKS and newest - self._pending_since < _SETTLE_SECONDS:
-            return []
-        return self.count_pending()
+        if self._pending_blocks >= _SETTLE_BLOCKS or newest - self._pending_since >= _SETTLE_SECONDS:
+            self.count_pending()
 
-    def count_pending(self) -> list[RateVerdict]:
-        """Count the blocks that wait for more of them. Returns the verdicts that changed."""
-        changed: list[RateVerdict] = []
+    def count_pending(self) -> None:
+        """Count the blocks that wait for more of them."""
         for timed, waiting in self._pending.items():
             if waiting:
                 blocks = waiting[0] if len(waiting) == 1 else _Pending(*map(np.concatenate, zip(*waiting, strict=True)))
                 waiting.clear()
-                changed += self._count(blocks, timed=timed)
+                self._changed += self._count(blocks, timed=timed)
         self._pending_blocks, self._pending_since = 0, np.inf
+
+    def take_changed(self) -> list[RateVerdict]:
+        """The verdicts that changed since the last call, whoever asked for what was found meanwhile."""
+        changed, self._changed = self._changed, []
         return changed
 
     def wrong(self, streams: Ints, end_seconds: Floats) -> Bools:

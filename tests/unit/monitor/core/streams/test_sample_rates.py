@@ -61,8 +61,10 @@ def parts(whole: StreamBlocks, size: int) -> list[StreamBlocks]:
 
 
 def observed(rates: SampleRates, whole: StreamBlocks, size: int = 64) -> list[RateVerdict]:
-    found = [verdict for part in parts(whole, size) for verdict in rates.observe(part)]
-    return found + rates.count_pending()
+    for part in parts(whole, size):
+        rates.observe(part)
+    rates.count_pending()
+    return rates.take_changed()
 
 
 def stamps(
