@@ -76,7 +76,9 @@ class ModelGroup:
         """Go on after nobody listened till now (wall clock): no stream is silent for that, and all report anew."""
         self.windows.grid.reset_silence(now_seconds)
         self.mutes.bound(now_seconds + MAX_MUTE_SECONDS)
-        self.streams.alerts_fired[:] = 0  # what a journal gave back was counted by the process before
+        # what a journal gave back was counted by the process before
+        self.streams.alerts_fired[:] = self.streams.conflicts[:] = 0
+        self.streams_evicted = 0
         self.report_all()
 
     def report_all(self) -> None:

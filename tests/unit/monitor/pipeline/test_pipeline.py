@@ -387,6 +387,18 @@ def test_a_stream_without_a_window_makes_room_for_a_new_one_and_its_state_is_cle
     assert walk.pipeline.counters.discarded == {("json", Reason.STREAM_LIMIT): 1}
 
 
+def test_conflicts_and_evictions_that_a_process_before_counted_are_not_counted_anew() -> None:
+    walk = Walk(source("json", "json/{site}/{device}", JSON.format.model_dump(), stream="{device}"), max_streams=1)
+    messages = [Message(f"json/{topic}", b'{"t": %d, "r": [[1, 1]]}' % START, START) for topic in ("a/d", "b/d", "a/e")]
+    walk.step(*messages)
+    assert (walk.model_group.streams_evicted, walk.reasons()[Reason.STREAM_CONFLICT]) == (1, 1)
+    walk.step(messages[1]._replace(topic="json/b/e"))
+    assert walk.model_group.streams.conflicts.tolist()[0] == 1
+    walk.pipeline.resume(START)  # as a process does that has walked through what the journal held
+    assert walk.model_group.streams_evicted == 0
+    assert not walk.model_group.streams.conflicts.any()
+
+
 def test_another_artifact_is_adopted_with_what_streams_are_in() -> None:
     walk = Walk(judge={"k": 1, "n": 1})
     alert = payload(walk.send("d", WILD, 11), "d/alert")["id"]
