@@ -323,9 +323,10 @@ class ModelGroup:
             self._settle(numbers[found], np.full(len(code), StreamState.WITHHELD, np.int8), code)
 
     def gone(self, now_seconds: float, expire_after_seconds: float) -> list[str]:
-        """Streams of which nothing at all came for so long that they should be forgotten."""
+        """Streams of which nothing at all came, not even what is refused, for so long that they should be forgotten."""
         numbers = self.streams.numbers()
         arrivals = self.windows.grid.last_arrivals(numbers, now_seconds).max(axis=1)
+        arrivals = np.fmax(arrivals, self.inputs.discards.last_arrivals(numbers))
         gone = numbers[now_seconds - arrivals > self._at_least_some_periods(expire_after_seconds)]
         return [self.streams.name(number) for number in gone.tolist()]
 

@@ -76,6 +76,15 @@ class StreamDiscards(Columns):
         found &= ~(accepted_seconds[rows] >= since)
         return found.reshape(len(streams), self._groups.channels)
 
+    def last_arrivals(self, streams: Ints) -> Floats:
+        """When the last came that was refused, on any channel: float64 [T], NaN where nothing was. streams: int64 [T].
+
+        By this process: refusals of earlier ones are counted, and their arrivals are not kept.
+        """
+        by_channel = self._last[self._groups.of_streams(streams)].reshape(len(streams), self._groups.channels)
+        last: Floats = np.fmax.reduce(by_channel, axis=1)
+        return last
+
     def last_of(self, group: int) -> tuple[Reason, str | None, float]:
         """The last refusal of a channel group: why, its detail where it was a message, and its arrival."""
         return REASONS[self._reason[group]], self._details.get(group), float(self._last[group])

@@ -86,6 +86,15 @@ def test_a_wrong_rate_is_told_once_with_the_setting_that_admits_it() -> None:
     assert "timing.rate_tolerance" in notice.fields["hint"]
 
 
+def test_a_wrong_rate_that_is_found_while_a_checkpoint_is_made_is_told_all_the_same() -> None:
+    watched = Watched(TIMED)
+    for number in range(100):
+        watched.send(number * 1.25, {"t": START + number * 1.25, "x": 0.0})
+        watched.pipeline.snapshot()
+    (notice,) = watched.notices
+    assert notice.event == "another sampling rate than the model's: its windows are withheld"
+
+
 def test_a_rate_within_the_tolerance_that_is_set_is_judged() -> None:
     watched = Watched(TIMED, rate_tolerance=0.1)
     for number in range(300):
@@ -199,6 +208,16 @@ def test_who_sends_nothing_any_more_is_silent_and_not_refused() -> None:
         watched.send(number, b"garbage" if number else {"t": START, "x": 0.0})
     watched.housekeep(300.0)
     assert watched.quality is Quality.SILENT
+
+
+def test_who_sends_only_what_is_refused_is_not_forgotten_as_one_who_sends_nothing() -> None:
+    watched = Watched(TIMED, expire_after_seconds=60.0)
+    for number in range(200):
+        watched.send(number, b"garbage" if number else {"t": START, "x": 0.0})
+    assert (watched.state, watched.quality) == ("withheld", Quality.REFUSED)
+    assert watched.group.inputs.discards.totals(0) == [(Reason.MALFORMED, 199)]
+    watched.housekeep(300.0)
+    assert not len(watched.group.streams)
 
 
 def test_a_restart_keeps_what_was_counted_and_measured() -> None:
