@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.broker import PATIENCE_SECONDS, Broker, wait_until
-from tests.forked import ForkedProcess
+from tests.forked import ForkedProcess, check_forked
 from tests.repository import ROOT
 
 BIN = Path(sys.executable).parent
@@ -41,9 +42,7 @@ def fit_model(folder: Path, name: str, seed: int, extra: str = "") -> Path:
     plain = folder / f"{name}.toml"  # a threshold that a few windows can carry, whatever the trainer would choose
     plain.write_text('[representation]\nkind = "raw"\n[calibration]\nrule = "quantile"\n' + extra)
     settings: list[str | Path] = ["--config", plain, "--family", "pca", "--window", str(LENGTH), "--stride", "32"]
-    subprocess.run(
-        [BIN / "residuald-trainer", "fit", "--data", data, "--out", model, *settings], check=True, capture_output=True
-    )
+    check_forked("residuald-trainer", "fit", "--data", data, "--out", model, *settings)
     return model
 
 
@@ -79,10 +78,11 @@ class Daemon:
         self.log_file = config.with_suffix(".log")
         arguments: list[str | Path] = ["run", "--config", config]
         environment = {"PATH": "/usr/bin", **environment}
-        with self.log_file.open("wb") as log:
+        with self.log_file.open("wb") as log, Path(os.devnull).open("wb") as nowhere:
             self.process: subprocess.Popen[bytes] | ForkedProcess
             if program == BIN / "residuald" and not any(name.startswith(_AT_START) for name in environment):
-                self.process = ForkedProcess(arguments, log.fileno(), environment)
+                command: list[str | Path] = [program.name, *arguments]
+                self.process = ForkedProcess(command, nowhere.fileno(), log.fileno(), environment)
             else:
                 self.process = subprocess.Popen([program, *arguments], stderr=log, env=environment)
 

@@ -1,4 +1,4 @@
-"""The parent that daemons of tests are forked from: it has imported everything, see `forked.py`."""
+"""The parent that programs of tests are forked from: it has imported everything, see `forked.py`."""
 
 import contextlib
 import json
@@ -8,12 +8,22 @@ import signal
 import socket
 import sys
 import traceback
+from typing import Any
+
+import torch
 
 import monitor.adapters.engines.torchscript
+import monitor.cli
+import monitor.commands.check
+import monitor.commands.replay
+import monitor.commands.simulate
 import monitor.daemon.app
-import monitor.setup.build  # noqa: F401 - for those that are forked
-from monitor.cli import main
+import monitor.setup.build
+import trainer.cli
+import trainer.commands.evaluate
+import trainer.commands.fit
 
+_PROGRAMS = {"residuald": monitor.cli.main, "residuald-trainer": trainer.cli.main}
 _MAX_REQUEST = 1 << 20
 
 
@@ -40,11 +50,12 @@ def serve(name: str) -> None:
                     _report_ends(clients)
                 else:
                     client, _ = listener.accept()
-                    request, fds, _, _ = socket.recv_fds(client, _MAX_REQUEST, 1)
+                    request, fds, _, _ = socket.recv_fds(client, _MAX_REQUEST, 2)
                     pid = os.fork()
                     if pid == 0:
-                        _become(json.loads(request), fds[0])
-                    os.close(fds[0])
+                        _become(json.loads(request), *fds)
+                    for fd in fds:
+                        os.close(fd)
                     clients[pid] = client
                     client.send(str(pid).encode())
 
@@ -58,29 +69,31 @@ def _report_ends(clients: dict[int, socket.socket]) -> None:
             client.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(request: dict[str, object], stderr: int) -> None:
+def _become(request: dict[str, Any], stdout: int, stderr: int) -> None:
     """Be the program that was asked for; does not return."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(stdout, 1)
         os.dup2(stderr, 2)
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 0)
-        os.dup2(null, 1)
         os.closerange(3, 1024)
-        os.chdir(str(request["cwd"]))
+        os.chdir(request["cwd"])
         os.environ.clear()
-        os.environ.update(request["environment"])  # type: ignore[call-overload]
-        arguments = list(request["arguments"])  # type: ignore[call-overload]
-        sys.argv = ["residuald", *arguments]
-        code = main(arguments)
+        os.environ.update(request["environment"])
+        if threads := os.environ.get("OMP_NUM_THREADS"):  # torch reads it when it is imported
+            torch.set_num_threads(int(threads))
+        sys.argv = request["command"]
+        program, *arguments = sys.argv
+        code = _PROGRAMS[program](arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 - whatever it is, it ends here
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 

@@ -1,21 +1,24 @@
-"""A server that speaks just enough MQTT 5 to say what no broker that runs here can be made to say."""
+"""A server that speaks just enough MQTT to say what no broker that runs here can be made to say."""
 
 import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.broker import Broker
 
 _CONNECT, _PUBLISH, _SUBSCRIBE, _PINGREQ = 0x10, 0x30, 0x80, 0xC0
+PUBREL = 0x60
+_LEVEL = 6  # where CONNECT tells the version of the protocol
 
 
 class ScriptedBroker(Broker):
     """Answers CONNECT with a CONNACK of these properties, SUBSCRIBE with `granted`, PINGREQ, and QoS 1.
 
-    then: packets that follow SUBACK. received: how many packets of each type came.
+    Messages of QoS 2 are received only after the next one of QoS 1. then: packets that follow SUBACK. received: how
+    many packets of each type came.
     """
 
     def __init__(self, properties: bytes = b"", granted: bytes = b"\0", then: bytes = b"") -> None:
@@ -43,27 +46,37 @@ class ScriptedBroker(Broker):
                 connection, _ = self._server.accept()
             except OSError:
                 return
-            with connection:
+            with connection, suppress(ConnectionError):  # who is gone needs no answer
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
         stream = connection.makefile("rb")
+        held = b""
         while head := stream.read(2):  # no packet here is longer than 127 bytes
             body = stream.read(head[1])
             kind = head[0] & 0xF0
             self.received[kind] += 1
             if kind == _CONNECT:
-                connection.sendall(self._connack)
+                connection.sendall(self._connack if body[_LEVEL] == 5 else b"\x20\x02\0\0")
             elif kind == _SUBSCRIBE:
                 connection.sendall(
                     bytes((0x90, 3 + len(self._granted))) + body[:2] + b"\0" + self._granted + self._then
                 )
             elif head[0] & 0xF6 == _PUBLISH | 2:
-                topic_bytes = int.from_bytes(body[:2], "big")
-                connection.sendall(b"\x40\x02" + body[2 + topic_bytes : 4 + topic_bytes])
+                connection.sendall(b"\x40\x02" + _packet_id(body) + held)
+                held = b""
+            elif head[0] & 0xF6 == _PUBLISH | 4:
+                held += b"\x50\x02" + _packet_id(body)
+            elif kind == PUBREL:
+                connection.sendall(b"\x70\x02" + body[:2])
             elif kind == _PINGREQ:
                 connection.sendall(b"\xd0\0")
 
     @property
     def pings(self) -> int:
         return self.received[_PINGREQ]
+
+
+def _packet_id(publish: bytes) -> bytes:
+    topic_bytes = int.from_bytes(publish[:2], "big")
+    return publish[2 + topic_bytes : 4 + topic_bytes]

@@ -169,9 +169,12 @@ class SimulatedFleet:
         self._stopping.set()
         self._thread.join()
         farewells = [self._client.publish(device.truth_topic, b"", qos=1, retain=True) for device in self.devices]
-        # MQTT keeps the order: once the broker has the last of these, it has the telemetry before it
-        with contextlib.suppress(RuntimeError, ValueError):  # the broker is away
-            farewells[-1].wait_for_publish(_FAREWELL_SECONDS)
+        # MQTT keeps the order: once the broker has the last of these, it has the telemetry before it. What is of QoS 2
+        # it hands on when we have released it, which may come later.
+        deadline = time.monotonic() + _FAREWELL_SECONDS
+        for sent in (*self._in_flight, farewells[-1]):
+            with contextlib.suppress(RuntimeError, ValueError):  # the broker is away
+                sent.wait_for_publish(max(0.0, deadline - time.monotonic()))
         disconnect(self._client)
 
     def wait(self, timeout_seconds: float) -> bool:

@@ -1,18 +1,17 @@
 """`residuald check --connect`: what the broker says to our settings, by the program that is installed."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.broker import Broker, Peer, free_port, running, wait_until
+from tests.forked import run_forked
 from tests.repository import ROOT
 
 pytestmark = pytest.mark.integration
 
-RESIDUALD = Path(sys.executable).parent / "residuald"
 PASSWORD = "correct horse"
 
 Done = subprocess.CompletedProcess[str]
@@ -50,8 +49,7 @@ def check(tmp_path: Path) -> Check:
             f'[[source]]\nname = "hearts"\ntopic = "{topic}"\nmodel = "ecg"\nqos = 1\nformat = {{ kind = "number" }}\n'
             f'[[model]]\nname = "ecg"\npath = "{ROOT}/configs/models/ecg"\n'
         )
-        command = [str(each) for each in (RESIDUALD, "check", "--config", path, "--connect")]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return run_forked("residuald", "check", "--config", path, "--connect")
 
     return run
 

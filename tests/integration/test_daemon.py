@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +15,8 @@ import numpy as np
 import pytest
 
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
-from tests.daemon import BIN, RATE_HZ, Daemon, config_text, running_daemon, wave
+from tests.daemon import RATE_HZ, Daemon, config_text, running_daemon, wave
+from tests.forked import check_forked, run_forked
 
 pytestmark = pytest.mark.integration
 
@@ -289,9 +289,7 @@ def test_a_taken_port_is_exit_code_69(tmp_path: Path, broker: Broker, model: Pat
         config = tmp_path / "monitor.toml"
         text = config_text(broker.port, model).replace("port = 0", f"port = {taken.getsockname()[1]}")
         config.write_text(text)
-        done = subprocess.run(
-            [BIN / "residuald", "run", "--config", config], capture_output=True, text=True, check=False
-        )
+        done = run_forked("residuald", "run", "--config", config)
     assert done.returncode == 69
     assert "cannot serve HTTP" in done.stderr
     assert "Traceback" not in done.stderr
@@ -304,7 +302,7 @@ def test_a_damaged_artifact_is_exit_code_78_and_says_which(tmp_path: Path, broke
     broken.write_bytes(data)
     config = tmp_path / "monitor.toml"
     config.write_text(config_text(broker.port, broken))
-    done = subprocess.run([BIN / "residuald", "run", "--config", config], capture_output=True, text=True, check=False)
+    done = run_forked("residuald", "run", "--config", config)
     assert done.returncode == 78
     assert "model[0].path" in done.stderr
     assert "Traceback" not in done.stderr
@@ -340,15 +338,9 @@ def test_replay_gives_the_scores_of_evaluate(tmp_path: Path, model: Path) -> Non
     data, scores = tmp_path / "mixed.npz", tmp_path / "scores.csv"
     labels = (np.arange(1000) >= 700).astype(np.int8)
     np.savez(data, samples=samples, channels=["a", "b"], sample_rate_hz=RATE_HZ, labels=labels)
-    subprocess.run(
-        [BIN / "residuald-trainer", "evaluate", "--model", model, "--data", data, "--scores", scores],
-        check=True,
-        capture_output=True,
-    )
-    replayed = subprocess.run(
-        [BIN / "residuald", "replay", "--model", model, data], check=True, capture_output=True, text=True
-    )
-    windows = [line for line in map(json.loads, replayed.stdout.splitlines()) if line["kind"] == "window"]
+    check_forked("residuald-trainer", "evaluate", "--model", model, "--data", data, "--scores", scores)
+    replayed = check_forked("residuald", "replay", "--model", model, data)
+    windows = [line for line in map(json.loads, replayed.splitlines()) if line["kind"] == "window"]
     table = np.genfromtxt(scores, delimiter=",", names=True, dtype=None, encoding="utf-8")
     assert len(windows) == len(table) > 20
     np.testing.assert_allclose([w["error"] for w in windows], table["error"], rtol=1e-5)

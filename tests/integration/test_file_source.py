@@ -13,6 +13,7 @@ import pytest
 
 from tests.broker import PATIENCE_SECONDS, wait_until
 from tests.daemon import BIN, LENGTH, RATE_HZ, Daemon, SabotagedDaemon, wave
+from tests.forked import run_forked
 from tests.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.integration
@@ -252,9 +253,7 @@ def test_a_daemon_that_waits_for_standard_input_stops_when_told_to(
 
 
 def check(config: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [BIN / "residuald", "check", "--config", config], capture_output=True, text=True, check=False, timeout=120
-    )
+    return run_forked("residuald", "check", "--config", config)
 
 
 def test_check_refuses_a_file_that_is_not_there_and_so_does_the_start(setup: Setup) -> None:

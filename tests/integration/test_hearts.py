@@ -1,7 +1,6 @@
 """Hearts, from simulated electrodes through the broker: beats are found, and alerts say what is odd about them."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from monitor.core.dataset.recording import Recording
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault
 from tests.broker import Broker, Peer, wait_until
-from tests.daemon import BIN, Daemon
+from tests.daemon import Daemon
+from tests.forked import check_forked
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +50,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "patient.npz", samples=samples, channels=["lead_ii"], sample_rate_hz=RATE_HZ)
     out = folder / "models" / "heart"
     fit = ["fit", "--data", str(folder / "patient.npz"), "--out", str(out), "--kind", "ecg", "--family", "pca"]
-    subprocess.run([BIN / "residuald-trainer", *fit], check=True, capture_output=True)
+    check_forked("residuald-trainer", *fit)
     return out
 
 

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.core.values.names import is_name
 from tests.broker import Broker, Peer, running, wait_until
 from tests.certificates import Authority
-from tests.daemon import BIN, Daemon, config_text
+from tests.daemon import Daemon, config_text
+from tests.forked import run_forked
 
 pytestmark = pytest.mark.integration
 
@@ -72,9 +73,7 @@ def test_no_secret_is_ever_shown_in_logs_answers_topics_or_messages_of_check(
             config_text(guarded_broker.port, model, mqtt=f'{mqtt}\npassword = "{PASSWORD}"')
             + f'\n[web.basic_auth_users]\nprometheus = "{WEB_PASSWORD}"\ngrafana = ["{WEB_PASSWORD}"]\n'
         )
-        check = subprocess.run(
-            [BIN / "residuald", "check", "--config", config], capture_output=True, text=True, check=False
-        )
+        check = run_forked("residuald", "check", "--config", config)
         assert check.returncode == 78
         shown += check.stdout + check.stderr
         daemon.process.send_signal(signal.SIGHUP)

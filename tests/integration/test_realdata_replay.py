@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from benchmarks.common.broker import mosquitto
-from benchmarks.common.live import BIN
 from benchmarks.datasets.figures import figures_of
 from benchmarks.real_replay.cases import MITDB_SUBSTITUTES, Case, load_cases
 from benchmarks.real_replay.publisher import TimedMessage, messages_of
 from benchmarks.real_replay.trial import Detector, Trial, fit_all, prepare, watch
 from monitor.core.dataset.recording import Recording, parse_recording
+from tests.forked import check_forked
 from tests.repository import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.realdata]
@@ -87,14 +87,9 @@ def test_a_message_that_gets_lost_makes_the_run_void(
 
 def test_replay_and_evaluate_give_the_same_scores(fitted: Path, trial: Trial, tmp_path: Path) -> None:
     scores = tmp_path / "scores.csv"
-    evaluate: list[str | Path] = [
-        BIN / "residuald-trainer",
-        "evaluate",
-        "--model",
-        fitted / PCA.name / "models" / "fan",
-    ]
+    model = fitted / PCA.name / "models" / "fan"
     files = sorted((fitted / "data" / "fan" / "stream").glob("*.npz"))
-    subprocess.run([*evaluate, "--scores", scores, "--data", *files], check=True, capture_output=True)
+    check_forked("residuald-trainer", "evaluate", "--model", model, "--scores", scores, "--data", *files)
     with scores.open(newline="") as lines:
         evaluated = [float(line["score"]) for line in csv.DictReader(lines)]
     replayed = np.concatenate([judged.score for judged in trial.judged["fan"]])

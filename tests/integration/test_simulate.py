@@ -15,12 +15,14 @@ import pytest
 from monitor.core.dataset.recording import Recording, parse_recording
 from monitor.core.sources.topics import TopicPattern
 from monitor.demo import device_fleet as simulated_fleet
-from monitor.demo.device_fleet import SimulatedDevice, SimulatedFleet
+from monitor.demo.device_fleet import Payload, SimulatedDevice, SimulatedFleet
 from monitor.errors import UnavailableError
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault
 from monitor.simulators.motor import Motor
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, free_port, running, wait_until
+from tests.forked import run_forked
+from tests.scripted_broker import PUBREL, ScriptedBroker
 
 pytestmark = pytest.mark.integration
 
@@ -133,6 +135,18 @@ def test_what_a_broken_connection_takes_with_it_counts_as_lost_and_the_fleet_goe
     assert fleet.status.messages + fleet.status.unsent == seconds
 
 
+def test_a_fleet_that_ends_has_released_what_it_sent_with_qos_2() -> None:
+    with ScriptedBroker().serving() as broker:
+        device = SimulatedDevice("bed-1", BEDS, Ecg(), Payload.F32)
+        fleet = SimulatedFleet(
+            address(broker), [device], message_period_seconds=0.04, qos=2, speed=10.0, duration_seconds=0.4
+        )
+        fleet.start()
+        assert fleet.wait(PATIENCE_SECONDS)
+        fleet.stop()
+        assert broker.received[PUBREL] == fleet.status.messages == 10
+
+
 def test_no_broker_and_a_broker_that_refuses_are_told_apart(tmp_path: Path) -> None:
     devices = [SimulatedDevice("bed-1", BEDS, Ecg())]
     nowhere = simulated_fleet.Broker("127.0.0.1", free_port())
@@ -145,7 +159,7 @@ def test_no_broker_and_a_broker_that_refuses_are_told_apart(tmp_path: Path) -> N
 
 
 def residuald(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([RESIDUALD, "simulate", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return run_forked("residuald", "simulate", *arguments)
 
 
 def recording(path: Path) -> Recording:
