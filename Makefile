@@ -37,8 +37,9 @@ tools:  ## the real peers of the tests, from Debian packages, when missing
 	tests/install-tools
 
 # for two cores: who waits for a process leaves its core to a third, and threads of torch would only be in each other's way
+# The tests start hundreds of programs: wherever Python is told to write no bytecode, each of them compiles everything anew.
 test: setup tools  ## all tests (ARGS="-k name" for some)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 fuzz: setup  ## every parser against a fuzzer (SECONDS=600 each; findings and what was learnt go to out/fuzz)
 	@for harness in $(basename $(notdir $(wildcard tests/fuzz/harness/*.py))); do \
@@ -58,7 +59,7 @@ format: setup  ## lay the code out
 	$(BIN)/ruff format .
 
 bench: setup tools  ## how fast it is (ARGS=--quick for a first look)
-	@for name in throughput latency scoring memory stages; do \
+	@for name in throughput latency scoring fitting memory stages; do \
 		$(BIN)/python -m benchmarks.$$name --json $(FIGURES)/$$name.json --out $(FIGURES) $(ARGS) || exit 1; \
 	done
 	$(BIN)/python -m benchmarks.performance_page $(FIGURES)
