@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +18,8 @@ _LEVEL = 6  # where CONNECT tells the version of the protocol
 class ScriptedBroker(Broker):
     """Answers CONNECT with a CONNACK of these properties, SUBSCRIBE with `granted`, PINGREQ, and QoS 1.
 
-    Messages of QoS 2 are received only after the next one of QoS 1. then: packets that follow SUBACK. received: how
-    many packets of each type came.
+    Messages of QoS 2 are received only a moment after the next one of QoS 1. then: packets that follow SUBACK.
+    received: how many packets of each type came.
     """
 
     def __init__(self, properties: bytes = b"", granted: bytes = b"\0", then: bytes = b"") -> None:
@@ -63,8 +64,11 @@ class ScriptedBroker(Broker):
                     bytes((0x90, 3 + len(self._granted))) + body[:2] + b"\0" + self._granted + self._then
                 )
             elif head[0] & 0xF6 == _PUBLISH | 2:
-                connection.sendall(b"\x40\x02" + _packet_id(body) + held)
-                held = b""
+                connection.sendall(b"\x40\x02" + _packet_id(body))
+                if held:
+                    time.sleep(0.1)  # long enough for a client to go that thinks it has done all
+                    connection.sendall(held)
+                    held = b""
             elif head[0] & 0xF6 == _PUBLISH | 4:
                 held += b"\x50\x02" + _packet_id(body)
             elif kind == PUBREL:
