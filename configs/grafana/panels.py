@@ -212,7 +212,7 @@ def bars(title: str, text: str, unit: str, source: Query) -> bargauge.Panel:
 
 def rows(title: str, text: str, *sources: Query) -> table.Panel:
     """Show a table, one row per series."""
-    panel = table.Panel().title(title).description(text).datasource(DATASOURCE).span(WIDTH)
+    panel = table.Panel().title(title).description(text).datasource(DATASOURCE).show_header(True).span(WIDTH)
     for source in sources:
         panel.with_target(source)
     return panel

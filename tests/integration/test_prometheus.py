@@ -18,6 +18,7 @@ from tests.repository import ROOT
 pytestmark = pytest.mark.integration
 
 CONFIGS = ROOT / "configs"
+DASHBOARDS = sorted((CONFIGS / "grafana" / "dashboards").glob("*.json"))
 FAULTY, HEALTHY = "site1.motor-1", "site1.motor-2"
 
 
@@ -77,6 +78,15 @@ def test_a_fault_becomes_an_alert_of_that_motor_alone(prometheus: Prometheus) ->
     assert [row["metric"]["stream"] for row in found["residuald-fleet Streams that fired A"]] == [FAULTY]
     assert {row["metric"]["stream"] for row in found["residuald-fleet All streams state"]} == {FAULTY, HEALTHY}
     assert len(found["residuald-device Share of the error A"]) == 5
+    chosen = choices(prometheus)
+    assert [chosen[name] for name in ("$job", "$model", "$site", "$device")] == [
+        "residuald",
+        "motor",
+        "site1",
+        "motor-1",
+    ]
+    assert chosen["$stream"] == FAULTY
+    assert empty_panels(panels(prometheus, chosen)) <= EMPTY_IN_PERFECT_ORDER
 
 
 EMPTY_IN_PERFECT_ORDER = {f"residuald-fleet Discarded by reason {ref}" for ref in "ABC"} | {
@@ -87,17 +97,39 @@ EMPTY_IN_PERFECT_ORDER = {f"residuald-fleet Discarded by reason {ref}" for ref i
 }
 
 
-def panels(prometheus: Prometheus) -> dict[str, list[dict[str, Any]]]:
-    """What the queries of every panel find about the faulty motor."""
-    values = {"$__rate_interval": "10s", "$__range": "1m", "$stream": FAULTY}
-    values |= {f"${name}": ".*" for name in ("job", "instance", "model", "site", "device")}
+ALL = {f"${name}": ".*" for name in ("job", "instance", "model", "site", "device")} | {"$stream": FAULTY}
+
+
+def panels(prometheus: Prometheus, chosen: dict[str, str] = ALL) -> dict[str, list[dict[str, Any]]]:
+    """What the queries of every panel find. chosen: the values of the variables, by default all and that motor."""
+    values = chosen | {"$__rate_interval": "10s", "$__range": "1m"}
     found: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted((CONFIGS / "grafana" / "dashboards").glob("*.json")):
+    for path in DASHBOARDS:
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel.get("targets", ()):
-                expression = re.sub(r"\$\w+", lambda name: values[name[0]], target["expr"])
+                expression = filled(target["expr"], values)
                 found[f"{path.stem} {panel['title']} {target['refId']}"] = prometheus.query(expression)
     return found
+
+
+def choices(prometheus: Prometheus) -> dict[str, str]:
+    """The value of each variable for the faulty motor, out of what the variable offers, as Grafana asks for it."""
+    wanted = {"motor", *FAULTY.split("."), FAULTY}
+    chosen: dict[str, str] = {}
+    for path in DASHBOARDS:
+        for variable in json.loads(path.read_text())["templating"]["list"]:
+            if variable["type"] != "query":
+                continue
+            asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
+            assert asked
+            selector = {"match[]": filled(asked[1], chosen)}
+            offered = prometheus.get(f"/api/v1/label/{asked[2]}/values", **selector)
+            (chosen[f"${variable['name']}"],) = [value for value in offered if value in wanted] or offered
+    return chosen
+
+
+def filled(expression: str, values: dict[str, str]) -> str:
+    return re.sub(r"\$\w+", lambda name: values[name[0]], expression)
 
 
 def empty_panels(found: dict[str, list[dict[str, Any]]]) -> set[str]:

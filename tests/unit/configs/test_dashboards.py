@@ -227,6 +227,7 @@ def test_panels_fit_the_grid_explain_themselves_and_use_the_chosen_data_source(p
         assert place["x"] + place["w"] <= 24
         if panel["type"] != "row":
             assert panel["description"]
+            assert panel["options"] is not None  # Grafana's schema wants it to be an object
             assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
     for one, other in combinations((panel["gridPos"] for panel in panels), 2):
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
