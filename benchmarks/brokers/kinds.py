@@ -114,7 +114,8 @@ def paho_testing(source: Path) -> Kind:
         if not program.exists():
             raise MissingError(f"{program} is not there")
         config = folder / "paho.conf"
-        config.write_text(f"listener {port} 127.0.0.1\n")
+        # as its own tests set them; its defaults are packets of 256 bytes, two at a time
+        config.write_text(f"receive_maximum 20\nmessage_size_limit 200000000\nlistener {port} 127.0.0.1\n")
         return Launch([sys.executable, program, "-c", config], "source")
 
     return Kind("Paho's test broker", ("5", "3.1.1"), prepare)

@@ -176,7 +176,14 @@ class Listener:
         if message.topic.endswith("/state"):
             self.states[fields["stream"]] = fields
             return
-        step = fields["id"], fields["phase"]
-        # a broker repeats itself, marked, where our own confirmation was lost; Aedes marks what the daemon repeated
-        if not (message.dup and step in self.steps):
-            self.steps[step] += 1
+        count_step(self.steps, (fields["id"], fields["phase"]), marked=message.dup)
+
+
+def count_step(steps: Counter[tuple[str, str]], step: tuple[str, str], *, marked: bool) -> None:
+    """Count a step of an alert that was heard, unless the broker repeats itself because our own answer was lost.
+
+    marked: whether the message says that it may be a duplicate. Some brokers pass on the mark of what the daemon sent
+    again, so a marked step may be the first.
+    """
+    if not (marked and step in steps):
+        steps[step] += 1
