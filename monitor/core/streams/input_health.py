@@ -15,6 +15,7 @@ from monitor.core.streams.notices import Notice, NoticeLimit
 from monitor.core.streams.sample_rates import RateVerdict, SampleRates
 from monitor.core.streams.stream_discards import StreamDiscards
 from monitor.core.streams.stream_table import StreamTable
+from monitor.core.streams.unmeasured_blocks import UnmeasuredBlocks
 from monitor.core.values.discards import OF_SAMPLES, Discard, Reason
 from monitor.core.windows.progress import Progress
 from monitor.core.windows.stream_windows import StreamBlocks
@@ -35,6 +36,7 @@ class InputHealth:
         self.clocks = ClockOffsets()
         self.rates = SampleRates(grid.groups, rules.sample_period_seconds, rules.max_ahead_seconds)
         self.discards = StreamDiscards(grid.groups)
+        self._unmeasured = UnmeasuredBlocks()
         self._grid = grid
         self._progress = progress
         self._streams = streams
@@ -44,20 +46,28 @@ class InputHealth:
 
     def open_stream(self, stream: int) -> None:
         """Know nothing of a stream number any more."""
+        self.settle()
         self.clocks.forget(stream)
         self.rates.open_stream(stream)
         self.discards.open_stream(stream)
 
     def observe(self, blocks: StreamBlocks) -> None:
-        """Measure clocks and rates by what came, before the grid looks at it."""
-        if blocks.timed:
-            ends = blocks.first_time_seconds + (blocks.length - 1) * self._grid.rules.sample_period_seconds
-            self.clocks.observe(
-                self._grid.groups.stream(blocks.channel_group), ends - blocks.arrival_seconds, blocks.arrival_seconds
-            )
-        self.rates.observe(blocks)
-        for verdict in self.rates.take_changed():
-            self._notice_rate(verdict)
+        """Take in what came, before the grid looks at it."""
+        if self._unmeasured.add(blocks):
+            self.settle()
+
+    def settle(self) -> None:
+        """Measure clocks and rates by all that came; to be called once a second, too, since nothing more may come."""
+        for blocks in self._unmeasured.take():
+            if blocks.timed:
+                ends = blocks.first_time_seconds + (blocks.length - 1) * self._grid.rules.sample_period_seconds
+                self.clocks.observe(
+                    self._grid.groups.stream(blocks.channel_group),
+                    ends - blocks.arrival_seconds,
+                    blocks.arrival_seconds,
+                )
+            for verdict in self.rates.observe(blocks):
+                self._notice_rate(verdict)
 
     def count_refused(self, refused: Counter[tuple[int, Reason]], parts: Sequence[StreamBlocks]) -> None:
         """Count what the grid refused of these blocks, by channel group and reason."""
@@ -81,7 +91,7 @@ class InputHealth:
 
     def wrong_rate_of(self, stream: int) -> str | None:
         """What is to be done about the sampling rate of a stream; None: it is the model's, as far as it is known."""
-        self.rates.count_pending()
+        self.settle()
         if not self.rates.wrong(np.array([stream]), np.array([np.inf]))[0]:
             return None
         ratio = float(self.rates.ratios(np.array([stream]))[0])
@@ -152,6 +162,7 @@ class InputHealth:
         reason, detail, arrival = self.discards.last_of(group)
         if reason not in OF_SAMPLES:
             return reason, detail
+        self.settle()
         stream = np.array([self._grid.groups.stream(group)])
         ahead, ratio = float(self.clocks.seconds(stream)[0]), float(self.rates.ratios(stream)[0])
         return reason, refusal_hint(ahead, arrival, ratio, self._grid.rules.sample_period_seconds)

@@ -242,6 +242,7 @@ def _codes(names: list[str]) -> NDArray[np.int8]:
 def rings_of(group: ModelGroup) -> State:
     """The rings of a model group. No window may be waiting for the scorer."""
     numbers = group.streams.numbers()
+    group.inputs.settle()
     return {
         "schema": _schema_of(group),
         "windows": group.windows.snapshot(numbers),

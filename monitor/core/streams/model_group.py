@@ -309,6 +309,7 @@ class ModelGroup:
 
         now_seconds: wall clock, as arrivals of blocks are.
         """
+        self.inputs.settle()
         numbers = self.streams.numbers()
         silent_after_seconds = self._at_least_some_periods(silent_after_seconds)
         refused = self.inputs.refusing(numbers, now_seconds, silent_after_seconds)

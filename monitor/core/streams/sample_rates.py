@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.streams.rate_spans import COUNT, FIRST_INTERVALS, PERIODS, SAMPLES, SUMS, estimate, interval_terms
+from monitor.core.streams.unmeasured_blocks import SETTLE_SECONDS, ArrivedBlocks
 from monitor.core.values.channel_groups import ChannelGroups
 from monitor.core.values.columns import Columns, column, in_range
 from monitor.core.values.snapshots import LARGEST, State, part_of
-from monitor.core.windows.stream_windows import StreamBlocks
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -40,11 +40,6 @@ _GROSS = 1 / 32  # beyond the tolerance: two spans in a row are enough; once wro
 _JITTER_SECONDS = 0.05  # of stamps, or one interval if that is more
 _BEHIND = 64  # blocks in a row that are not newer: the clock was set back
 
-# Verdicts are exact by the event time of windows, however messages are cut into steps, because blocks are counted at
-# the latest when they are so old, or so many, and a verdict holds so much later than the block that it came from.
-_SETTLE_SECONDS = 1.0
-_SETTLE_BLOCKS = 64
-
 
 def is_other_rate(ratio: float, tolerance: float = RATE_TOLERANCE) -> bool:
     """Whether a sample period is another than the model's. ratio: the one over the other."""
@@ -57,15 +52,6 @@ class RateVerdict(NamedTuple):
     channel_group: int
     ratio: float
     wrong: bool
-
-
-class _Pending(NamedTuple):
-    """Blocks that are not counted yet, in columns as `StreamBlocks` has them."""
-
-    channel_group: Ints
-    first_time_seconds: Floats
-    length: Ints
-    arrival_seconds: Floats
 
 
 class SampleRates(Columns):
@@ -96,16 +82,10 @@ class SampleRates(Columns):
         self._period_seconds = period_seconds
         self.tolerance = tolerance
         self._max_ahead_seconds = max_ahead_seconds
-        self._pending: dict[bool, list[_Pending]] = {True: [], False: []}  # by whether payloads carry their time
-        self._pending_blocks = 0
-        self._pending_since = np.inf  # arrival of the first of them
         self._any_verdict = False  # whether any channel group was ever found wrong
-        self._changed: list[RateVerdict] = []  # until `take_changed`
 
     def open_stream(self, stream: int) -> None:
         """Know nothing of a stream number any more."""
-        self.count_pending()
-        self._changed = [each for each in self._changed if self._groups.stream(each.channel_group) != stream]
         self.ensure_capacity(stream + 1)
         self.reset(stream)
 
@@ -115,74 +95,9 @@ class SampleRates(Columns):
         self._wrong[group], self._since[group] = is_other_rate(ratio, self.tolerance), -np.inf
         self._any_verdict |= bool(self._wrong[group])
 
-    def observe(self, blocks: StreamBlocks) -> None:
-        """Take in M blocks as they came."""
-        arrivals = blocks.arrival_seconds
-        if not len(arrivals):
-            return
-        pending = _Pending(blocks.channel_group, blocks.first_time_seconds, blocks.length, arrivals)
-        self._pending[blocks.timed].append(pending)
-        self._pending_blocks += len(arrivals)
-        newest = float(arrivals.max())
-        self._pending_since = min(self._pending_since, float(arrivals.min()))
-        if self._pending_blocks >= _SETTLE_BLOCKS or newest - self._pending_since >= _SETTLE_SECONDS:
-            self.count_pending()
-
-    def count_pending(self) -> None:
-        """Count the blocks that wait for more of them."""
-        for timed, waiting in self._pending.items():
-            if waiting:
-                blocks = waiting[0] if len(waiting) == 1 else _Pending(*map(np.concatenate, zip(*waiting, strict=True)))
-                waiting.clear()
-                self._changed += self._count(blocks, timed=timed)
-        self._pending_blocks, self._pending_since = 0, np.inf
-
-    def take_changed(self) -> list[RateVerdict]:
-        """The verdicts that changed since the last call, whoever asked for what was found meanwhile."""
-        changed, self._changed = self._changed, []
-        return changed
-
-    def wrong(self, streams: Ints, end_seconds: Floats) -> Bools:
-        """Whether windows come from samples of another rate: bool [B].
-
-        streams: int64 [B]. end_seconds: float64 [B], event time of each window's last sample.
-        """
-        if not self._any_verdict:
-            return np.zeros(len(streams), np.bool_)
-        rows = self._groups.of_streams(streams)
-        after = np.repeat(end_seconds, self._groups.channels) >= self._since[rows] + _SETTLE_SECONDS
-        found: Bools = (self._wrong[rows] == after).reshape(len(streams), -1).any(axis=1)
-        return found
-
-    def ratios(self, streams: Ints) -> NDArray[np.float32]:
-        """Sample period over the model's, of the channel group furthest from 1: float32 [T], NaN where not known yet.
-
-        streams: int64 [T].
-        """
-        rows = streams[streams < self.capacity]
-        found = np.full(len(streams), np.nan, np.float32)
-        by_channel = self._ratio[self._groups.of_streams(rows)].reshape(len(rows), self._groups.channels)
-        far = np.nan_to_num(np.abs(np.log(by_channel)), nan=-1.0).argmax(axis=1) if len(rows) else rows
-        found[streams < self.capacity] = by_channel[np.arange(len(rows)), far]
-        return found
-
-    def snapshot(self, streams: Ints) -> State:
-        """The rows of these streams. Every block is counted first. streams: int64 [T]."""
-        self.count_pending()
-        return super().snapshot(streams)
-
-    def check(self, state: object, count: int) -> None:
-        """See whether a state holds the rates of `count` streams; raises StateError if it does not."""
-        super().check(state, count)
-        for name in ("newest_length", "behind", "spans", "sums"):
-            in_range(part_of(state, name), 0, LARGEST)
-
-    def restore(self, streams: Ints, state: State) -> None:
-        """Go on from a state that passes `check`. streams: int64 [T]."""
-        super().restore(streams, state)
-        self._any_verdict = self._any_verdict or bool(np.isfinite(state["since"]).any() or state["wrong"].any())
-
-    def _count(self, blocks: _Pending, *, timed: bool) -> list[RateVerdict]:
+    def observe(self, blocks: ArrivedBlocks) -> list[RateVerdict]:
+        """Take in M blocks as they came. Returns the verdicts that changed."""
+        timed = blocks.timed
         order = np.argsort(blocks.channel_group, kind="stable")
         if timed:
             counts = blocks.first_time_seconds <= blocks.arrival_seconds + self._max_ahead_seconds
@@ -219,6 +134,41 @@ class SampleRates(Columns):
         rows = np.repeat(full, last + 1 - first)
         size = (last + 1 - first)[full]
         return self._close_spans(groups[full], terms[:, rows], np.cumsum(size) - size, size, seconds[rows], timed=timed)
+
+    def wrong(self, streams: Ints, end_seconds: Floats) -> Bools:
+        """Whether windows come from samples of another rate: bool [B].
+
+        streams: int64 [B]. end_seconds: float64 [B], event time of each window's last sample.
+        """
+        if not self._any_verdict:
+            return np.zeros(len(streams), np.bool_)
+        rows = self._groups.of_streams(streams)
+        after = np.repeat(end_seconds, self._groups.channels) >= self._since[rows] + SETTLE_SECONDS
+        found: Bools = (self._wrong[rows] == after).reshape(len(streams), -1).any(axis=1)
+        return found
+
+    def ratios(self, streams: Ints) -> NDArray[np.float32]:
+        """Sample period over the model's, of the channel group furthest from 1: float32 [T], NaN where not known yet.
+
+        streams: int64 [T].
+        """
+        rows = streams[streams < self.capacity]
+        found = np.full(len(streams), np.nan, np.float32)
+        by_channel = self._ratio[self._groups.of_streams(rows)].reshape(len(rows), self._groups.channels)
+        far = np.nan_to_num(np.abs(np.log(by_channel)), nan=-1.0).argmax(axis=1) if len(rows) else rows
+        found[streams < self.capacity] = by_channel[np.arange(len(rows)), far]
+        return found
+
+    def check(self, state: object, count: int) -> None:
+        """See whether a state holds the rates of `count` streams; raises StateError if it does not."""
+        super().check(state, count)
+        for name in ("newest_length", "behind", "spans", "sums"):
+            in_range(part_of(state, name), 0, LARGEST)
+
+    def restore(self, streams: Ints, state: State) -> None:
+        """Go on from a state that passes `check`. streams: int64 [T]."""
+        super().restore(streams, state)
+        self._any_verdict = self._any_verdict or bool(np.isfinite(state["since"]).any() or state["wrong"].any())
 
     def _full_at(self, groups: Ints, *, timed: bool) -> tuple[Floats | int, Floats | float]:
         """How many intervals make the open spans of these groups complete, and over how many sample periods [K]."""

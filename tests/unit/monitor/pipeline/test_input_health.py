@@ -192,6 +192,12 @@ def test_of_a_stream_with_a_topic_per_channel_the_refused_channel_is_named() -> 
     assert watched.states[-1]["hint"] == "channel y: 3600.0 s ahead: local time?"
 
 
+def test_a_clock_is_measured_though_a_single_message_came() -> None:
+    watched = Watched(TIMED)
+    watched.send(0, {"t": START + 5, "x": 0.0})
+    assert watched.group.inputs.clocks.seconds(watched.group.streams.numbers()).tolist() == [5.0]
+
+
 def test_what_is_delivered_again_now_and_then_is_counted_and_changes_no_state() -> None:
     watched = Watched(TIMED)
     for number in range(60):

@@ -16,6 +16,7 @@ from monitor.core.streams.sample_rates import (
     SampleRates,
     is_other_rate,
 )
+from monitor.core.streams.unmeasured_blocks import ArrivedBlocks
 from monitor.core.values.channel_groups import ChannelGroups
 from monitor.core.values.snapshots import decode_state, encode_state
 from monitor.core.windows.stream_windows import StreamBlocks
@@ -61,10 +62,11 @@ def parts(whole: StreamBlocks, size: int) -> list[StreamBlocks]:
 
 
 def observed(rates: SampleRates, whole: StreamBlocks, size: int = 64) -> list[RateVerdict]:
-    for part in parts(whole, size):
-        rates.observe(part)
-    rates.count_pending()
-    return rates.take_changed()
+    return [verdict for part in parts(whole, size) for verdict in rates.observe(arrived(part))]
+
+
+def arrived(part: StreamBlocks) -> ArrivedBlocks:
+    return ArrivedBlocks(part.channel_group, part.first_time_seconds, part.length, part.arrival_seconds, part.timed)
 
 
 def stamps(
