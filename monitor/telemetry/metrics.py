@@ -308,6 +308,12 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         by_model("clock_offset_seconds"),
     )
     yield StreamMetric(
+        "residuald_channel_clock_offset_seconds",
+        "gauge",
+        "How far the clock of a channel is ahead of those of the others, where its times are corrected by it.",
+        (series for each in seen for series in each.corrected_clocks(max_channel_series)),
+    )
+    yield StreamMetric(
         "residuald_stream_sample_rate_hertz",
         "gauge",
         "The sampling rate as measured, of the channel that is furthest from the model's.",

@@ -18,7 +18,8 @@ class StreamColumns:
     """The streams of a model group at one moment, copied: the pipeline's thread goes on meanwhile.
 
     placeholders: of each stream's topic, with what they stand for. masked_channels: how many channels of
-    the last window could not be trusted. The other columns are those of `StreamTable`, [S].
+    the last window could not be trusted. corrected_seconds: float64 [S, C], by which clocks are ahead of the others of
+    their stream; 0: they are right. The other columns are those of `StreamTable`, [S].
     """
 
     model: str
@@ -40,6 +41,7 @@ class StreamColumns:
     clock_offset_seconds: NDArray[np.float64]
     sample_rate_hertz: NDArray[np.float64]
     discarded: NDArray[np.int64]
+    corrected_seconds: NDArray[np.float64]
 
     @classmethod
     def of(cls, model_group: ModelGroup) -> "StreamColumns":
@@ -68,8 +70,19 @@ class StreamColumns:
             sample_rate_hertz=1
             / (model_group.inputs.rates.ratios(numbers) * model_group.manifest.sample_period_seconds),
             discarded=model_group.inputs.discards.counts[numbers],
+            corrected_seconds=model_group.windows.alignment.by_channel(numbers),
             clock_offset_seconds=model_group.inputs.clocks.seconds(numbers),
         )
+
+    def corrected_clocks(self, max_series: int) -> Iterator[Series]:
+        """By how much clocks of channels are ahead of the others of their stream; those that are right are left out."""
+        left = max_series
+        for column, seconds in enumerate(self.corrected_seconds.T):
+            rows = np.flatnonzero(seconds)[:left]
+            left -= len(rows)
+            if len(rows):
+                streams = [self.streams[row] for row in rows]
+                yield Series(streams, seconds[rows], {"model": self.model, "channel": self.channels[column]})
 
     def discards_by(self, reasons: frozenset[Reason]) -> Iterator[Series]:
         """What was refused for these reasons; streams of which nothing was are left out."""

@@ -132,7 +132,7 @@ class BlockRules(GridColumns):
         late_since = self._late_since[block.channel_group]
         late_for = (block.arrival - late_since) / self.rules.sample_period_seconds  # NaN for the first late one
         if block.timed and late_for > self.rules.window_length - 0.5:
-            self._start_over(self.groups.stream(block.channel_group))
+            self.start_over(self.groups.stream(block.channel_group))
             self.restarts += 1
             return self._place_one(block._replace(turns=0), so_far)
         self._count_past(block.channel_group, slot, slot + block.length, so_far.discards)
@@ -187,7 +187,7 @@ class BlockRules(GridColumns):
                 self.head[channel_group] = self._resumed[channel_group] = slot
                 self._group_clock[channel_group] = np.nan  # when it comes back it is placed beside the others
 
-    def _start_over(self, stream: int) -> None:
+    def start_over(self, stream: int) -> None:
         """Forget all clocks. Slots go on from where they were, so that none is ever used twice."""
         mine = self.groups.of_stream(stream)
         heads = self.channel_heads(np.array([stream]))

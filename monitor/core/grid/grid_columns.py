@@ -136,6 +136,10 @@ class GridColumns(Columns):
         self._apart[stream] = len(np.unique(self._group_of[stream])) > 1
         self.any_apart = self.any_apart or bool(self._apart[stream])
 
+    def comes_apart(self, streams: Ints) -> NDArray[np.bool_]:
+        """Whether streams have several channel groups: bool [T]. streams: int64 [T]."""
+        return self._apart[streams]
+
     def channel_heads(self, streams: Ints) -> Ints:
         """The next slot of each channel: int64 [T, C]. Below the least of them a stream is complete.
 

@@ -6,6 +6,7 @@ _ZONE_SECONDS = 900.0  # time zones are quarters of an hour apart
 _ZONE_SLACK_SECONDS = 60.0
 _FURTHEST_ZONE_SECONDS = 14 * 3600.0
 _WORTH_A_WORD_SECONDS = 30.0  # of a clock; less may be delay
+_BEHIND_SECONDS = 1.5  # of a channel
 _UNITS = ((1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds"))
 _CLOSE = 1.05  # a factor such as 1000 is met this closely
 _DECADE_SECONDS = 10 * 365.25 * 86400.0
@@ -44,12 +45,17 @@ def rate_hint(ratio: float, period_seconds: float, tolerance: float) -> str:
     return f"{found}: fit a model at that rate, change the device's, or raise timing.rate_tolerance ({tolerance:g})"
 
 
-def incomplete_hint(stored: int, most: int, *, apart: bool) -> str:
+def incomplete_hint(stored: int, most: int, behind_seconds: float, *, apart: bool) -> str:
     """Why samples may never come to a window.
 
-    stored: how many of the channels that bring least were taken; most: how many another brought. apart: whether the
-    channels of the stream come apart.
+    stored: how many of the channels that bring least were taken; most: how many another brought. behind_seconds: their
+    last time stamp, of its arrival; NaN where not known. apart: whether the channels of the stream come apart.
     """
+    if apart and behind_seconds > _BEHIND_SECONDS:
+        return (
+            f"its last samples came {behind_seconds:.1f} s after their time: set its clock, or raise "
+            "timing.lateness_seconds beyond that if they take so long"
+        )
     if apart:
         return f"{stored} of its samples were taken while another brought {most}: its rate, clock or connection?"
     return f"{stored} of {most} samples were taken, and never a window without a long gap: is its clock steady?"

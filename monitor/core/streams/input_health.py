@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.grid.sample_grid import SampleGrid
 from monitor.core.scoring.quality import Quality
 from monitor.core.streams.clock_offset import ClockOffsets
 from monitor.core.streams.hints import incomplete_hint, rate_hint, refusal_hint
@@ -17,8 +16,7 @@ from monitor.core.streams.stream_discards import StreamDiscards
 from monitor.core.streams.stream_table import StreamTable
 from monitor.core.streams.unmeasured_blocks import UnmeasuredBlocks
 from monitor.core.values.discards import OF_SAMPLES, Discard, Reason
-from monitor.core.windows.progress import Progress
-from monitor.core.windows.stream_windows import StreamBlocks
+from monitor.core.windows.stream_windows import StreamBlocks, StreamWindows
 
 Ints = NDArray[np.int64]
 _MOST_NOTICES = 100  # that wait to be taken
@@ -27,18 +25,19 @@ _MOST_NOTICES = 100  # that wait to be taken
 class InputHealth:
     """The input of the streams of one model group.
 
-    grid: which accepts samples, or refuses them. streams: their names. channels: what sources deliver. progress: what
-    streams have received since their last window.
+    windows: which accept samples, or refuse them. streams: their names. channels: what sources deliver.
     """
 
-    def __init__(self, grid: SampleGrid, streams: StreamTable, channels: tuple[str, ...], progress: Progress) -> None:
+    def __init__(self, windows: StreamWindows, streams: StreamTable, channels: tuple[str, ...]) -> None:
+        grid = windows.grid
         rules = grid.rules
         self.clocks = ClockOffsets()
         self.rates = SampleRates(grid.groups, rules.sample_period_seconds, rules.max_ahead_seconds)
         self.discards = StreamDiscards(grid.groups)
         self._unmeasured = UnmeasuredBlocks()
         self._grid = grid
-        self._progress = progress
+        self._progress = windows.progress
+        self._alignment = windows.alignment
         self._streams = streams
         self._channels = channels
         self._limit = NoticeLimit()
@@ -116,14 +115,31 @@ class InputHealth:
         """Tell that a stream receives samples and completes no window."""
         self._notice("samples come and no window is completed: withheld", stream, self._incomplete_of(stream))
 
+    def notice_clocks(self) -> None:
+        """Tell of channels whose times are taken otherwise from now on."""
+        for group, before, offset in self._alignment.take_changes():
+            stream = self._grid.groups.stream(group)
+            mine = np.flatnonzero(self._grid.channel_groups_of(np.array([stream]))[0] == group).tolist()
+            fields = {
+                "channels": ", ".join(self._channels[channel] for channel in mine),
+                "offset_seconds": round(offset, 3),
+                "before_seconds": round(before, 3),
+            }
+            if offset:
+                found = "ahead of" if offset > 0 else "behind"
+                event = f"a clock is {found} those of the other channels: its times are corrected"
+            else:
+                event = "a clock is right again: its times are taken as they are"
+            self._notice(event, stream, fields)
+
     def _incomplete_of(self, stream: int) -> dict[str, str | None]:
         groups = self._grid.groups_of(stream)
         least = groups[int(self._progress.stored[groups].argmin())]
         stored, most = int(self._progress.stored[least]), int(self._progress.received[groups].max())
         mine = np.flatnonzero(self._grid.channel_groups_of(np.array([stream]))[0] == least).tolist()
         channels = ", ".join(self._channels[channel] for channel in mine)
-        apart = len(groups) > 1
-        return {"incomplete": channels if apart else None, "hint": incomplete_hint(stored, most, apart=apart)}
+        apart, behind = len(groups) > 1, -self._alignment.ahead_seconds(least)
+        return {"incomplete": channels if apart else None, "hint": incomplete_hint(stored, most, behind, apart=apart)}
 
     def _refusal_of(self, stream: int) -> dict[str, str | None]:
         refusing = self.discards.refusing(self._grid.accepted_seconds, np.array([stream]), -np.inf)[0]
@@ -154,7 +170,8 @@ class InputHealth:
         return [(reason, count, hints.get(reason)) for reason, count in self.discards.totals(stream)]
 
     def adjust_for_clock_step(self, seconds: float, now_seconds: float) -> None:
-        """Shift stored arrival times by the step of our wall clock."""
+        """Shift stored arrival times by the step of our wall clock, and measure clocks anew."""
+        self._alignment.adjust_for_clock_step(now_seconds)
         self.discards.adjust_for_clock_step(seconds, now_seconds)
 
     def _last_refusal(self, group: int) -> tuple[Reason, str | None]:

@@ -247,6 +247,7 @@ def rings_of(group: ModelGroup) -> State:
         "schema": _schema_of(group),
         "windows": group.windows.snapshot(numbers),
         "rates": group.inputs.rates.snapshot(numbers),
+        "clocks": group.windows.alignment.snapshot(numbers),
     }
 
 
@@ -266,11 +267,12 @@ def put_rings(group: ModelGroup, state: State) -> None:
     """Let the streams that `put_kept` opened go on with rings that pass `check_rings`."""
     numbers = group.streams.numbers()
     group.windows.restore(numbers, state["windows"])
-    try:
-        group.inputs.rates.check(part_of(state, "rates"), len(numbers))
-    except StateError:  # of a version that measured none, or otherwise: they are measured anew
-        return
-    group.inputs.rates.restore(numbers, state["rates"])
+    for name, part in (("rates", group.inputs.rates), ("clocks", group.windows.alignment)):
+        try:
+            part.check(part_of(state, name), len(numbers))
+        except StateError:  # of a version that measured none, or otherwise: they are measured anew
+            continue
+        part.restore(numbers, state[name])
 
 
 def _schema_of(group: ModelGroup) -> str:

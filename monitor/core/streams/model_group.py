@@ -60,7 +60,7 @@ class ModelGroup:
         self.groups = self.windows.grid.groups
         self.layouts: dict[str, StreamLayout] = {}  # by stream
         self.normalizer = _normalizer_of(manifest)
-        self.inputs = InputHealth(self.windows.grid, self.streams, self.measured, self.windows.progress)
+        self.inputs = InputHealth(self.windows, self.streams, self.measured)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
         self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
@@ -157,6 +157,8 @@ class ModelGroup:
         for windows in self.windows.feed(parts, self.samples_discarded):
             self.streams.gave_window[windows.stream] = True
             self.batch.add(windows, monotonic_seconds, waited_seconds)
+        if self.windows.alignment.changes:
+            self.inputs.notice_clocks()
         refused = self.windows.grid.take_refused()
         if refused:
             self.inputs.count_refused(refused, parts)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core.grid.arrivals import Arrivals, Floats, Ints
 from monitor.core.grid.ring_buffers import Samples
@@ -27,6 +28,19 @@ class StreamBlocks:
     timed: bool
     values: Floats32
     row: Ints | None = None
+
+    def select(self, chosen: NDArray[np.bool_]) -> "StreamBlocks":
+        """Some of the blocks. chosen: bool [M]."""
+        return replace(
+            self,
+            channel_group=self.channel_group[chosen],
+            columns=self.columns[chosen],
+            first_time_seconds=self.first_time_seconds[chosen],
+            length=self.length[chosen],
+            arrival_seconds=self.arrival_seconds[chosen],
+            values=self.values[np.repeat(chosen, self.length)],
+            row=None if self.row is None else self.row[chosen],
+        )
 
     def in_pieces(self, most_samples: int, period_seconds: float) -> "StreamBlocks":
         """The same in blocks of at most so many samples."""

@@ -17,6 +17,7 @@ from monitor.core.grid.sample_grid import Floats, GridRules, Ints, Placement, Sa
 from monitor.core.values.columns import in_range
 from monitor.core.values.discards import Reason
 from monitor.core.values.snapshots import LARGEST, Count, State, StateError, array_in, part_of, typed
+from monitor.core.windows.clock_alignment import ClockAlignment
 from monitor.core.windows.completion import completed_by
 from monitor.core.windows.held_samples import hold_last
 from monitor.core.windows.progress import Progress
@@ -58,6 +59,7 @@ class StreamWindows:
         self.rings = Rings(channels, spec.length, self._held_samples + 2 * self._round_samples, rules.max_backlog_bytes)
         self.grid = SampleGrid(channels, rules, self.rings.slots - self._lookback_samples)
         self.grid.make_room = self._make_room
+        self.alignment = ClockAlignment(self.grid)
         period = rules.sample_period_seconds
         self.progress = Progress(self.grid.groups, max(spec.length, spec.stride), period)
 
@@ -65,6 +67,7 @@ class StreamWindows:
         """Start stream number `stream`, whose channels arrive in these `channel_groups` (lists of channel numbers)."""
         self.grid.open_stream(stream, channel_groups)
         self.rings.open_stream(stream)
+        self.alignment.open_stream(stream)
         self.progress.open_stream(stream)
         self._policy.open_stream(stream, int(self.grid.run_start[stream]))
 
@@ -79,6 +82,15 @@ class StreamWindows:
         What comes of messages does not depend on how they are cut into calls, nor on the order of `parts`. Refused
         samples are added to `discards`.
         """
+        if not self.grid.any_apart:
+            yield from self._feed(parts, discards)
+            return
+        for restarts, segment in self.alignment.segments(parts):
+            for stream in restarts:
+                self.grid.start_over(stream)
+            yield from self._feed(segment, discards)
+
+    def _feed(self, parts: Sequence[StreamBlocks], discards: Counter[Reason]) -> Iterator[WindowBatch]:
         longest = max((int(part.length.max(initial=0)) for part in parts), default=0)
         if not longest:
             return

@@ -14,6 +14,7 @@ from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.grid.arrivals import Arrivals
 from monitor.core.grid.sample_grid import GridRules, Placement, SampleGrid
 from monitor.core.values.discards import Reason
+from monitor.core.windows.clock_alignment import ClockAlignment
 from monitor.core.windows.stream_blocks import MergedBlocks, StreamBlocks
 from monitor.core.windows.stream_windows import StreamWindows, WindowBatch
 
@@ -62,6 +63,7 @@ class LoggedWindows(StreamWindows):
         make_room = self.grid.make_room
         self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid.room_samples)
         self.grid.make_room = make_room
+        self.alignment = ClockAlignment(self.grid)
         self.discards: Counter[Reason] = Counter()
         self.received = self.stored = 0
         self.book: dict[tuple[int, int, int], int] = {}  # stream, channel, slot -> value

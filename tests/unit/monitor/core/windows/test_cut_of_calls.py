@@ -36,11 +36,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of messages: the windows of each stream, refused samples, restarts."""
+    """What came of messages: windows by stream, refused samples, restarts, and by how much clocks are ahead."""
 
     windows: list[list[Window]]
     discards: Counter[Reason]
     restarts: int
+    offsets: list[float]
 
 
 def opened(lateness: int, max_bytes: int) -> StreamWindows:
@@ -59,10 +60,13 @@ def opened(lateness: int, max_bytes: int) -> StreamWindows:
 
 def restarted(windows: StreamWindows, lateness: int, max_bytes: int) -> StreamWindows:
     """What another process makes of the state of this one."""
-    state = decode_state(encode_state(windows.snapshot(np.arange(STREAMS))))
+    streams = np.arange(STREAMS)
+    snapshot = {"windows": windows.snapshot(streams), "clocks": windows.alignment.snapshot(streams)}
+    state = decode_state(encode_state(snapshot))
     successor = opened(lateness, max_bytes)
-    successor.check(state, STREAMS)
-    successor.restore(np.arange(STREAMS), state)
+    for name, part in (("windows", successor), ("clocks", successor.alignment)):
+        part.check(state[name], STREAMS)
+        part.restore(streams, state[name])
     successor.grid.restarts = windows.grid.restarts
     return successor
 
@@ -96,7 +100,8 @@ def outcome(
         )
         for stream, *window in rows:
             by_stream[stream].append(tuple(window))
-    return Outcome(by_stream, discards, windows.grid.restarts)
+    offsets = windows.alignment.offset_seconds[: STREAMS * CHANNELS].tolist()
+    return Outcome(by_stream, discards, windows.grid.restarts, offsets)
 
 
 def blocks_of(sent: list[tuple[int, Sent]], timed: bool) -> StreamBlocks:
@@ -159,6 +164,61 @@ def test_however_messages_are_cut_into_calls_and_sorted_by_source_the_windows_an
     calls = [numbered[start:end] for start, end in zip([0, *ends], [*ends, len(sent)], strict=True)]
     one_by_one = outcome([[each] for each in numbered], timed, lateness=lateness)
     assert outcome(calls, timed, lateness=lateness, backwards=backwards, restarts=restarts) == one_by_one
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Both sources send a sample at a time: how many, and of the second by how much its clock is ahead, and late."""
+
+    samples: int
+    clock: float
+    delay: float
+
+
+PHASES = st.builds(
+    Phase,
+    samples=st.sampled_from([45, 90, 500]),
+    clock=st.sampled_from([0.0, 0.0, 24.0, 40.0, 64.25, -40.0]),
+    delay=st.sampled_from([0.0, 0.0, 0.0, 3.0, 40.0]),
+)
+
+
+def live(phases: list[Phase]) -> list[Sent]:
+    """What comes of phases one after another, in the order of arrival."""
+    sent, at = list[Sent](), 0
+    for phase in phases:
+        for _ in range(phase.samples):
+            sent.append(Sent(0, 0, at, 1, float(at)))
+            sent.append(Sent(0, 1, at + phase.clock, 1, at + phase.delay))
+            at += 1
+    return sorted(sent, key=lambda each: each.arrival)
+
+
+@given(
+    phases=st.lists(PHASES, min_size=1, max_size=4),
+    cuts=st.lists(st.sampled_from([1, 2, 3, 20, 89, 400]), min_size=1, max_size=10),
+    lateness=st.sampled_from([6, 24]),
+    backwards=st.booleans(),
+    restarts=st.booleans(),
+)
+@example(phases=[Phase(500, 40.0, 0.0)], cuts=[3, 89, 400], lateness=24, backwards=False, restarts=True)
+@example(
+    phases=[Phase(90, 0, 0), Phase(500, -40.0, 0.0), Phase(90, 0, 0)],
+    cuts=[400, 1, 89],
+    lateness=6,
+    backwards=True,
+    restarts=True,
+)
+@settings(max_examples=60, deadline=None)
+def test_clocks_are_aligned_alike_however_messages_are_cut_into_calls(
+    phases: list[Phase], cuts: list[int], lateness: int, backwards: bool, restarts: bool
+) -> None:
+    sent = live(phases)
+    numbered = list(enumerate(sent))
+    ends = [end for end in np.cumsum(cuts * 10).tolist() if end < len(sent)]
+    calls = [numbered[start:end] for start, end in zip([0, *ends], [*ends, len(sent)], strict=True)]
+    one_by_one = outcome([[each] for each in numbered], (True, True), lateness=lateness)
+    assert outcome(calls, (True, True), lateness=lateness, backwards=backwards, restarts=restarts) == one_by_one
 
 
 def test_a_stored_outage_that_is_passed_on_topic_by_topic_gives_every_window() -> None:
