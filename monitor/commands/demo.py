@@ -17,6 +17,9 @@ examples:
   residuald demo --plain | tee demo.log              lines instead of a live table
 
 Data, models, configuration and logs stay in the folder; models that are there already are used again.
+
+exit codes:
+  0 done, or stopped as asked   69 no broker, or a process of it failed   73 the folder cannot be written
 """
 
 
@@ -44,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         UnavailableError: something it needs is missing, or one of its processes failed.
+        OutputError: the folder cannot be written.
 
     """
     from monitor.demo.run import Demo  # noqa: PLC0415  # keeps numpy, paho and rich out of --help

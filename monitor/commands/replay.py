@@ -47,7 +47,10 @@ examples:
   residuald replay --config configs/monitor.toml night.capture              messages kept by `residuald record`
 
 Of a capture that was cut off (a crash, a full disk) all whole messages are replayed; how much is left over goes to
-standard error, and the exit code is 0.
+standard error.
+
+exit codes:
+  0 replayed   65 a file cannot be used   66 the model cannot be used   78 the configuration cannot be used
 """
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
 _MAX_RECORDING_BYTES = 2 * 2**30  # a CSV or NPZ file is held in memory, and more than once

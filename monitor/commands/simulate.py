@@ -22,6 +22,9 @@ examples:
 The same --seed, device number and --run always give the same samples. Published streams use run 1 and files run 0
 unless told otherwise, so a model is not tried on the very samples that it was fitted on.
 Over MQTT, the truth (which faults show) is published beside the telemetry, on truth/<topic>.
+
+exit codes:
+  0 done, or stopped as asked   2 options that do not go together   69 no broker   73 a file cannot be written
 """
 
 
@@ -99,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the files, or publish until the duration is over or SIGINT or SIGTERM arrives.
 
     Raises:
-        DataError: a file cannot be written.
+        OutputError: a file cannot be written.
         UnavailableError: the broker cannot be reached.
 
     """

@@ -21,7 +21,7 @@ from monitor.demo.observer import Observer
 from monitor.demo.scrape import is_ready, scrape
 from monitor.demo.screen import Screen
 from monitor.demo.simulated_files import write_files
-from monitor.errors import DataError, UnavailableError
+from monitor.errors import OutputError, UnavailableError
 from monitor.simulators.catalogue import ECG, ECG_TOPIC, MOTOR, MOTOR_TOPIC, Kind
 from monitor.simulators.ecg import Ecg
 from monitor.simulators.fault import Fault
@@ -83,7 +83,7 @@ class Demo:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"cannot use the folder {self._folder}: {error.strerror}") from error
+            raise OutputError(f"cannot use the folder {self._folder}: {error.strerror}") from error
         host, port = self._start_broker(stack)
         observer = Observer(host, port, _BASE_TOPIC)
         observer.start()

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from monitor.core.dataset.recording_write import recording_to_csv_bytes, recording_to_npz_bytes
-from monitor.errors import DataError
+from monitor.errors import OutputError
 from monitor.simulators.bursts import bursts_of
 from monitor.simulators.fault import Episode
 from monitor.simulators.simulator import Simulator
@@ -36,7 +36,7 @@ def write_files(
     or not at all.
 
     Raises:
-        DataError: a file cannot be written.
+        OutputError: a file cannot be written.
         ValueError: the bursts do not fit, or the file is a CSV, which cannot hold bursts.
 
     """
@@ -62,4 +62,4 @@ def _write(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error

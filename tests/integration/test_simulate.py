@@ -224,7 +224,7 @@ def test_ctrl_c_ends_publishing_cleanly(broker: Broker, peer: Peer) -> None:
         (["ecg", "--speed", "2"], 2, "needs a duration"),
         (["ecg", "--broker", "host:port"], 2, "'host:port' is not HOST or HOST:PORT"),
         (["ecg", "--password-file", "/nowhere", "--username", "ann"], 2, "cannot read /nowhere"),
-        (["ecg", "--duration", "1", "--out", "/proc/x/y.npz"], 65, "cannot write /proc/x/y.npz"),
+        (["ecg", "--duration", "1", "--out", "/proc/x/y.npz"], 73, "cannot write /proc/x/y.npz"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong(arguments: list[str], code: int, problem: str) -> None:

@@ -32,13 +32,14 @@ def test_no_two_errors_share_an_exit_code() -> None:
     assert len(codes) == len(set(codes))
 
 
-def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_explains_itself_with_an_example_and_its_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("run", "check", "replay", "record", "simulate", "demo"):
         with pytest.raises(SystemExit) as exited:
             cli.main([command, "--help"])
         text = capsys.readouterr().out
         assert exited.value.code == 0
         assert f"residuald {command} " in text.split("example", 1)[1]
+        assert "\n  0 " in text.split("exit codes:", 1)[1]
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
