@@ -12,12 +12,12 @@ from pathlib import Path
 import bcrypt
 import pytest
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from monitor.adapters.web.server import HttpServer
 from monitor.adapters.web.settings import HttpConfig, WebConfig, WebTlsConfig
 from monitor.errors import UnavailableError
-from tests.broker import PATIENCE_SECONDS
+from tests.broker import PATIENCE_SECONDS, wait_until
 from tests.certificates import Authority
 
 pytestmark = pytest.mark.integration
@@ -44,11 +44,10 @@ Serve = Callable[..., HttpServer]
 def serve() -> Iterator[Serve]:
     started: list[HttpServer] = []
 
-    def start(**web: object) -> HttpServer:
+    def start(registry: CollectorRegistry | None = None, **web: object) -> HttpServer:
         config = WebConfig.model_validate(web)
-        server = HttpServer(
-            HttpConfig(port=0), CollectorRegistry(), web=config, healthz=lambda: (True, "ok"), readyz=dict
-        )
+        registry = registry or CollectorRegistry()
+        server = HttpServer(HttpConfig(port=0), registry, web=config, healthz=lambda: (True, "ok"), readyz=dict)
         server.start()
         started.append(server)
         return server
@@ -211,3 +210,23 @@ def test_serving_other_machines_in_the_open_is_warned_about() -> None:
     assert [entry["event"] for entry in logs] == [
         "HTTP is open to other machines without TLS or without users; see [web]"
     ]
+
+
+def test_a_client_that_goes_away_in_the_midst_of_an_answer_leaves_nothing_on_standard_error(
+    serve: Serve, authority: Authority, tls: dict[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    registry = CollectorRegistry()
+    wide = Gauge("plant_temperature_celsius", "How warm it is.", ["sensor"], registry=registry)
+    for number in range(60):  # together more than the buffers of a socket take
+        wide.labels(f"{number:02}" + "x" * 200_000).set(number)
+    server = serve(registry, tls_server_config=tls)
+    host, port = server.address.split(":")
+    context = ssl.create_default_context(cafile=str(authority.own.certificate))
+    plain = socket.create_connection((host, int(port)), PATIENCE_SECONDS)
+    with context.wrap_socket(plain, server_hostname=host) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        client.recv(100)
+    listener = server._server
+    assert listener is not None
+    wait_until(lambda: not listener.places._taken, "its thread is gone")
+    assert capfd.readouterr().err == ""

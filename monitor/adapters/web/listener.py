@@ -153,6 +153,7 @@ class _Handler(WSGIRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile = cast(Any, _BoundedHeaders(self.rfile))
+        self._errors = io.StringIO()
 
     def handle(self) -> None:
         try:
@@ -160,6 +161,13 @@ class _Handler(WSGIRequestHandler):
         except HeadersTooLargeError:
             self.requestline, self.request_version, self.command = "", "HTTP/1.0", ""
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        told = self._errors.getvalue().splitlines()
+        if told:
+            log.debug("an HTTP connection broke", client=self.client_address[0], error=told[-1])
+
+    def get_stderr(self) -> Any:
+        """Take the traceback that the base class writes for each client that goes away in the midst of TLS."""
+        return self._errors
 
     def parse_request(self) -> bool:
         parsed = super().parse_request()
