@@ -30,7 +30,7 @@ examples:
 exit codes: 0 measured, 1 void   (a target that was missed is a result)
 """
 _ROWS, _RATE_HZ = 32, 100.0  # per message: just one window of the slow model
-_LOUD_HZ, _QUIET_HZ = 3000.0, 2.0
+_LOUD_HZ, _QUIET_HZ = 7000.0, 1.0
 _MOST_MESSAGES = 10_000
 _STOP_SECONDS = 5.0
 _BEGAN_SECONDS = 30 * 86400.0  # ago, by the devices: a flood brings days in minutes, and none of them from the future
