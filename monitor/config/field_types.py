@@ -38,6 +38,21 @@ def _readable(path: Path) -> Path:
     return path
 
 
+def require_host(host: str) -> str:
+    """Return the name or address of a host.
+
+    Raises:
+        ValueError: the system would not even look it up.
+
+    """
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        # not shown: somebody may have written a URL with a password
+        raise ValueError("is no host: between the dots of its name stand 1 to 63 letters each") from None
+    return host
+
+
 def secrets_are_read(info: ValidationInfo) -> bool:
     """Whether files that hold secrets are looked at; where they are not, they are taken to be as they should."""
     return not info.context or info.context.get("secrets", True)
@@ -49,6 +64,7 @@ def _readable_secret(path: Path, info: ValidationInfo) -> Path:
 
 BASE_TOPIC = "residuald"  # unless the configuration says otherwise
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Host = Annotated[str, AfterValidator(require_host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 AnyPath = Annotated[Path, AfterValidator(_absolute)]
 ReadableFile = Annotated[AnyPath, AfterValidator(_readable)]

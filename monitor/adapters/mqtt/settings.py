@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from monitor.config.field_types import BASE_TOPIC, Port, ReadableFile, SecretFile
+from monitor.config.field_types import BASE_TOPIC, Host, Port, ReadableFile, SecretFile
 from monitor.settings.section import Section
 
 _MOST_TEXT_BYTES = 65_535  # MQTT 5.0, section 1.5.4
+_BELOW_BASE_BYTES = 256  # more than the name of a stream and the levels around it take
 
 
 def _is_sendable(text: str) -> str:
@@ -18,7 +19,16 @@ def _is_sendable(text: str) -> str:
     return text
 
 
+def _leaves_room(topic: str) -> str:
+    if len(topic.encode()) > _MOST_TEXT_BYTES - _BELOW_BASE_BYTES:
+        raise ValueError(
+            f"topics below it would be too long for MQTT: {_MOST_TEXT_BYTES - _BELOW_BASE_BYTES} bytes at most"
+        )
+    return topic
+
+
 Sendable = Annotated[str, AfterValidator(_is_sendable)]
+BaseTopic = Annotated[Sendable, Field(pattern=r"^[^+#/\s]+(/[^+#/\s]+)*$"), AfterValidator(_leaves_room)]
 
 
 class TlsConfig(Section):
@@ -43,7 +53,7 @@ class TlsConfig(Section):
 class MqttConfig(Section):
     """The broker connection."""
 
-    host: Annotated[str, Field(min_length=1)] = "localhost"
+    host: Annotated[Host, Field(min_length=1)] = "localhost"
     """Name or address of the broker."""
 
     port: Port = 1883
@@ -86,19 +96,12 @@ class MqttConfig(Section):
     QoS 2 (AWS IoT Core, Azure Event Grid); a step may come twice then. A broker that says so itself (MQTT 5) is heeded.
     """
 
-    base_topic: Annotated[str, Field(pattern=r"^[^+#/\s]+(/[^+#/\s]+)*$")] = BASE_TOPIC
+    base_topic: BaseTopic = BASE_TOPIC
     """Everything residuald publishes is below this topic."""
 
     commands: bool = False
     """Apply what is published to `<base_topic>/<stream>/set/mute`, `…/relearn` and `…/forget`; see docs/commands.md.
     Whoever publishes there can silence alerts: restrict it in the broker (SECURITY.md)."""
-
-    @field_validator("host")
-    @classmethod
-    def _address_without_brackets(cls, host: str) -> str:
-        if host.startswith("[") and host.endswith("]"):
-            raise ValueError(f"brackets belong to URLs: write the address as {host[1:-1]!r}")
-        return host
 
     @model_validator(mode="after")
     def _password_with_user(self) -> "MqttConfig":

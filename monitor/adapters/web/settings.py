@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, model_validator
 
-from monitor.config.field_types import Port, ReadableFile, SecretFile, secrets_are_read
+from monitor.config.field_types import Host, Port, ReadableFile, SecretFile, secrets_are_read
 from monitor.settings.regular_file import check_regular
 from monitor.settings.section import Section
 
@@ -16,7 +16,7 @@ _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 class HttpConfig(Section):
     """Where `/metrics`, `/healthz` and `/readyz` are served."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on; `0.0.0.0` for all of them."""
 
     port: Port = 9108

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from monitor.config.field_types import ReadableFile, SecretFile, secrets_are_read
+from monitor.config.field_types import ReadableFile, SecretFile, require_host, secrets_are_read
 from monitor.core.values.names import Name
 from monitor.settings.regular_file import MAX_SETTINGS_BYTES, check_regular, read_regular
 from monitor.settings.section import Section
@@ -32,6 +32,7 @@ def _url(text: str) -> str:
         raise ValueError("is no URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise ValueError("must be `http://host[:port]/path` or `https://…`")
+    require_host(parts.hostname)
     if parts.username is not None or parts.password is not None:
         raise ValueError("holds a user or a password: put `Authorization: …` into `headers_file`")
     if parts.fragment:

@@ -50,7 +50,7 @@ def test_a_host_that_is_more_than_a_host_is_told_with_the_keys_to_use(host: str,
     assert "hunter2" not in problem
 
 
-@pytest.mark.parametrize("host", ["broker", "broker.lan", "10.0.0.1", "::1", "fe80::1%eth0", "localhost", "x" * 200])
+@pytest.mark.parametrize("host", ["broker", "broker.lan", "10.0.0.1", "::1", "fe80::1%eth0", "localhost", "x" * 63])
 def test_names_and_addresses_pass(host: str) -> None:
     assert impossible_problems({"mqtt": {"host": host}, "http": {"host": host}}) == []
 

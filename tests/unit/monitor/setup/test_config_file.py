@@ -199,3 +199,23 @@ def test_no_source_may_admit_the_topics_of_commands(write: Write, mqtt: str, top
         "source[0].topic: admits the topics of commands (mqtt.commands)"
     ]
     assert load_config(write(text)).mqtt.commands is False
+
+
+@pytest.mark.parametrize("host", ["broker..lan", ".lan", "x" * 64])
+@pytest.mark.parametrize(
+    ("key", "text"), [("mqtt.host", '[mqtt]\nhost = "HOST"'), ("http.host", '[http]\nhost = "HOST"')]
+)
+def test_a_host_that_no_system_would_look_up_is_refused(write: Write, key: str, text: str, host: str) -> None:
+    (problem,) = problems_of(write(MOTORS + text.replace("HOST", host)))
+    assert problem.startswith(f"{key}: is no host")
+
+
+def test_a_webhook_whose_host_no_system_would_look_up_is_refused_without_its_url(write: Write) -> None:
+    (problem,) = problems_of(write(MOTORS + '[[webhook]]\nurl = "http://a..b/secret"\n'))
+    assert problem.startswith("webhook[0].url: is no host")
+    assert "secret" not in problem
+
+
+def test_an_address_in_brackets_is_told_once(write: Write) -> None:
+    (problem,) = problems_of(write(MOTORS + '[mqtt]\nhost = "[::1]"'))
+    assert 'write `host = "::1"`' in problem

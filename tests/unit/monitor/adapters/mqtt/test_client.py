@@ -96,6 +96,13 @@ def test_what_no_broker_takes_is_no_client_id(client_id: str, why: str) -> None:
         MqttConfig(client_id=client_id)
 
 
+@pytest.mark.parametrize("topic", ["a\0b", "a\x01b", "x" * 65_500])
+def test_what_no_topic_may_hold_is_no_base_topic(topic: str) -> None:
+    with pytest.raises(ValueError, match="base_topic"):
+        MqttConfig(base_topic=topic)
+    assert MqttConfig(base_topic="x" * 65_000 + "/Anlage-Süd")
+
+
 @pytest.mark.parametrize("username", ["a\0b", "x" * 65_536])
 def test_what_no_packet_can_carry_is_no_user(username: str) -> None:
     with pytest.raises(ValueError, match="username"):
@@ -107,12 +114,6 @@ def test_a_session_lasts_as_long_as_mqtt_can_say() -> None:
     Properties(PacketTypes.CONNECT).SessionExpiryInterval = longest  # type: ignore[no-untyped-call]
     with pytest.raises(ValueError, match="4294967295"):
         MqttConfig(session_expiry_seconds=longest + 1)
-
-
-def test_an_address_in_brackets_is_told_how_to_be_written() -> None:
-    with pytest.raises(ValueError, match="write the address as '::1'"):
-        MqttConfig(host="[::1]")
-    assert MqttConfig(host="::1").host == "::1"
 
 
 def test_a_close_while_nothing_waits_for_an_answer_names_the_client_id() -> None:
