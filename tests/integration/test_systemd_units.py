@@ -107,9 +107,12 @@ def test_a_reload_ends_as_the_check_does_and_the_daemon_is_told_in_any_case(tmp_
     program.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\nexit {checked}\n')
     program.chmod(0o755)
     with subprocess.Popen(["sleep", "60"]) as daemon:
-        command = ["sh", "-c", script.replace(run[1], str(program)), "sh", str(daemon.pid)]
-        assert subprocess.run(command, timeout=60, check=False).returncode == checked
-        assert daemon.wait(60) == -signal.SIGHUP
+        try:
+            command = ["sh", "-c", script.replace(run[1], str(program)), "sh", str(daemon.pid)]
+            assert subprocess.run(command, timeout=60, check=False).returncode == checked
+            assert daemon.wait(10) == -signal.SIGHUP
+        finally:
+            daemon.kill()
     # systemd shows it no credentials
     assert (tmp_path / "asked").read_text() == f"check --config {run[2]} --without-secrets\n"
 
