@@ -1,5 +1,6 @@
 """What keys of the configuration hold: bounded numbers, and paths taken from the right folder."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,14 @@ def require_host(host: str) -> str:
         # not shown: somebody may have written a URL with a password
         raise ValueError("is no host: between the dots of its name stand 1 to 63 letters each") from None
     return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is of this machine alone, as far as one can tell without a look-up."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def secrets_are_read(info: ValidationInfo) -> bool:

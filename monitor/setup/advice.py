@@ -2,9 +2,9 @@
 
 import stat
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 
+from monitor.config.field_types import is_loopback
 from monitor.core.sources.source import STDIN, SourceSpec
 from monitor.setup.registry import Config
 
@@ -38,7 +38,7 @@ def _of_the_broker(config: Config) -> Iterator[str]:
     mqtt = config.mqtt
     if not config.uses_broker or mqtt.tls is not None:
         return
-    if mqtt.password_file is not None and not _is_loopback(mqtt.host):
+    if mqtt.password_file is not None and not is_loopback(mqtt.host):
         yield f"mqtt: user and password go to {mqtt.host} in clear text; encrypt the connection with [mqtt.tls]"
     if mqtt.port == _TLS_PORT:
         yield f"mqtt.port: brokers expect TLS on port {_TLS_PORT}; an empty [mqtt.tls] turns it on"
@@ -46,13 +46,15 @@ def _of_the_broker(config: Config) -> Iterator[str]:
 
 def _of_http(config: Config) -> Iterator[str]:
     host = config.http.host
-    if not _is_loopback(host) and not config.web.basic_auth_users:
+    if not is_loopback(host) and not config.web.basic_auth_users:
         yield (
             f"http.host: whoever reaches {host}:{config.http.port} can read metrics and names of streams; "
             "ask for a user with [web.basic_auth_users]"
         )
+    elif not is_loopback(host) and config.web.tls_server_config is None:
+        yield f"http.host: users and passwords come to {host} in clear text; serve HTTPS with [web.tls_server_config]"
     for webhook in config.webhook:
-        clear = webhook.parts.scheme == "http" and not _is_loopback(webhook.parts.hostname or "")
+        clear = webhook.parts.scheme == "http" and not is_loopback(webhook.parts.hostname or "")
         if clear and webhook.headers_file is not None:
             yield f"webhook {webhook.name}: its headers go to {webhook.origin} in clear text; use https"
 
@@ -80,13 +82,6 @@ def _of_bounds(config: Config) -> Iterator[str]:
             "timing.expire_after_seconds: streams are forgotten before they are silent, so that nobody is told; "
             "it should be longer than silent_after_seconds"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_open(path: Path) -> bool:

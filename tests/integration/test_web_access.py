@@ -200,16 +200,14 @@ def test_guessing_in_parallel_lets_the_right_one_in(serve: Serve) -> None:
     assert refused == [401] * 8
 
 
-def test_serving_other_machines_in_the_open_is_warned_about() -> None:
-    server = HttpServer(
-        HttpConfig(host="0.0.0.0", port=0), CollectorRegistry(), healthz=lambda: (True, ""), readyz=dict
-    )
+@pytest.mark.parametrize(("host", "open_to_others"), [("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)])
+def test_serving_other_machines_in_the_open_is_warned_about(host: str, open_to_others: bool) -> None:
+    server = HttpServer(HttpConfig(host=host, port=0), CollectorRegistry(), healthz=lambda: (True, ""), readyz=dict)
     with structlog.testing.capture_logs() as logs:
         server.start()
     server.stop()
-    assert [entry["event"] for entry in logs] == [
-        "HTTP is open to other machines without TLS or without users; see [web]"
-    ]
+    told = ["HTTP is open to other machines without TLS or without users; see [web]"]
+    assert [entry["event"] for entry in logs] == (told if open_to_others else [])
 
 
 def test_a_client_that_goes_away_in_the_midst_of_an_answer_leaves_nothing_on_standard_error(

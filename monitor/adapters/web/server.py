@@ -22,6 +22,7 @@ from monitor.adapters.web.basic_auth import BasicAuth
 from monitor.adapters.web.exposition import CONTENT_TYPE, expose
 from monitor.adapters.web.listener import CONNECTION, BusyError, Listener
 from monitor.adapters.web.settings import HttpConfig, WebConfig
+from monitor.config.field_types import is_loopback
 from monitor.errors import UnavailableError
 
 log = structlog.get_logger()
@@ -30,7 +31,6 @@ _GZIP_LEVEL, _GZIP_BITS = 1, 31  # metrics repeat themselves: higher levels take
 _POLL_SECONDS = 0.25  # how often requests that take too long are looked for, and how long stopping takes
 
 _Response = tuple[HTTPStatus, str, bytes]  # status, content type, body
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 class HttpServer:
@@ -78,7 +78,7 @@ class HttpServer:
             raise UnavailableError(f"cannot serve HTTP on {_join(host, port)}: {_advice(error)}") from None
         self._server.set_app(self._answer)
         self._server.tls = context
-        if not host.startswith(_LOOPBACK) and not (self._web.tls_server_config and self._web.basic_auth_users):
+        if not is_loopback(host) and not (self._web.tls_server_config and self._web.basic_auth_users):
             log.warning("HTTP is open to other machines without TLS or without users; see [web]", http=self.address)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True

@@ -8,6 +8,7 @@ import pytest
 
 from monitor.setup.advice import advice
 from monitor.setup.registry import Config
+from tests.certificates import Authority
 
 MODEL = {"name": "m", "path": "/models/m"}
 SOURCE = {"name": "s", "topic": "plant/{device}/vib", "model": "m", "format": {"kind": "json", "rows": "r"}}
@@ -70,7 +71,16 @@ def test_headers_of_a_webhook_are_a_secret_too(secret: Path, tmp_path: Path) -> 
 def test_http_for_everybody_is_warned_of(host: str) -> None:
     (warning,) = warned(http={"host": host})
     assert "[web.basic_auth_users]" in warning
-    assert warned(http={"host": host}, web={"basic_auth_users": USERS}) == []
+    (warning,) = warned(http={"host": host}, web={"basic_auth_users": USERS})
+    assert "clear text" in warning
+    assert "[web.tls_server_config]" in warning
+
+
+def test_passwords_over_https_or_to_this_machine_are_not(tmp_path: Path) -> None:
+    pair = Authority(tmp_path, "authority").issue("server", "DNS:localhost")
+    https = {"tls_server_config": {"cert_file": pair.certificate, "key_file": pair.key}}
+    assert warned(http={"host": "0.0.0.0"}, web={"basic_auth_users": USERS, **https}) == []
+    assert warned(http={"host": "::1"}, web={"basic_auth_users": USERS}) == []
 
 
 def test_settings_that_contradict_one_another_are_warned_of() -> None:
