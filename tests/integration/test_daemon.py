@@ -17,6 +17,7 @@ import pytest
 from tests.broker import PATIENCE_SECONDS, Broker, Peer, wait_until
 from tests.daemon import RATE_HZ, Daemon, config_text, running_daemon, wave
 from tests.forked import check_forked, run_forked
+from tests.machine import Machine
 
 pytestmark = pytest.mark.integration
 
@@ -25,21 +26,6 @@ pytestmark = pytest.mark.integration
 def daemon(tmp_path: Path, broker: Broker, model: Path) -> Iterator[Daemon]:
     with running_daemon(tmp_path, broker, model) as started:
         yield started
-
-
-class Machine:
-    """A device that publishes waves, ten rows a message."""
-
-    def __init__(self, peer: Peer, name: str = "press") -> None:
-        self._peer, self.topic, self._sent = peer, f"plant/north/{name}/hum", 0
-        self._began = time.time() - 300  # the past, so that any amount may be sent at once
-
-    def send(self, messages: int, amplitude: float = 1.0) -> None:
-        for _ in range(messages):
-            rows = wave(self._sent, 10, amplitude)
-            time_seconds = self._began + self._sent / RATE_HZ
-            self._peer.publish(self.topic, json.dumps({"ts": time_seconds, "rows": rows.tolist()}).encode(), qos=1)
-            self._sent += 10
 
 
 def _is(wanted: float | None, value: Callable[[], float | None]) -> bool:
