@@ -80,8 +80,7 @@ def test_with_any_channel_masked_a_fault_in_another_is_found_and_healthy_motors_
                 done = judged(motors.scorer, motors.manifest, replace(spoilt, samples=samples))
                 found.append(float(np.mean(done.score > 1)))
     assert min(found) > 0.9
-    assert np.mean(alarms) <= 1.5 * ASKED
-    assert max(alarms) <= 4 * ASKED  # a minute and a half of one motor does not tell rates better
+    assert max(alarms) <= 1.5 * ASKED  # of each motor without each channel
 
 
 def test_of_two_channels_masked_at_once_it_is_as_true(motors: FitResult) -> None:

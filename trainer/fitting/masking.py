@@ -1,7 +1,8 @@
 """What an artifact needs to judge windows without some of their channels: stand-ins, and thresholds for each mask.
 
 Each channel is masked in its turn on the very windows that calibrate the model, as the daemon masks it
-(`monitor/core/scoring/masking.py`), and the threshold follows by the same rule from the errors that are left.
+(`monitor/core/scoring/masking.py`), and the threshold follows by the same rule from the errors that are left, on the
+safe side (`trainer/calibration/cautious.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from monitor.core.artifact.masking_spec import MaskingSpec
 from monitor.core.scoring.masking import StandIn, trusted_error
 from trainer.artifact.export import CompiledScorer
 from trainer.calibration.alerts_at_threshold import ErrorSeries
-from trainer.calibration.calibrate import calibrate
+from trainer.calibration.cautious import cautious_threshold
 from trainer.data.windows import BATCH_WINDOWS, Windows
 from trainer.settings import CalibrationSettings
 
@@ -70,7 +71,7 @@ def fit_masking(
 
     def threshold(channels: Sequence[int]) -> float:
         error = np.concatenate([each.errors_without(stand_in, channels) for each in held_out])
-        return calibrate(series(error), settings).threshold
+        return cautious_threshold(series(error), settings)
 
     candidates = [channel for channel in range(measured) if maskable[channel]]
     every = -(-len(candidates) // _MOST_SINGLES)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from monitor.core.artifact.calibration import DAY_SECONDS
 
@@ -41,3 +42,15 @@ def parse_budget(text: str) -> Budget:
     if not alarms or not count:
         raise ValueError(f"{text!r}: no threshold keeps a budget of nothing; both numbers must be above 0")
     return Budget(alarms, count * _UNIT_SECONDS[found["unit"]])
+
+
+def part_of_budget(text: str, part: float) -> str:
+    """The budget of a part of the false alarms, in words: half of `1 per 30d` is `0.5 per 30d`.
+
+    Raises:
+        ValueError: as `parse_budget` does.
+
+    """
+    parse_budget(text)
+    alarms, _, period = text.partition(" ")
+    return f"{Decimal(alarms) * Decimal(part):f} {period}"

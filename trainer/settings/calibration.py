@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.settings.section import Section
-from trainer.settings.budget import Budget, parse_budget
+from trainer.settings.budget import Budget, parse_budget, part_of_budget
 
 _DEFAULTS = {"quantile": 0.995, "mean_std": 4.0, "mad": 6.0}
 
@@ -62,3 +62,11 @@ class CalibrationSettings(Section):
         if self.rule == "budget":
             return self.budget.per_day
         return _DEFAULTS[self.rule] if self.setting is None else self.setting
+
+    def allowing(self, part: float) -> "CalibrationSettings":
+        """The same rule with a part (above 0, at most 1) of its false alarms; as it is where it asks for no rate."""
+        if self.rule == "budget":
+            return self.model_copy(update={"false_alarms": part_of_budget(self.false_alarms, part)})
+        if self.rule == "quantile":
+            return self.model_copy(update={"setting": 1 - (1 - self.number) * part})
+        return self

@@ -62,7 +62,7 @@ LAYERS = {
     ),
     "benchmarks": (
         "latency accuracy brokers",
-        "throughput chaos scoring fitting beats real_replay budget",
+        "throughput chaos scoring fitting beats real_replay budget masking",
         "common datasets pages __init__",
     ),
 }

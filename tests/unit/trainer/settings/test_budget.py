@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainer.settings.budget import parse_budget
+from trainer.settings import CalibrationSettings
+from trainer.settings.budget import parse_budget, part_of_budget
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,19 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
 def test_nothing_is_no_budget(text: str) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         parse_budget(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "half"),
+    [("1 per 30d", "0.5 per 30d"), ("0.000003 per 1w", "0.0000015 per 1w"), ("20 per 0.5h", "10.0 per 0.5h")],
+)
+def test_half_of_a_budget_is_a_budget_in_the_same_words(text: str, half: str) -> None:
+    assert part_of_budget(text, 0.5) == half
+    assert parse_budget(half).per_day == pytest.approx(parse_budget(text).per_day / 2)
+
+
+def test_a_part_of_what_is_asked_for_follows_each_rule() -> None:
+    assert CalibrationSettings(rule="quantile", setting=0.99).allowing(0.5).number == pytest.approx(0.995)
+    assert CalibrationSettings(rule="quantile").allowing(0.5).number == pytest.approx(0.9975)
+    assert CalibrationSettings(false_alarms="2 per 1d").allowing(0.5).budget.per_day == 1
+    assert CalibrationSettings(rule="mad", setting=5.0).allowing(0.5).number == 5.0

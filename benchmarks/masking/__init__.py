@@ -1,0 +1,1 @@
+"""What windows are worth that are judged without one of their channels."""
