@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from trainer.error.error_definition import Smoothed
+from trainer.error.residual import Smoothed
 from trainer.training.smoothing import REACH_DEVIATIONS, gaussian_kernels, smoothed
 
 
