@@ -197,8 +197,7 @@ class Engine:
         self._finish(now, final_step)
         self._clear_others()
         if self.checkpointer is not None:
-            self.checkpointer.start_over(fingerprint, pipeline.open_alerts)
-            self.checkpointer.checkpoint(pipeline, now, self.sources)
+            self.checkpointer.start_over(fingerprint, pipeline, now, self.sources, list(self.outbox.sinks))
 
     def change_doors(self, sources: Iterable[Source], sinks: Iterable[Sink], timeout_seconds: float) -> None:
         """Go on with these sources and sinks; those that are not among them any more leave, new ones are started.

@@ -271,15 +271,24 @@ class Checkpointer:
             self._broken, self._mending = None, False
             log.info("the journal is whole again")
 
-    def start_over(self, fingerprint: str, open_alerts: set[str]) -> None:
-        """The pipeline was replaced by one of other settings: nothing that was kept is of use, but for open alerts."""
+    def start_over(
+        self, fingerprint: str, pipeline: Pipeline, now: Moment, sources: Mapping[str, Source], sinks: Sequence[str]
+    ) -> None:
+        """The pipeline was replaced by one of other settings: write its checkpoint in place of the one before, at once.
+
+        Until it is written, a process that follows would find the settings of before, and nothing to go on from.
+        """
         self._fingerprint = fingerprint
         if self._writing is not None:
             self._writing[0].exception()
             self._writing = None
-        try:
+        self.checkpoint(pipeline, now, sources)
+        self.settle_writing(pipeline, sinks, now, wait=True)
+        if self._broken is None:
+            return
+        try:  # messages of before must not be walked through with the settings of now
             self._store.remove_checkpoint()
-            self._store.forget(self._store.last, open_alerts)
+            self._store.forget(self._store.last, pipeline.open_alerts)
         except StoreError as error:
             self._break("disk", str(error), 0)
 

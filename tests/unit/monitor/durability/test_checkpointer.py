@@ -104,6 +104,11 @@ class Life:
         self.checkpointer.checkpoint(self.pipeline, Moment(START, 0.0), {self.source.name: self.source})
         self.checkpointer.settle_writing(self.pipeline, [self.sink.name], Moment(START, 0.0), wait=True)
 
+    def start_over(self, fingerprint: str) -> None:
+        """Go on with other settings, as after a reload."""
+        sources, sinks = {self.source.name: self.source}, [self.sink.name]
+        self.checkpointer.start_over(fingerprint, self.pipeline, Moment(START, 0.0), sources, sinks)
+
     def close(self) -> None:
         sources, sinks = {self.source.name: self.source}, [self.sink.name]
         self.checkpointer.close(self.pipeline, Moment(START, 0.0), sources, sinks)
@@ -422,21 +427,40 @@ def test_an_alert_of_qos_0_whose_end_was_told_after_the_checkpoint_is_over_for_t
 def test_a_new_configuration_keeps_what_is_not_delivered_of_alerts_that_stay_open(tmp_path: Path) -> None:
     one = Life(tmp_path, [])
     one.send(0, 8, WILD)
-    one.checkpointer.start_over("two", one.pipeline.open_alerts)
-    one.checkpoint()
+    one.start_over("two")
     two = Life(tmp_path, [], fingerprint="two")
     assert phases(two.heard) == ["pending", "firing"]
     assert two.pipeline.open_alerts == {one.heard[0].key.alert}
 
 
-def test_after_start_over_nothing_of_before_comes_back(tmp_path: Path) -> None:
+def test_a_process_that_dies_right_after_a_new_configuration_loses_nothing_of_the_streams_that_go_on(
+    tmp_path: Path,
+) -> None:
+    one = Life(tmp_path, [])
+    one.send(0, 20)
+    one.start_over("two")
+    two = Life(tmp_path, [], fingerprint="two")
+    assert two.scored == one.scored == windows_in(20)
+    assert (two.checkpointer.messages_replayed, two.checkpointer.discarded) == (0, {})
+
+
+def test_a_new_configuration_while_no_checkpoint_can_be_written_lets_nothing_of_before_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = Life(tmp_path, [])
     one.send(0, 20)
     one.checkpoint()
     one.send(20, 20)
-    one.checkpointer.start_over("two", set())
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", _fail)
+        one.start_over("two")
+    assert one.checkpointer.trouble is not None
     two = Life(tmp_path, [], fingerprint="two")
     assert (two.scored, two.checkpointer.messages_replayed, two.checkpointer.discarded) == (0, 0, {})
+
+
+def _fail(*_: object) -> None:
+    raise OSError("the disk is gone")
 
 
 def test_housekeeping_that_forgot_a_stream_is_replayed(tmp_path: Path) -> None:
