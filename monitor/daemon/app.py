@@ -34,7 +34,7 @@ from monitor.errors import ConfigError, UnavailableError
 from monitor.pipeline.pipeline import Pipeline
 from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fingerprints_of, succeed
 from monitor.setup.config_diff import ConfigDiff
-from monitor.setup.doors import Doors, build_doors, rebuild_doors, without_dead
+from monitor.setup.doors import Doors, build_doors, name_shares, rebuild_doors, without_dead
 from monitor.setup.reloader import Reloader
 from monitor.setup.summary import LEARNS_ANY_FAULT, NEEDS_ALL_CHANNELS
 from monitor.telemetry.metrics import registry_of
@@ -182,6 +182,7 @@ class App:
         else:
             pipeline, final_step = succeed(engine.pipeline, diff.models, setup, self._log_discard)
             engine.change_pipeline(pipeline, final_step, fingerprint_of(config))
+            name_shares(self.doors, config)
         self._setup = setup
         self._http.protect(config.web)
         if diff.at_next_start:

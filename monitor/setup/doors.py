@@ -12,7 +12,7 @@ from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.alerting.command import commands_below
 from monitor.core.ports import TAKE_LIMITS, Sink, Source
-from monitor.core.sources.shares import shares_of
+from monitor.core.sources.shares import ShareOf, shares_of
 from monitor.setup.build import subscriptions_of
 from monitor.setup.client_id import client_id_of
 from monitor.setup.config_diff import ConfigDiff
@@ -60,6 +60,12 @@ def rebuild_doors(doors: Doors, config: Config, clock: Clock, diff: ConfigDiff, 
     )
 
 
+def name_shares(doors: Doors, config: Config) -> None:
+    """Let the inbox of a link that stays name shares as this configuration names streams."""
+    if doors.link is not None:
+        doors.link.inbox.share_by(_share_of(config))
+
+
 def without_dead(doors: Doors, config: Config, clock: Clock, *, durable: bool) -> Doors:
     """Build anew what died though it was not to end; `doors` itself where all are alive."""
     link, files, webhooks = doors.link, doors.files, doors.webhooks
@@ -83,11 +89,14 @@ def _link(config: Config, clock: Clock, *, durable: bool) -> MqttLink | None:
     if not config.uses_broker:
         return None
     limits = config.limits
-    share_of = shares_of(config.source, commands_below(config.mqtt.base_topic) if config.mqtt.commands else None)
-    inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes, share_of)
+    inbox = Inbox(limits.max_inbox_messages, limits.max_inbox_bytes, _share_of(config))
     topics = subscriptions_of(config)
     mqtt = config.mqtt.model_copy(update={"client_id": client_id_of(config)})
     return MqttLink(mqtt, topics, inbox, max_payload_bytes=limits.max_payload_bytes, durable=durable, clock=clock)
+
+
+def _share_of(config: Config) -> ShareOf:
+    return shares_of(config.source, commands_below(config.mqtt.base_topic) if config.mqtt.commands else None)
 
 
 def _files(config: Config, clock: Clock) -> tuple[FileSource, ...]:

@@ -122,6 +122,13 @@ class Inbox:
             self._fair = FairQueue()
             self._messages = self._bytes = self._droppable = self._droppable_bytes = 0
 
+    def share_by(self, share_of: ShareOf) -> None:
+        """Name shares in another way from now on; for the thread that takes. What waits keeps the order it has."""
+        with self._lock:
+            waiting = self._fair.take(TakeLimits(self._messages, self._bytes + 1)) if len(self._fair) else []
+            self._arrived.extendleft(_Chunk(run.batch, run.nbytes) for run in reversed(waiting))
+            self._fair, self._shares = FairQueue(), Shares(share_of)
+
     def call_on_arrival(self, wake: Wake) -> None:
         """Have `wake` called, from the putting thread, when the first message waits, and when it becomes urgent.
 

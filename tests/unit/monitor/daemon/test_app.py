@@ -148,6 +148,17 @@ def test_what_did_not_change_keeps_its_connection() -> None:
     assert bench.link is before
 
 
+def test_the_inbox_of_a_connection_that_stays_names_what_it_drops_by_the_new_names_of_streams() -> None:
+    limits = {"max_inbox_messages": 4}
+    bench = Bench(setup_of(Noting(), limits=limits))
+    connection = bench.link
+    bench.app.apply(setup_of(Noting(), limits=limits, source=[SOURCE | {"stream": "{device}.x"}]))
+    assert bench.link is connection
+    for _ in range(8):
+        bench.send(1)
+    assert set(bench.link.inbox.dropped_by_share) == {"press.x"}
+
+
 def test_streams_that_start_over_in_a_swap_have_their_last_windows_scored() -> None:
     old, new = Noting(), Noting()
     bench = Bench(setup_of(old))

@@ -228,6 +228,21 @@ def test_the_loudest_share_loses_its_oldest_and_is_named() -> None:
     assert [message.payload for message in taken if message.topic == "loud"] == [b"%d" % n for n in range(12, 20)]
 
 
+def test_named_in_another_way_what_waits_keeps_its_order_and_what_comes_is_named_so() -> None:
+    inbox = Inbox(100, 10_000, lambda topic: topic)
+    put(inbox, *(of(topic, number) for number in range(20) for topic in ("pump/a", "pump/b")))
+    assert payloads(inbox.take(TakeLimits(2, 10_000))) == [b"0", b"0"]  # from here on they wait in lines
+    inbox.share_by(lambda topic: topic.split("/")[0])
+    put(inbox, *(of("pump/a", number) for number in range(20, 40)))
+    batch = inbox.take(TAKE_LIMITS)
+    taken = [] if batch is None else list(batch.rows())
+    assert [row.payload for row in taken if row.topic == "pump/a"] == [b"%d" % number for number in range(1, 40)]
+    assert [row.payload for row in taken if row.topic == "pump/b"] == [b"%d" % number for number in range(1, 20)]
+    assert (inbox.messages, inbox.bytes) == (0, 0)
+    put(inbox, *(of("pump/a", number) for number in range(200)))
+    assert set(inbox.dropped_by_share) == {"pump"}
+
+
 def test_the_share_with_the_most_bytes_loses_its_oldest_where_bytes_are_too_many() -> None:
     inbox = Inbox(1000, 1000, str)
     put(inbox, Message("heavy", bytes(600), 0.0), *(of("many", number) for number in range(50)))
