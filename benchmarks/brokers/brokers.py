@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.brokers.kinds import KINDS, Kind, paho_testing, running
 from benchmarks.brokers.trial import Outcome, Settings, run_trial
-from benchmarks.chaos.chaos import fit
+from benchmarks.chaos.models import fit_hum
 from benchmarks.chaos.world import ChaosError
 from benchmarks.common.broker import MissingError, free_port
+from benchmarks.common.broker_kinds import KINDS, Kind, paho_testing, running
 from benchmarks.common.targets import conclude, write_json
 
 _EPILOG = """\
@@ -81,7 +81,7 @@ def _run_all(kinds: list[Kind], packages: Path, console: Console) -> tuple[list[
         Progress(*columns, console=console, transient=True) as progress,
     ):
         task = progress.add_task("fitting", total=None)
-        model = fit(Path(folder))
+        model = fit_hum(Path(folder))
         for kind in kinds:
             tried = [Settings(protocol, alert_qos) for protocol in kind.protocols for alert_qos in (2, 1)]
             tried.append(Settings(kind.protocols[-1], 1, dotted=True))

@@ -19,7 +19,10 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.chaos.devices import PAST_SECONDS, Device, Listener, expected_of
+from benchmarks.chaos.devices import Device, plain_device
+from benchmarks.chaos.listener import Listener
+from benchmarks.chaos.publisher import PAST_SECONDS
+from benchmarks.chaos.walk import expected_of
 from benchmarks.common.broker import free_port
 
 _READY_SECONDS = 30.0
@@ -169,7 +172,7 @@ def run_trial(settings: Settings, port: int, folder: Path, model: Path) -> Outco
         )
     )
     daemon = _Daemon(config, http_port, folder / "daemon.log")
-    devices = [Device(f"plant/d{number}/hum", number, random.Random(number)) for number in range(_DEVICES)]
+    devices = [plain_device(f"plant/d{number}/hum", number, random.Random(number)) for number in range(_DEVICES)]
     try:
         if not daemon.start():
             return Outcome(ready=False, told=tuple(daemon.told())[:2])
@@ -213,7 +216,8 @@ def _publisher(port: int) -> Iterator[paho.Client]:
 def _publish(client: paho.Client, devices: list[Device], began: float, numbers: range) -> None:
     for number in numbers:
         for device in devices:
-            client.publish(*device.message(began, calm=number >= _MESSAGES - _TAIL), qos=1).wait_for_publish(10.0)
+            for message in device.step(began, calm=number >= _MESSAGES - _TAIL):
+                client.publish(message.topic, message.payload, qos=1).wait_for_publish(10.0)
         time.sleep(_PACE_SECONDS)
 
 

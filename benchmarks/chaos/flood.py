@@ -2,12 +2,12 @@
 
 The model is made slow on purpose (one window at a time, each taking milliseconds), so that one publisher is flood
 enough on any machine. Messages of QoS 0 and 1 come ten times as fast as it scores, before the flood or in it. The
-broker keeps some hundred messages of QoS 1 for a reader that does not read, and drops the others.
+broker keeps some hundred messages of QoS 1 for a reader that does not read, and drops the others. In the end the daemon
+is stopped in the midst of a flood.
 """
 
 import argparse
 import platform
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,15 +18,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 
+from benchmarks.chaos.slow_model import ROWS, fit_slow_model
 from benchmarks.common.broker import MissingError, free_port, mosquitto
-from benchmarks.common.live import BIN, Daemon, LiveError
+from benchmarks.common.live import Daemon, LiveError
 from benchmarks.common.targets import Target, conclude, write_json
-from monitor.core.artifact.manifest import MANIFEST_FILE
 
 _EPILOG = """\
 examples:
@@ -35,18 +34,18 @@ examples:
 
 exit codes: 0 measured, 1 void   (a target that was missed is a result)
 """
-_ROWS = 32  # per message: just one window
 _RATE_HZ = 100.0
 _BEGAN_SECONDS = 30 * 86400.0  # ago, by the device: a flood brings days in minutes, and none of them from the future
 _TIMES = 10.0  # how much more comes than can be scored
 _MOST_MESSAGES, _MOST_BYTES = 400, 16 * 1024 * 1024  # the inbox
-_ONE_READ_MESSAGES = 500  # of 256 KiB: reading stops when the inbox is full, with what the last read brought
+ONE_READ_MESSAGES = 500  # of 256 KiB: reading stops when the inbox is full, with what the last read brought
 _MOST_GROWTH_BYTES = _MOST_BYTES + 32 * 1024 * 1024
 _QUEUED_MESSAGES = 200  # of QoS 1, in the broker; besides, it has thousands on their way to a reader of MQTT 5
 _QUICK_IN_FLIGHT_MESSAGES = 1000  # those, in a quick run: still more than the inbox and one read take
 _RECOVERY_TIMES = 2.0  # of what scoring all that waits takes
 _GIVE_UP_SECONDS = 300.0
-_SLOW_TURNS = 12_000  # of the loop that makes the model slow: a busy machine must still bring ten times as much
+_STOP_SECONDS = 5.0
+_STOP_AFTER_SECONDS = 3.0  # of the flood
 _CONFIG = """\
 [mqtt]
 host = "127.0.0.1"
@@ -77,25 +76,6 @@ format = {{ kind = "json", timestamp = "ts", rows = "rows" }}
 """
 
 
-class Slow(torch.nn.Module):
-    """A model like `inner` that takes some milliseconds longer."""
-
-    def __init__(self, inner: torch.jit.ScriptModule, turns: int) -> None:
-        super().__init__()
-        self.inner = inner
-        self.turns = turns
-
-    def forward(
-        self, windows: torch.Tensor, centre: torch.Tensor, scale: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Errors as `inner` has them."""
-        wasted = windows.abs().max()
-        for _ in range(self.turns):
-            wasted = torch.sin(wasted)
-        error, channel_error = self.inner(windows, centre, scale)
-        return error + 0.0 * wasted, channel_error
-
-
 class Publisher:
     """Publishes for one device, so many messages a second at each QoS, from a thread of its own."""
 
@@ -107,12 +87,12 @@ class Publisher:
         self._client.max_inflight_messages_set(1000)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        at = np.arange(_ROWS) / _RATE_HZ
+        at = np.arange(ROWS) / _RATE_HZ
         self._rows = np.round(np.stack([np.sin(10 * np.pi * at), np.cos(10 * np.pi * at)], axis=1), 4).tolist()
 
     def send(self, topics: tuple[tuple[str, int], ...]) -> None:
         """Send the next message to each of the topics, at its QoS."""
-        body = msgspec.json.encode({"ts": self._began + self.sent * _ROWS / _RATE_HZ, "rows": self._rows})
+        body = msgspec.json.encode({"ts": self._began + self.sent * ROWS / _RATE_HZ, "rows": self._rows})
         for topic, qos in topics:
             self._client.publish(topic, body, qos)
         self.sent += 1
@@ -144,7 +124,7 @@ def main() -> int:
 
 def run(folder: Path, quick: bool, console: Console, json_file: Path | None) -> int:
     """One run; its exit code."""
-    flood_seconds = 8.0 if quick else 120.0
+    flood_seconds = 5.0 if quick else 120.0
     model = fit_slow_model(folder)
     config, http_port = folder / "monitor.toml", free_port()
     broker = f"max_queued_messages {_QUEUED_MESSAGES}\n"
@@ -163,18 +143,24 @@ def run(folder: Path, quick: bool, console: Console, json_file: Path | None) -> 
             calm_bytes = _resident_bytes(daemon)
             figures = _flood(daemon, publisher, capacity, flood_seconds, console)
             figures |= {"scored_per_second": capacity, "resident_bytes_before": calm_bytes}
+            with _flooding(publisher, 1.5 * _TIMES * max(capacity, figures["scored_share"] * capacity)):
+                time.sleep(_STOP_AFTER_SECONDS)
+                began = time.monotonic()
+                code = daemon.stop()
+                figures["stop_seconds"] = time.monotonic() - began
         finally:
             publisher.close()
-            code = daemon.stop()
+            daemon.stop()
     growth = figures["resident_bytes_most"] - calm_bytes
     targets = [
         Target.at_most("growth of memory", _MOST_GROWTH_BYTES / 2**20, growth / 2**20, "MiB"),
         Target.at_most(
-            "longest backlog", _MOST_MESSAGES + _ONE_READ_MESSAGES, figures["inbox_messages_most"], "messages"
+            "longest backlog", _MOST_MESSAGES + ONE_READ_MESSAGES, figures["inbox_messages_most"], "messages"
         ),
         Target.at_most(
             "time until the backlog is gone", _RECOVERY_TIMES, figures["recovery_times"], "x scoring what waits"
         ),
+        Target.at_most("a stop in the midst of the flood", _STOP_SECONDS, figures["stop_seconds"], "s"),
         Target.at_least("scored under the flood and after it, of what it can", 0.5, figures["scored_share"], ""),
     ]
     void = [] if code == 0 else [f"the daemon ended with {code}"]
@@ -185,26 +171,6 @@ def run(folder: Path, quick: bool, console: Console, json_file: Path | None) -> 
     if json_file is not None:
         write_json(json_file, targets, figures=figures, machine=platform.platform())
     return conclude(console, targets, void)
-
-
-def fit_slow_model(folder: Path) -> Path:
-    """Fit a small model, and make it slow."""
-    data, model = folder / "hum.npz", folder / "models" / "hum"
-    at = np.arange(12000) / _RATE_HZ
-    samples = np.stack([np.sin(10 * np.pi * at), np.cos(10 * np.pi * at)], axis=1)
-    samples += np.random.default_rng(0).normal(0, 0.05, samples.shape)
-    np.savez(data, samples=samples.astype(np.float32), channels=["a", "b"], sample_rate_hz=_RATE_HZ)
-    command: list[str | Path] = [BIN / "residuald-trainer", "fit", "--data", data, "--out", model, "--family", "pca"]
-    done = subprocess.run(
-        [*command, "--window", str(_ROWS), "--stride", str(_ROWS)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise LiveError(f"fitting failed:\n{done.stderr.strip()}")
-    files = {MANIFEST_FILE: ""}
-    inner = torch.jit.load(model / "current", _extra_files=files)  # type: ignore[no-untyped-call]
-    slow = folder / "slow.pt"
-    torch.jit.save(torch.jit.script(Slow(inner, _SLOW_TURNS)), slow, _extra_files=files)
-    return slow
 
 
 def value_of(daemon: Daemon, name: str) -> float:
@@ -254,7 +220,7 @@ def wait_calm(daemon: Daemon) -> float:
 
 
 @contextmanager
-def _watched(daemon: Daemon, most: dict[str, float]) -> Iterator[None]:
+def watched(daemon: Daemon, most: dict[str, float]) -> Iterator[None]:
     """Note the most memory and the longest backlog, a few times a second."""
     over = threading.Event()
 
@@ -275,11 +241,32 @@ def _watched(daemon: Daemon, most: dict[str, float]) -> Iterator[None]:
         watcher.join()
 
 
+@contextmanager
+def _flooding(publisher: Publisher, messages_per_second: float) -> Iterator[None]:
+    """Flood until the block ends."""
+    over = threading.Event()
+
+    def flood() -> None:
+        began, sent = time.monotonic(), 0
+        while not over.wait(0.001):
+            while sent < (time.monotonic() - began) * messages_per_second:
+                publisher.send((ONCE, SAFE))
+                sent += 2
+
+    flooder = threading.Thread(target=flood, daemon=True)
+    flooder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        flooder.join()
+
+
 def _flood(daemon: Daemon, publisher: Publisher, capacity: float, seconds: float, console: Console) -> dict[str, float]:
     most: dict[str, float] = {}
     scored, sent = _scored(daemon), publisher.sent
     fastest = capacity
-    with _watched(daemon, most), console.status(f"flooding for {seconds:.0f} s"):
+    with watched(daemon, most), console.status(f"flooding for {seconds:.0f} s"):
         began = due = looked = time.monotonic()
         while (now := time.monotonic()) - began < seconds:
             if now - looked > 1.0:  # whoever shares the machine may have left

@@ -4,10 +4,8 @@ import contextlib
 import http.client
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,99 +14,84 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.chaos.brokers import BrokerChoice
+from benchmarks.chaos.daemon import Daemon, DaemonParent
 from benchmarks.chaos.proxy import Proxy
-from benchmarks.common.broker import MissingError, free_port
+from benchmarks.chaos.settings import Settings
+from benchmarks.common import broker_kinds
+from benchmarks.common.broker import free_port
 
 PATIENCE_SECONDS = 60.0
+SCRAPE_SECONDS = 0.1  # between two looks at the metrics
 DISK_BYTES = 48 * 1024 * 1024
-_LAUNCHER = "benchmarks.chaos.daemon"
-_ROOT = Path(__file__).parents[2]
-_BROKER = """\
-listener {port} 127.0.0.1
-allow_anonymous true
-user root
-persistence true
-persistence_location {folder}/
-max_queued_messages 0
-max_inflight_messages 0
-"""
-_CONFIG = """\
-[mqtt]
-host = "127.0.0.1"
-port = {port}
-keepalive_seconds = 5
-reconnect_ceiling_seconds = 1
-[http]
-port = {http_port}
-[log]
-format = "json"
-[timing]
-expire_after_seconds = 86400
-[journal]
-path = "{disk}/journal"
-checkpoint_seconds = 3
-max_bytes = 16_777_216
-[[model]]
-name = "hum"
-path = "{model}"
-[[source]]
-name = "machines"
-topic = "plant/{{device}}/hum"
-model = "hum"
-qos = 1
-format = {{ kind = "json", timestamp = "ts", rows = "rows" }}
-[[source]]
-name = "engines"
-topic = "hall/{{device}}/hum"
-model = "hum"
-qos = 2
-format = {{ kind = "json", timestamp = "ts", rows = "rows" }}
-"""
-Metrics = dict[str, float]  # by sample name, and by name and value of the label `stream` where there is one
+_RELOADED = "residuald_config_last_reload_success_timestamp_seconds"
+# by sample name, and by name and value of each of these labels
+Metrics = dict[str, float]
+_LABELS = ("stream", "source", "model")
 
 
 class ChaosError(Exception):
     """The world did not do what it should; the run is void."""
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + timeout_seconds
+def wait_for(condition: Callable[[], bool], what: str, every_seconds: float = 0.02) -> None:
+    """Wait for something that has to come.
+
+    Raises:
+        ChaosError: it does not, for a minute.
+
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise ChaosError(f"waited {timeout_seconds:g} s in vain: {what}")
-        time.sleep(0.02)
+            raise ChaosError(f"waited {PATIENCE_SECONDS:g} s in vain: {what}")
+        time.sleep(every_seconds)
 
 
 class World:
-    """Everything beside the devices. `disk_is_small`: whether the journal lies on a file system that can be filled."""
+    """Everything beside the devices. `disk_is_small`: whether the journal lies on a file system that can be filled.
 
-    def __init__(self, folder: Path, model: Path) -> None:
+    models: the folder that holds the models. packages: where brokers were fetched to.
+    """
+
+    def __init__(self, folder: Path, models: Path, broker: BrokerChoice, packages: Path) -> None:
         self.folder = folder
-        self.model = model
+        self.models = models
         self.config = folder / "monitor.toml"
         self.disk = folder / "disk"
         self.broker_port = free_port()
         self.http_port = free_port()
         self.kills = 0
+        self.stop_seconds: list[float] = []
+        self._configurations = 0
+        self._loading_since: float | None = None  # when it had loaded something before, if it was told to load
+        self._packages = packages
+        self._launch = broker.prepare(folder, packages, self.broker_port)
         self._clock = folder / "clock"
         self._broker: subprocess.Popen[bytes] | None = None
-        self._daemon: subprocess.Popen[bytes] | None = None
         self._log = (folder / "daemon.log").open("ab")
+        self._clock.write_text("0")
+        self._parent = DaemonParent(self._clock, self._log)
+        self._daemon: Daemon | None = None
         self.disk.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(self.disk)]
         self.disk_is_small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
         self.can_slow = _can_trace()
-        self._clock.write_text("0")
         self.proxy = Proxy(self.broker_port)
-        self.config.write_text(
-            _CONFIG.format(port=self.proxy.port, http_port=self.http_port, disk=self.disk, model=model)
+        self.settings = Settings(
+            self.proxy.port,
+            self.http_port,
+            self.disk,
+            models,
+            protocol=broker.protocol,
+            alert_qos=broker.alert_qos,
+            qos=broker.qos,
         )
+        self._write(self.settings.text)
 
     def close(self) -> None:
-        for process in (self._daemon, self._broker):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
+        self._parent.close()
+        self.stop_broker()
         self.proxy.close()
         self._log.close()
         if self.disk_is_small:
@@ -117,45 +100,89 @@ class World:
     # --- the broker and the network
 
     def start_broker(self) -> None:
-        program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-        if program is None:
-            raise MissingError("this benchmark needs Mosquitto: apt-get install mosquitto")
-        settings = self.folder / "mosquitto.conf"
-        settings.write_text(_BROKER.format(port=self.broker_port, folder=self.folder))
-        self._broker = subprocess.Popen([program, "-c", settings], stdout=self._log, stderr=self._log)
-        wait_for(self._broker_answers, "the broker starts")
+        self._broker = broker_kinds.start(self._launch, self.broker_port, self.folder, self._packages)
 
     def stop_broker(self) -> None:
         if self._broker is not None:
-            self._broker.terminate()
-            self._broker.wait(PATIENCE_SECONDS)
-
-    def _broker_answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.broker_port), 1.0):
-            return True
-        return False
+            broker_kinds.stop(self._launch, self._broker)
+            self._broker = None
 
     # --- the daemon
 
     def start_daemon(self) -> None:
-        command: list[str | Path] = [sys.executable, "-m", _LAUNCHER, self._clock, "run", "--config", self.config]
-        self._daemon = subprocess.Popen(command, stderr=self._log, cwd=_ROOT)
+        self._daemon = self._parent.start(self.config)
+        self._loading_since = None
 
     def kill_daemon(self) -> None:
-        if self._daemon is not None:
-            self._daemon.kill()
-            self._daemon.wait()
-            self.kills += 1
+        self._running.send_signal(signal.SIGKILL)
+        self._running.wait(PATIENCE_SECONDS)
+        self.kills += 1
 
-    def stop_daemon(self) -> int:
-        if self._daemon is None:
-            return 0
-        self._daemon.send_signal(signal.SIGTERM)
-        return self._daemon.wait(PATIENCE_SECONDS)
+    def stop_daemon(self) -> None:
+        """Stop the daemon as systemd would, and note how long that took.
+
+        Raises:
+            ChaosError: it does not end, or not well.
+
+        """
+        began = time.monotonic()
+        self._running.send_signal(signal.SIGTERM)
+        code = self._running.wait(PATIENCE_SECONDS)
+        self.stop_seconds.append(time.monotonic() - began)
+        if code != 0:
+            raise ChaosError(f"the daemon does not stop as it should: {code}")
 
     def reload(self) -> None:
-        if self._daemon is not None:
-            self._daemon.send_signal(signal.SIGHUP)
+        """Let the daemon load what it has to load, and do not wait for that."""
+        self._loading_since = self.metrics()[_RELOADED]
+        self._running.send_signal(signal.SIGHUP)
+
+    def configure(self, settings: Settings | None = None) -> Path:
+        """Let the daemon go on with other settings or artifacts; a file that says what it uses from then on.
+
+        Returns once it has taken them over.
+        """
+        self.settings = settings or self.settings
+        self.wait_reloaded(lambda: self._write(self.settings.text))
+        self._configurations += 1
+        frozen = self.folder / f"monitor-{self._configurations}.toml"
+        frozen.write_text(self.settings.frozen_text)
+        return frozen
+
+    def wait_reloaded(self, change: Callable[[], object], *, signalled: bool = True) -> None:
+        """Change something, tell the daemon by SIGHUP if it is to be told, and wait until it has taken it over."""
+        self._wait_loaded(self._loading_since)  # or what was read before the change would be taken for it
+        before = self.metrics()[_RELOADED]
+        change()
+        if signalled:
+            self.reload()
+        self._wait_loaded(before)
+
+    def _wait_loaded(self, before: float | None) -> None:
+        if before is not None:
+            wait_for(lambda: self.metrics()[_RELOADED] != before, "the daemon loads what has changed", SCRAPE_SECONDS)
+        self._loading_since = None
+
+    def misconfigure(self) -> None:
+        """Let the daemon meet a configuration with a mistake; it goes on with the one before."""
+        worked = "residuald_config_last_reload_successful"
+        self._wait_loaded(self._loading_since)
+        self._write(self.settings.text + "\n[limitz]\n")
+        self.reload()
+        wait_for(lambda: not self.metrics()[worked], "the mistake is told", SCRAPE_SECONDS)
+        self._loading_since = None
+        self.wait_reloaded(lambda: self._write(self.settings.text))
+
+    def _write(self, text: str) -> None:
+        new = self.config.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.config)
+
+    @property
+    def _running(self) -> Daemon:
+        if self._daemon is None:
+            raise ChaosError("there is no daemon")
+        return self._daemon
 
     def wait_ready(self) -> None:
         wait_for(lambda: self.readiness() == 200, f"the daemon gets ready (see {self.folder}/daemon.log)")
@@ -169,8 +196,8 @@ class World:
         except urllib.error.HTTPError as error:
             return error.code
         except (OSError, http.client.HTTPException):
-            if self._daemon is not None and self._daemon.poll() is not None:
-                raise ChaosError(f"the daemon ended with {self._daemon.returncode}") from None
+            if self._running.poll() is not None:
+                raise ChaosError(f"the daemon ended with {self._running.returncode}") from None
             return 0
 
     def metrics(self) -> Metrics:
@@ -180,8 +207,10 @@ class World:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found[sample.name] = found.get(sample.name, 0.0) + sample.value
-                if "stream" in sample.labels:
-                    found[f"{sample.name} {sample.labels['stream']}"] = sample.value
+                for label in _LABELS:
+                    if label in sample.labels:
+                        by_label = f"{sample.name} {sample.labels[label]}"
+                        found[by_label] = found.get(by_label, 0.0) + sample.value
         return found
 
     # --- disk and clock
@@ -208,11 +237,22 @@ class World:
     @contextlib.contextmanager
     def slow_writes(self, seconds: float) -> Iterator[None]:
         """Whatever the daemon writes to files, or flushes to the disk, takes so much longer."""
-        if self._daemon is None or not self.can_slow:
+        if not self.can_slow:
             raise ChaosError("there is nothing to slow down")
         calls = "pwrite64,fsync,fdatasync"
         inject = f"inject={calls}:delay_enter={seconds * 1e6:.0f}"
-        command = ["strace", "-f", "-p", str(self._daemon.pid), "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject]
+        command = [
+            "strace",
+            "-f",
+            "-p",
+            str(self._running.pid),
+            "-o",
+            "/dev/null",
+            "-e",
+            f"trace={calls}",
+            "-e",
+            inject,
+        ]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as tracer:
             yield
             tracer.terminate()

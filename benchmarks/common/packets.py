@@ -65,10 +65,11 @@ def publish_packets(messages: Messages, qos: Literal[0, 1], *, mqtt5: bool) -> P
     return Packets(b"".join(frames), np.cumsum(lengths, dtype=np.int64), messages.due_seconds)
 
 
-def publish_head(topic: bytes, payload_bytes: int) -> bytes:
-    """What comes before a payload in a PUBLISH packet at QoS 0 of MQTT 3.1.1."""
-    header = _text(topic)
-    return bytes([PUBLISH]) + _variable_integer(len(header) + payload_bytes) + header
+def publish_head(topic: bytes, payload_bytes: int, identifier: int | None = None) -> bytes:
+    """What comes before a payload in a PUBLISH packet of MQTT 3.1.1: at QoS 1 with an identifier, else at QoS 0."""
+    header = _text(topic) + (b"" if identifier is None else identifier.to_bytes(2, "big"))
+    kind = PUBLISH if identifier is None else PUBLISH | 2
+    return bytes([kind]) + _variable_integer(len(header) + payload_bytes) + header
 
 
 def connect_packet(client_id: str, keepalive_seconds: int = 600) -> bytes:

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.common.broker import MissingError, free_port, wait_for_broker
 
 _START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
 _DEBIAN = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 _RABBIT = Path("/usr/lib/rabbitmq/bin")
 _AEDES = Path(__file__).with_name("aedes_broker.mjs")
@@ -138,25 +139,46 @@ def running(launch: Launch, port: int, folder: Path, packages: Path) -> Iterator
         MissingError: it does not start.
 
     """
+    process = start(launch, port, folder, packages)
+    try:
+        yield
+    finally:
+        stop(launch, process)
+
+
+def start(launch: Launch, port: int, folder: Path, packages: Path) -> subprocess.Popen[bytes]:
+    """Start a broker; it takes connections from here on. What it prints goes to `folder`.
+
+    Raises:
+        MissingError: it does not start.
+
+    """
     log = folder / "broker.log"
     environment = os.environ | dict(launch.environment)
-    with log.open("wb") as sink:
+    with log.open("ab") as sink:
         process = subprocess.Popen(
             launch.command, stdout=sink, stderr=sink, cwd=packages, env=environment, start_new_session=True
         )
     try:
         wait_for_broker(port, process, log, _START_SECONDS)
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20.0)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if "ERL_EPMD_PORT" in environment:  # Erlang's port mapper outlives the broker
-            subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
+    except MissingError:
+        stop(launch, process)
+        raise
+    return process
+
+
+def stop(launch: Launch, process: subprocess.Popen[bytes]) -> None:
+    """End a broker, in time for it to write down what it keeps."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    environment = os.environ | dict(launch.environment)
+    if "ERL_EPMD_PORT" in environment:  # Erlang's port mapper outlives the broker
+        subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
 
 
 def _program(name: str, remedy: str) -> str:
