@@ -68,8 +68,8 @@ class Reloader:
         before, self._last_look = self._last_look, self._look(everything=self._watches_config)
         # a file that changed is let come to rest first: half a copy would only fail
         if self._requested or self._tried != self._last_look == before:
-            self._begin(everything=self._requested or self._watches_config)
-            self._requested = False
+            requested, self._requested = self._requested, False  # one that comes from here on asks for another load
+            self._begin(everything=requested or self._watches_config)
         return None
 
     def _begin(self, *, everything: bool) -> None:

@@ -96,6 +96,24 @@ def test_a_new_artifact_does_not_pull_in_a_configuration_that_is_being_edited(re
     assert came.artifacts["sine"].manifest.version == version
 
 
+def test_a_request_that_comes_while_loading_begins_is_not_lost(folder: Path) -> None:
+    requests = [True]
+
+    def clock() -> float:  # it is looked at while loading begins, when a signal may arrive
+        if requests:
+            requests.pop()
+            (folder / "monitor.toml").write_text(SINE + "[limits]\nmax_streams = 7\n")
+            reloader.request()
+        return 0.0
+
+    reloader = Reloader(folder / "monitor.toml", load_setup(folder / "monitor.toml"), clock)
+    publish(folder)
+    assert isinstance(outcome(reloader), Setup)
+    came = outcome(reloader)
+    assert isinstance(came, Setup)
+    assert came.config.limits.max_streams == 7
+
+
 def test_a_damaged_artifact_is_told_once_and_tried_again_when_it_changes(reloader: Reloader, folder: Path) -> None:
     file = (folder / "sine" / "current").resolve()
     good = file.read_bytes()
