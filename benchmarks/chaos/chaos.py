@@ -96,7 +96,7 @@ def run(
     began = time.monotonic()
     try:
         world.start_broker()
-        listener = Listener(world.broker_port, "residuald", broker.alert_qos)
+        listener = Listener(world.broker_port, "residuald")
         first_config = folder / "monitor-0.toml"
         first_config.write_text(world.settings.frozen_text)
         world.start_daemon()

@@ -15,7 +15,7 @@ class Listener:
     is, by its id. states: the last by stream, of those that were not cleared.
     """
 
-    def __init__(self, port: int, base_topic: str, qos: int = 1) -> None:
+    def __init__(self, port: int, base_topic: str) -> None:
         self.steps: Counter[tuple[str, str]] = Counter()
         self.reasons: defaultdict[str, set[str]] = defaultdict(set)
         self.streams: dict[str, str] = {}
@@ -24,7 +24,7 @@ class Listener:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="listener", clean_session=False)
         self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._topics = [(f"{base_topic}/+/alert", qos), (f"{base_topic}/+/state", qos)]
+        self._topics = [(f"{base_topic}/+/alert", 1), (f"{base_topic}/+/state", 1)]
         self._client.on_connect = self._on_connect
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
