@@ -97,16 +97,16 @@ def test_a_new_artifact_does_not_pull_in_a_configuration_that_is_being_edited(re
 
 
 def test_a_request_that_comes_while_loading_begins_is_not_lost(folder: Path) -> None:
-    requests = [True]
+    told: list[Reloader] = []  # who is told once, while it looks at the clock: then a signal may arrive
 
-    def clock() -> float:  # it is looked at while loading begins, when a signal may arrive
-        if requests:
-            requests.pop()
+    def clock() -> float:
+        if told:
             (folder / "monitor.toml").write_text(SINE + "[limits]\nmax_streams = 7\n")
-            reloader.request()
+            told.pop().request()
         return 0.0
 
     reloader = Reloader(folder / "monitor.toml", load_setup(folder / "monitor.toml"), clock)
+    told.append(reloader)
     publish(folder)
     assert isinstance(outcome(reloader), Setup)
     came = outcome(reloader)
