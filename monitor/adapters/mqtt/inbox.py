@@ -220,7 +220,7 @@ class Inbox:
         loudest = int(dropped.messages.argmax())
         log.warning(
             "the inbox is full: what is loudest loses its oldest messages",
-            stream=self._shares.names[loudest],
+            loudest=self._shares.names[loudest],  # not `stream`: by that, lines are told apart, and topics are endless
             dropped=int(dropped.messages[loudest]),
             dropped_in_all=gone,
             waiting=self._messages,

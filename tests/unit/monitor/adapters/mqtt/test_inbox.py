@@ -1,12 +1,15 @@
 """The inbox: bounded, fair once more waits than one take brings, and what must be acknowledged is never dropped."""
 
+import contextlib
 import itertools
 from collections import Counter
 
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.adapters.mqtt.inbox import Inbox
+from monitor.adapters.process.logs import RepeatLimiter
 from monitor.core.ports import TAKE_LIMITS, TakeLimits
 from monitor.core.values.messages import Message, MessageBatch, TopicTable
 
@@ -334,3 +337,16 @@ def neighbour(
                 got.update(row.topic for row in rows)
             waited += [takes - sent[row.payload] for row in rows if row.topic == "quiet"]
     return waited
+
+
+def test_however_many_shares_are_loud_in_their_turn_the_log_tells_it_once_in_a_while() -> None:
+    inbox = Inbox(64, 1_000_000, share_of=lambda topic: topic)
+    with structlog.testing.capture_logs() as told:
+        for topic in range(200):  # as somebody does who makes topics up
+            put(inbox, *(of(f"made/up/{topic}", number) for number in range(64)))
+    assert len(told) > 100
+    limit, written = RepeatLimiter(30.0, lambda: 0.0), []
+    for line in told:
+        with contextlib.suppress(structlog.DropEvent):
+            written.append(limit(None, "", line))
+    assert [line["loudest"].startswith("made/up/") for line in written] == [True]
