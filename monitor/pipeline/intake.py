@@ -115,15 +115,15 @@ class Intake:
         topic: int64 [M], the column of the batch.
         """
         routes = self._router.known(batch.topics, topic[start:])
-        without_route = routes[0] < 0
-        stop, command = len(topic), None
-        if without_route.any():
+        stop, command, settled = len(topic), None, not (routes < 0).any()
+        if not settled and (routes[0] < 0).any():
             unsettled = np.flatnonzero((routes[0] >= 0) & (routes[1] == UNSETTLED))
             first_unsettled = start + int(unsettled[0]) if len(unsettled) else stop
-            stop, command = self._meet(batch, (np.flatnonzero(without_route) + start).tolist(), first_unsettled)
+            without_route = np.flatnonzero(routes[0] < 0) + start
+            stop, command = self._meet(batch, without_route.tolist(), first_unsettled)
             routes = self._router.known(batch.topics, topic[start:stop])
         parts = list(self._parts_of(batch.slice(start, stop), routes))
-        if all(part.channel_group.min(initial=0) >= 0 for part in parts):
+        if settled or all(part.channel_group.min(initial=0) >= 0 for part in parts):
             pieces = iter([[self._blocks_of(part, None) for part in parts if len(part.channel_group)]])
         else:
             pieces = self._settled_pieces(parts)

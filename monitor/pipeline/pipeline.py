@@ -274,7 +274,7 @@ class Pipeline:
             parts_by_model.setdefault(model_group.name, []).append(each)
         for name, parts in parts_by_model.items():
             model_group = self.model_groups[name]
-            waited = now.wall_seconds - min(float(each.arrival_seconds.min()) for each in parts)
+            waited = now.wall_seconds - min(each.arrival_seconds.item(0) for each in parts)
             model_group.ingest_all(parts, now.monotonic_seconds, waited)
             for notice in model_group.inputs.take_notices():
                 self.on_notice(name, notice)
@@ -319,8 +319,9 @@ class Pipeline:
     def _state_reports(self) -> list[Report]:
         reports, self._evicted = self._evicted, []
         for model_group in self.model_groups.values():
-            reports += [state_report(name, model_group) for name in sorted(model_group.changed)]
-            model_group.changed.clear()
+            if model_group.changed:
+                reports += [state_report(name, model_group) for name in sorted(model_group.changed)]
+                model_group.changed.clear()
         return reports
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_FEW = 32  # numbers that are sorted at less cost one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,10 @@ class Arrivals:
             self.timed[index],
             self.turns[index],
         )
+
+
+def distinct(numbers: Ints) -> Ints:
+    """Each of some numbers once, ascending: int64 [K]. numbers: int64 [M]."""
+    if len(numbers) > _FEW:
+        return np.unique(numbers)
+    return np.array(sorted(set(numbers.tolist())), np.int64)

@@ -74,16 +74,16 @@ class BlockRules(GridColumns):
         stream, period = self.groups.stream(channel_group), rules.sample_period_seconds
         if self.one_by_one or not block.timed or block.turns or block.ahead_seconds > rules.max_ahead_seconds:
             return None
-        head = int(self.head[channel_group])
+        head = self.head.item(channel_group)
         half_block = min((length - 1) * (period / 2), rules.jitter_seconds)
-        error = block.time - (float(self._group_clock[channel_group]) + head * period)
+        error = block.time - (self._group_clock.item(channel_group) + head * period)
         if not abs(error) <= max(half_block, rules.jitter_samples * period):  # nor where the clock is NaN
             return None
-        apart = bool(self._apart[stream])
+        apart = self._apart.item(stream)
         floor = so_far.floors.get(stream)
         if floor is None:
             floor = so_far.floors[stream] = self._complete(stream) if apart else head
-        if head + length > max(floor, int(self.run_start[stream])) + self.rooms.get(stream, self.room_samples):
+        if head + length > max(floor, self.run_start.item(stream)) + self.rooms.get(stream, self.room_samples):
             return None
         if apart:
             self.waits.reach_one(stream, head + length)

@@ -45,7 +45,8 @@ class Placement:
     slot: first slot written; skip: rows left out at the block's head; take: rows written (0: none); fill: slots just
     before `slot` that take the channel group's last value; clock: time of slot 0 by the stream once the block is
     placed; discards: refused samples, by reason. deferred: blocks for which there is no room before the windows of
-    those ahead of them are cut; place them again (take is 0 till then).
+    those ahead of them are cut; place them again (take is 0 till then). plain: whether each block is written whole and
+    right behind the one before it, so that nothing is deferred, skipped, filled or refused, as with most calls.
     """
 
     slot: Ints
@@ -55,6 +56,7 @@ class Placement:
     clock: Floats
     deferred: NDArray[np.bool_]
     discards: Counter[Reason]
+    plain: bool = False
 
 
 class GridColumns(Columns):
@@ -146,6 +148,12 @@ class GridColumns(Columns):
         streams: int64 [T].
         """
         return self.head[self._group_of[streams]]
+
+    def complete_slots(self, streams: Ints) -> Ints:
+        """The slots below which all channels of streams are there: int64 [T]. streams: int64 [T]."""
+        if self.any_apart:
+            return np.asarray(self.channel_heads(streams).min(axis=1))
+        return np.asarray(self.head[self._group_of[streams, 0]])
 
     def channel_groups_of(self, streams: Ints) -> Ints:
         """The channel group of each channel: int64 [T, C]. streams: int64 [T]."""

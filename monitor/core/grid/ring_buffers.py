@@ -15,7 +15,8 @@ from monitor.core.grid.arrivals import Ints
 from monitor.core.grid.wide_rings import WideRings
 from monitor.core.values.columns import Columns, column
 
-# From this many rows per block on, copying slices block by block beats one scatter over all samples.
+# Of so few blocks, or from this many rows per block on, copying slices beats one scatter over all samples.
+_FEW_BLOCKS = 6
 _SLICE_ROWS = 32
 _NO_LIMIT = 2**63 - 1
 
@@ -125,7 +126,7 @@ class Rings(Columns):
         each of its columns; first_row: int64 [M], where it begins in `samples`.
         """
         first_row = first_row + skip
-        if int(take.sum()) >= _SLICE_ROWS * len(stream):
+        if len(stream) <= _FEW_BLOCKS or int(take.sum()) >= _SLICE_ROWS * len(stream):
             self._copy(stream, columns, slot, take, first_row, samples.series)
             return
         apart = self.wide.among(stream) if self.wide else None
@@ -245,8 +246,11 @@ class Rings(Columns):
         self, ring: NDArray[np.float32], slots: int, across: slice | Ints, slot: int, series: NDArray[np.float32]
     ) -> None:
         """Write series [C', n] into one stream's ring of so many slots, from `slot` on."""
-        position = slot % slots
-        before_wrap = min(series.shape[1], slots - position)
+        position, samples = slot % slots, series.shape[1]
+        if self._twice <= position <= slots - samples:  # as mostly: neither does it wrap, nor is it there twice
+            ring[across, position : position + samples] = series
+            return
+        before_wrap = min(samples, slots - position)
         for start, part in ((position, series[:, :before_wrap]), (0, series[:, before_wrap:])):
             count = part.shape[1]
             ring[across, start : start + count] = part

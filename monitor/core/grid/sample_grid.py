@@ -22,6 +22,7 @@ stream starts
 """
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,17 +89,17 @@ class SampleGrid(BlockRules):
         clocks[order] = clock
         deferred = np.zeros(count, np.bool_)
         so_far = Round(Counter())
-        if not fast.all():
+        plain = bool(fast.all())
+        if not plain:
             self._place_in_turn(blocks, np.sort(order[~fast]), (slot, skip, take, fill), clocks, deferred, so_far)
-        return Placement(slot, skip, take, fill, clocks, deferred, so_far.discards)
+        return Placement(slot, skip, take, fill, clocks, deferred, so_far.discards, plain)
 
     def _place_few(self, blocks: Arrivals) -> Placement:
-        numbers = tuple(np.zeros(len(blocks), np.int64) for _ in range(4))
-        clocks, deferred = np.empty(len(blocks)), np.zeros(len(blocks), np.bool_)
-        so_far = Round(Counter())
-        self._place_in_turn(blocks, np.arange(len(blocks)), numbers, clocks, deferred, so_far)
-        slot, skip, take, fill = numbers
-        return Placement(slot, skip, take, fill, clocks, deferred, so_far.discards)
+        count, so_far = len(blocks), Round(Counter())
+        slot, skip, take, fill = np.zeros((4, count), np.int64)
+        clocks, deferred = np.empty(count), np.zeros(count, np.bool_)
+        plain = self._place_in_turn(blocks, np.arange(count), (slot, skip, take, fill), clocks, deferred, so_far)
+        return Placement(slot, skip, take, fill, clocks, deferred, so_far.discards, plain)
 
     def _place_in_turn(
         self,
@@ -108,17 +109,23 @@ class SampleGrid(BlockRules):
         clocks: Floats,
         deferred: NDArray[np.bool_],
         so_far: Round,
-    ) -> None:
-        """Place blocks one by one. chosen: int64 [m], which, in the order in which they came; the rest is written."""
+    ) -> bool:
+        """Place blocks one by one. chosen: int64 [m], which, in the order in which they came; the rest is written.
+
+        Returns whether each just goes on where its channel group is.
+        """
         held: set[int] = set()  # streams that wait for room: all that comes after waits, too
         slot, skip, take, fill = placed
-        for at in chosen.tolist():
-            block = self._block_at(blocks, at)
+        plain = True
+        for at, block in zip(chosen.tolist(), self._blocks_at(blocks, chosen), strict=True):
             stream = self.groups.stream(block.channel_group)
             if stream in held:
                 deferred[at] = True
                 continue
-            found = self._go_on(block, so_far) or self._place_one(block, so_far)
+            found = self._go_on(block, so_far)
+            if found is None:
+                plain = False
+                found = self._place_one(block, so_far)
             if found is None:
                 blocks.turns[at] = 0  # they have ended
                 held.add(stream)
@@ -126,13 +133,23 @@ class SampleGrid(BlockRules):
             else:
                 slot[at], skip[at], take[at], fill[at] = found
                 clocks[at] = self.clock[stream]
+        return plain
 
-    def _block_at(self, blocks: Arrivals, at: int) -> Block:
-        length, arrival, timed = int(blocks.length[at]), float(blocks.arrival_seconds[at]), bool(blocks.timed[at])
-        span = (length - 1) * self.rules.sample_period_seconds
-        time = float(blocks.first_time_seconds[at]) if timed else arrival - span
-        ahead = time + span - arrival
-        return Block(int(blocks.channel_group[at]), time, length, arrival, timed, ahead, int(blocks.turns[at]))
+    def _blocks_at(self, blocks: Arrivals, chosen: Ints) -> Iterator[Block]:
+        period = self.rules.sample_period_seconds
+        columns = (
+            blocks.channel_group,
+            blocks.first_time_seconds,
+            blocks.length,
+            blocks.arrival_seconds,
+            blocks.timed,
+            blocks.turns,
+        )
+        of_chosen = (column[chosen].tolist() for column in columns)
+        for channel_group, first_time, length, arrival, timed, turns in zip(*of_chosen, strict=True):
+            span = (length - 1) * period
+            time = first_time if timed else arrival - span
+            yield Block(channel_group, time, length, arrival, timed, time + span - arrival, turns)
 
     def _behaving(
         self,

@@ -134,8 +134,9 @@ class InputHealth:
 
     def _incomplete_of(self, stream: int) -> dict[str, str | None]:
         groups = self._grid.groups_of(stream)
-        least = groups[int(self._progress.stored[groups].argmin())]
-        stored, most = int(self._progress.stored[least]), int(self._progress.received[groups].max())
+        by_group = self._progress.stored(groups)
+        least = groups[int(by_group.argmin())]
+        stored, most = int(by_group.min()), int(self._progress.received[groups].max())
         mine = np.flatnonzero(self._grid.channel_groups_of(np.array([stream]))[0] == least).tolist()
         channels = ", ".join(self._channels[channel] for channel in mine)
         apart, behind = len(groups) > 1, -self._alignment.ahead_seconds(least)

@@ -12,13 +12,13 @@ _LEAST_SECONDS = 30.0  # a stored backlog that comes topic by topic takes a whil
 
 
 class Progress(Columns):
-    """Samples since the last window, by channel group: received, and stored of these.
+    """Samples since the last window, by channel group: received, and refused of these.
 
     window_samples: what the next window takes at most. period_seconds: of a sample.
     """
 
     received: Ints = column(None, np.int64, by_channel_group=True)
-    stored: Ints = column(None, np.int64, by_channel_group=True)
+    _refused: Ints = column(None, np.int64, by_channel_group=True)
     _since: Floats = column(None, np.float64, np.nan)  # when the stream was first looked at after its last window
 
     def __init__(self, groups: ChannelGroups, window_samples: int, period_seconds: float) -> None:
@@ -32,15 +32,23 @@ class Progress(Columns):
         self.ensure_capacity(stream + 1)
         self.reset(stream)
 
-    def take_in(self, channel_group: Ints, received: Ints, stored: Ints) -> None:
-        """Count the samples of blocks that were placed. channel_group, received, stored: int64 [M]."""
+    def take_in(self, channel_group: Ints, received: Ints, stored: Ints | None = None) -> None:
+        """Count the samples of blocks that were placed.
+
+        channel_group, received, stored: int64 [M]; stored: None where all were.
+        """
         np.add.at(self.received, channel_group, received)
-        np.add.at(self.stored, channel_group, stored)
+        if stored is not None:
+            np.add.at(self._refused, channel_group, received - stored)
+
+    def stored(self, channel_groups: Ints) -> Ints:
+        """How many samples of channel groups were stored: int64 [G]. channel_groups: int64 [G]."""
+        return self.received[channel_groups] - self._refused[channel_groups]
 
     def complete(self, streams: Ints) -> None:
         """Begin anew for streams that have completed windows. streams: int64 [B]."""
         rows = self._groups.of_streams(streams)
-        self.received[rows] = self.stored[rows] = 0
+        self.received[rows] = self._refused[rows] = 0
         self._since[streams] = np.nan
 
     def stalled(self, streams: Ints, now_seconds: float) -> NDArray[np.bool_]:

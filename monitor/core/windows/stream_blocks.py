@@ -64,10 +64,11 @@ class StreamBlocks:
 class PartOfRound:
     """What one source contributes to a round.
 
-    blocks: int64 [m], which of the round's; columns, first_row: of these; samples: of all blocks of the source.
+    blocks: int64 [m], which of the round's, or a slice; columns, first_row: of these; samples: of all blocks of the
+    source.
     """
 
-    blocks: Ints
+    blocks: Ints | slice
     columns: Ints
     first_row: Ints
     samples: Samples
@@ -95,7 +96,9 @@ class MergedBlocks:
             (part,) = parts
             numbers = part.channel_group, part.first_time_seconds, part.length, part.arrival_seconds
             count = len(part.length)
-            return cls(Arrivals(*numbers, np.full(count, part.timed), np.zeros(count, np.int64)), sources, None)
+            timed = np.empty(count, np.bool_)
+            timed.fill(part.timed)
+            return cls(Arrivals(*numbers, timed, np.zeros(count, np.int64)), sources, None)
         counts = [len(part.length) for part in parts]
         arrivals = Arrivals(
             np.concatenate([part.channel_group for part in parts]),
@@ -125,7 +128,7 @@ class MergedBlocks:
         """What each source contributes."""
         if self._where is None:
             ((columns, samples),) = self._sources
-            yield PartOfRound(np.arange(len(self)), columns, samples.first_row, samples)
+            yield PartOfRound(slice(None), columns, samples.first_row, samples)
             return
         for number, (columns, samples) in enumerate(self._sources):
             blocks = np.flatnonzero(self._where[0] == number)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.artifact.manifest import WindowSpec
+from monitor.core.grid.arrivals import distinct
 from monitor.core.grid.ring_buffers import Rings
 from monitor.core.grid.sample_grid import Floats, GridRules, Ints, Placement, SampleGrid
 from monitor.core.values.columns import in_range
@@ -108,7 +109,7 @@ class StreamWindows:
                 batch, deferred = self._feed_round(left, discards)
                 if batch is not None:
                     yield batch
-                if not deferred.any():
+                if deferred is None:
                     break
                 left = left.select(np.flatnonzero(deferred))
         if self.rings.wide:
@@ -183,32 +184,40 @@ class StreamWindows:
 
     def _feed_round(
         self, blocks: MergedBlocks, discards: Counter[Reason]
-    ) -> tuple[WindowBatch | None, NDArray[np.bool_]]:
-        placed = self.grid.place(blocks.arrivals)
-        discards.update(placed.discards)
-        there = blocks.arrivals.length if not placed.deferred.any() else blocks.arrivals.length * ~placed.deferred
-        self.progress.take_in(blocks.arrivals.channel_group, there, placed.take)
-        stream = self.grid.groups.stream(blocks.arrivals.channel_group)
+    ) -> tuple[WindowBatch | None, NDArray[np.bool_] | None]:
+        """Write blocks and cut what became complete. Returns with it which blocks are deferred; None: none is."""
+        arrivals = blocks.arrivals
+        placed = self.grid.place(arrivals)
+        deferred = placed.deferred if not placed.plain and placed.deferred.any() else None
+        if placed.plain:
+            self.progress.take_in(arrivals.channel_group, arrivals.length)
+        else:
+            discards.update(placed.discards)
+            there = arrivals.length if deferred is None else arrivals.length * ~deferred
+            self.progress.take_in(arrivals.channel_group, there, placed.take)
+        stream = self.grid.groups.stream(arrivals.channel_group)
         parts = list(blocks.by_source())
         for part in parts:
             at = part.blocks
             slot, skip, take = placed.slot[at], placed.skip[at], placed.take[at]
             self.rings.store(stream[at], part.columns, slot, skip, take, part.first_row, part.samples)
-        if placed.fill.any():
+        if not placed.plain and placed.fill.any():
+            every = np.arange(len(blocks))
             for part in parts:
-                for block, columns in zip(part.blocks.tolist(), part.columns, strict=True):
+                for block, columns in zip(every[part.blocks].tolist(), part.columns, strict=True):
                     if placed.fill[block]:
                         gap = int(placed.slot[block]), int(placed.fill[block])
                         self.rings.fill(int(stream[block]), columns, *gap)
-        streams = np.unique(stream) if len(stream) > 1 else stream
-        return self._complete(streams, blocks, placed), placed.deferred
+        return self._complete(distinct(stream), blocks, placed), deferred
 
     def _complete(self, streams: Ints, blocks: MergedBlocks, placed: Placement) -> WindowBatch | None:
         """The windows of these streams that are complete now, by these blocks; None where none is, as mostly."""
-        complete = self.grid.channel_heads(streams).min(axis=1)
+        complete = self.grid.complete_slots(streams)
         broken = streams[self.grid.breaks.any(streams)] if self.grid.breaks else streams[:0]
         found = [*self._before_breaks(broken)] if len(broken) else []
         last = self._policy.due(streams, self.grid.run_start[streams], complete, self.rings)
+        if not len(broken) and not len(last.stream):
+            return None
         run = np.concatenate([*(begin for begin, _ in found), self.grid.run_start[last.stream]])
         windows = CompleteWindows.join([*(each for _, each in found), last])
         owner, end, derived = windows.stream, windows.end, windows.derived
@@ -248,7 +257,7 @@ class StreamWindows:
         The runs of these streams begin behind it.
         """
         grid = self.grid
-        for at, complete in enumerate(grid.channel_heads(streams).min(axis=1).tolist()):
+        for at, complete in enumerate(grid.complete_slots(streams).tolist()):
             mine = streams[at : at + 1]
             for start, end in grid.breaks.take(int(mine[0]), complete):
                 if start - grid.run_start[mine[0]] >= self.spec.length:

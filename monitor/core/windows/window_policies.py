@@ -45,6 +45,9 @@ class CompleteWindows:
         )
 
 
+NO_WINDOWS = CompleteWindows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
+
+
 class WindowPolicy(Protocol):
     """What a way of cutting does."""
 
@@ -118,10 +121,15 @@ class SlidingWindows(Columns):
 
     def due(self, streams: Ints, run_start: Ints, complete: Ints, rings: Rings) -> CompleteWindows:  # noqa: ARG002 - the protocol's
         """As `WindowPolicy` says."""
-        broken = streams[run_start != self._run[streams]]
-        self._run[broken] = run_start[run_start != self._run[streams]]
-        self._next_end[broken] = self._run[broken] + self._length
-        due = np.maximum((complete - self._next_end[streams]) // self._stride + 1, 0)
+        new = run_start != self._run[streams]
+        if new.any():
+            broken = streams[new]
+            self._run[broken] = run_start[new]
+            self._next_end[broken] = run_start[new] + self._length
+        next_end = self._next_end[streams]
+        if (complete < next_end).all():  # as mostly where few blocks come
+            return NO_WINDOWS
+        due = np.maximum((complete - next_end) // self._stride + 1, 0)
         owner = np.repeat(streams, due)
         nth = np.arange(len(owner)) - np.repeat(np.cumsum(due) - due, due)
         end = self._next_end[owner] + nth * self._stride

@@ -91,9 +91,9 @@ class LoggedWindows(StreamWindows):
 
     def _feed_round(
         self, blocks: MergedBlocks, discards: Counter[Reason]
-    ) -> tuple[WindowBatch | None, NDArray[np.bool_]]:
+    ) -> tuple[WindowBatch | None, NDArray[np.bool_] | None]:
         batch, deferred = super()._feed_round(blocks, discards)
-        assert not deferred.all(), "every round goes on"
+        assert deferred is None or not deferred.all(), "every round goes on"
         placed, (part,) = self.logged.placed, blocks.by_source()
         for at in range(len(blocks)):
             assert not (placed.deferred[at] and placed.take[at])
