@@ -176,7 +176,7 @@ class Intake:
         spec = self._sources[source]
         refused: list[Refused] = []
         self._counters.received[spec.name] += len(batch)
-        if not spec.accept_retained and any(flags & RETAINED for flags in batch.flags):
+        if not spec.accept_retained and any(flags & RETAINED for flags in set(batch.flags)):
             kept: list[int] = []
             for row, flags in enumerate(batch.flags):
                 if flags & RETAINED:

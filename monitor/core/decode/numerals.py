@@ -7,6 +7,7 @@ digit groups and other alphabets are refused.
 from collections.abc import Callable, Sequence
 from itertools import chain
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,7 @@ Cells = Sequence[bytes]
 
 _NUMERAL_BYTES = b"0123456789+-.eE"
 _BLANKS = b" \t\r\n"
+_numbers_in_json = msgspec.json.Decoder(list[float]).decode
 
 
 def convert_all(
@@ -47,7 +49,13 @@ def numbers_of(cells: Cells) -> NDArray[np.float64]:
     """
     # float() knows more spellings of numbers than are admitted here
     if b"".join(cells).translate(None, _NUMERAL_BYTES + _BLANKS):
-        raise ValueError
+        raise ValueError("a cell is not a numeral")
+    try:  # numerals as JSON has them, which most are, are read three times as fast
+        numbers = _numbers_in_json(b"[%b]" % b",".join(cells))
+    except msgspec.DecodeError:
+        numbers = []
+    if len(numbers) == len(cells):  # a single cell with nothing in it would make a list of none
+        return np.array(numbers, np.float64)
     return np.fromiter(map(float, cells), dtype=np.float64, count=len(cells))
 
 

@@ -16,14 +16,17 @@ class NumberDecoder(Decoder):
     def decode(self, batch: MessageBatch) -> Decoded:
         """Decode messages of one source; see `Decoded`."""
         payloads = batch.payload
-        refusals = Refusals(payloads)
-        numbers, good = convert_all(numbers_of, list(zip(payloads, strict=True)))
-        refusals.add_where(~good, np.arange(len(payloads)), Reason.MALFORMED, "not a plain number")
-        index = np.flatnonzero(good)
+        refusals, index = Refusals(payloads), np.arange(len(payloads))
+        try:
+            numbers = numbers_of(payloads)
+        except ValueError:
+            numbers, good = convert_all(numbers_of, list(zip(payloads, strict=True)))
+            refusals.add_where(~good, index, Reason.MALFORMED, "not a plain number")
+            numbers, index = numbers[good], index[good]
         return Decoded(
             payload=index,
             first_time_seconds=np.full(len(index), np.nan),
             length=np.ones(len(index), dtype=np.int64),
-            values=to_float32(numbers[good].reshape(-1, 1)),
+            values=to_float32(numbers.reshape(-1, 1)),
             refused=refusals.as_tuple(),
         )
