@@ -41,6 +41,12 @@ class ScriptedBroker(Broker):
             self._server.close()
             self._thread.join(5.0)
 
+    @contextmanager
+    def silent(self) -> Iterator["ScriptedBroker"]:
+        """Let connections be made, and answer nothing."""
+        with self._server:
+            yield self
+
     def _serve(self) -> None:
         while True:
             try:

@@ -123,6 +123,17 @@ def test_what_a_broker_does_wrong_or_gives_as_its_reason_is_told(
         links.stop()
 
 
+@pytest.mark.parametrize(("protocol", "asked"), [("5", True), ("3.1.1", False)])
+def test_of_a_broker_that_never_answers_it_is_asked_whether_it_speaks_mqtt_5(
+    links: Links, monkeypatch: pytest.MonkeyPatch, protocol: str, asked: bool
+) -> None:
+    monkeypatch.setattr("monitor.adapters.mqtt.liveness._HANDSHAKE_SECONDS", 0.2)
+    with ScriptedBroker().silent() as broker:
+        tap = links.start(broker, ("plant/#", 1), protocol=protocol)
+        wait_until(lambda: tap.link.last_error is not None, "an attempt failed")
+    assert ("does the broker speak MQTT 5?" in str(tap.link.last_error)) == asked
+
+
 def test_a_session_that_another_client_took_over_is_told_and_counted(links: Links) -> None:
     with ScriptedBroker(then=b"\xe0\x01\x8e").serving() as broker:
         tap = links.start(broker, ("plant/#", 0), **QUICK)

@@ -26,6 +26,10 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 RECEIVE_MAXIMUM = 10_000
 
 
+# brokers without MQTT 5 may close the connection, or never answer
+ASK_FOR_MQTT5 = 'does the broker speak MQTT 5? if not: mqtt.protocol = "3.1.1"'
+
+
 class SettingsFileError(Exception):
     """A file that the settings name cannot be used; the text names the file and never its content."""
 
@@ -115,10 +119,12 @@ def explain(error: OSError, config: MqttConfig) -> str:  # noqa: PLR0911 one for
 def explain_early_end(config: MqttConfig) -> str:
     """Say what may be wrong when the broker closed the connection before it answered."""
     hint = "does this port expect TLS?"
-    if config.protocol == "3.1.1":
-        hint += ' does the broker take retained messages, and QoS 1? with mqtt.protocol = "5" it tells'
     if config.tls is not None:
         hint = "does this port speak TLS, and does the broker accept our certificate?"
+    if config.protocol == "3.1.1":
+        hint += ' does the broker take retained messages, and QoS 1? with mqtt.protocol = "5" it tells'
+    else:
+        hint += f" {ASK_FOR_MQTT5}"
     return f"{config.host}:{config.port} closed the connection without an answer ({hint})"
 
 

@@ -15,7 +15,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.adapters.mqtt.broker_limits import BrokerLimits
-from monitor.adapters.mqtt.client import FramingClient, explain_close, explain_early_end, explain_refusal
+from monitor.adapters.mqtt.client import (
+    ASK_FOR_MQTT5,
+    FramingClient,
+    explain_close,
+    explain_early_end,
+    explain_refusal,
+)
 from monitor.adapters.mqtt.frames import FrameReader
 from monitor.adapters.mqtt.link_socket import FrameSocket
 from monitor.adapters.mqtt.liveness import Liveness
@@ -190,7 +196,8 @@ class Connection:
             wire.add(_PINGREQ + (self._subscriptions.packet() if self._mqtt5 else b""))
         over = liveness.end(now, online=self.online_since is not None)
         if over is not None:
-            raise ConnectionOverError(over)
+            perhaps = self._mqtt5 and not self._traffic.accepted
+            raise ConnectionOverError(f"{over} ({ASK_FOR_MQTT5})" if perhaps else over)
 
     def _take_leave(self, client: FramingClient, now: float, leave_before: float) -> bool:
         """Go on saying goodbye: everything out, `offline`, DISCONNECT. True when there is nothing left to wait for."""
@@ -213,6 +220,7 @@ class Connection:
         if reason.is_failure:
             fitting.limits = fitting.limits.after_refusal(reason.value, properties) or fitting.limits
             raise ConnectionOverError(explain_refusal(reason, self._config))
+        self._traffic.accepted = True
         log.debug("broker accepted the connection", session_present=flags.session_present)
         if self._mqtt5:  # of MQTT 3.1.1 there are no properties
             self._take_limits(BrokerLimits.told(properties))

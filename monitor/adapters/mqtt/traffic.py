@@ -40,6 +40,7 @@ class Traffic:
     leave_before: float | None = None
     wake: Wake = do_nothing
     connections: int = 0  # how many came online
+    accepted: bool = False  # whether any broker ever was content with our CONNECT
     refused: int = 0
     session_kept: bool = False  # whether the broker should still have a session of ours
     sessions_not_kept: int = 0

@@ -73,6 +73,21 @@ def test_a_failure_to_connect_says_what_to_look_at(error: OSError, text: str) ->
     assert explain(error, MqttConfig(host="b")).startswith(text)
 
 
+@pytest.mark.parametrize(
+    ("config", "hints"),
+    [
+        (MqttConfig(host="b"), ["does this port expect TLS?", 'if not: mqtt.protocol = "3.1.1"']),
+        (MqttConfig(host="b", tls=TlsConfig()), ["does this port speak TLS", 'if not: mqtt.protocol = "3.1.1"']),
+        (MqttConfig(host="b", protocol="3.1.1"), ["does this port expect TLS?", 'with mqtt.protocol = "5" it tells']),
+    ],
+)
+def test_a_broker_that_closes_without_an_answer_may_want_tls_or_another_protocol(
+    config: MqttConfig, hints: list[str]
+) -> None:
+    told = explain(ConnectionResetError(104, "reset"), config)
+    assert [hint for hint in hints if hint not in told] == []
+
+
 def test_a_key_that_is_encrypted_is_told_as_what_it_is(tmp_path: Path) -> None:
     own = Authority(tmp_path, "me").own
     key = tmp_path / "encrypted.key"
