@@ -21,6 +21,7 @@ from monitor.setup.registry import Config
 
 log = structlog.get_logger()
 
+_MACHINE_ID = Path("/etc/machine-id")
 _FILE, _JOURNAL = "client_id", "journal.sqlite"
 _OF_OLDER_VERSIONS = "residuald"
 _LETTERS = 12  # 22 with the prefix: every broker takes 23 (MQTT 5.0, section 3.1.3.1)
@@ -71,7 +72,8 @@ def _kept(folder: Path) -> str:
 
 def _of_this_machine(address: str) -> str:
     try:
-        machine = Path("/etc/machine-id").read_text("ascii")
+        machine = _MACHINE_ID.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
-        machine = socket.gethostname()
-    return hashlib.sha256(f"{machine} {address}".encode()).hexdigest()[:_LETTERS]
+        machine = ""
+    # the name of the host, too: containers of one image have one machine id
+    return hashlib.sha256(f"{machine} {socket.gethostname()} {address}".encode()).hexdigest()[:_LETTERS]

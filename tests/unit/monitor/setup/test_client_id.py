@@ -1,5 +1,6 @@
 """The client id that nobody configured: made up once, kept over restarts, and never that of another daemon."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.storage.settings import JournalConfig
 from monitor.adapters.web.settings import HttpConfig
+from monitor.setup import client_id
 from monitor.setup.client_id import beside_daemon, client_id_of
 from monitor.setup.registry import Config
 
@@ -68,3 +70,14 @@ def test_a_command_beside_the_daemon_has_a_client_id_of_its_own_that_tells_whose
     assert beside is not None
     assert beside.startswith(f"{named or 'residuald'}-check-")
     assert beside_daemon(MqttConfig(client_id=named), "record").client_id != beside
+
+
+def test_containers_of_one_image_have_ids_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = tmp_path / "machine-id"
+    machine.write_text("8c7e5a1f0d3b4c6e9a2f1b0d4e6f8a7c\n")
+    monkeypatch.setattr(client_id, "_MACHINE_ID", machine)
+    made = set()
+    for name in ("3f9a1c", "b07d42"):
+        monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
+        made.add(client_id_of(config(None)))
+    assert len(made) == 2
