@@ -19,6 +19,9 @@ BOTH: tuple[Table, ...] = (  # a controller with two channels, a logger with one
     {"name": "logger", "topic": "loggers/{device}", "channels": ["z"], "format": JSON | {"values": "v"}},
 )
 WITHOUT_TIME = (BOTH[0], BOTH[1] | {"format": {"kind": "binary", "encoding": "f32"}})
+ONE_TOPIC: tuple[Table, ...] = (  # all channels of a device at once
+    {"name": "all", "topic": "plc/{device}", "format": JSON | {"fields": ["x", "y", "x"]}},
+)
 GATEWAY: Table = {"name": "gateway", "topic": "plant/{device}/{channel}", "format": JSON | {"values": "v"}}
 
 
@@ -36,7 +39,7 @@ class Walk:
         self.pipeline.on_notice = lambda model, notice: self.notices.append(notice)
 
     def step(self, messages: list[Message]) -> None:
-        now = messages[-1].arrival_seconds
+        now = self.latest_seconds = messages[-1].arrival_seconds
         step = self.pipeline.step(MessageBatch.of(messages), Moment(now, now), everything=True)
         for _, done in step.scored_batches:
             columns = done.windows.stream, done.windows.end_seconds, done.windows.arrival_seconds, done.score

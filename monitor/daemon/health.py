@@ -4,6 +4,7 @@ import os
 import time
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from monitor.adapters.mqtt.link import MqttLink
@@ -11,12 +12,16 @@ from monitor.adapters.process.sd_notify import Notifier
 from monitor.adapters.process.watchdog import Hang, Part, Watchdog
 from monitor.adapters.web.server import HttpServer
 from monitor.core.alerting.decision_rule import Phase
+from monitor.core.scoring.quality import CODES, QUALITIES, Quality
+from monitor.core.streams.model_group import ModelGroup
+from monitor.core.streams.stream_table import StreamState
 from monitor.durability.checkpointer import Checkpointer
 from monitor.errors import HangError
 from monitor.pipeline.pipeline import Pipeline
 
 log = structlog.get_logger()
 
+_SENDS = frozenset(QUALITIES) - {Quality.SILENT}  # who is silent may be switched off, and that is not our fault
 _STALLED_SECONDS = 30.0  # a network thread or a pipeline that has not moved for so long is stuck
 _UNCONFIRMED_SECONDS = 60.0  # a broker that takes longer to confirm what is published does not take it
 _OF_WATCHDOG = 0.8  # found hanging before systemd's patience ends, so that the log says why
@@ -35,6 +40,18 @@ class Daemon(Protocol):
     def link(self) -> MqttLink | None: ...  # noqa: D102
     @property
     def checkpointer(self) -> Checkpointer | None: ...  # noqa: D102
+
+
+def _unjudged(group: ModelGroup) -> str | None:
+    """Why no stream of a model is judged, though something comes of them; None: some are, or all are silent or new."""
+    table = group.streams
+    numbers = np.array([number for number in list(table.number.values()) if number < len(table.state)], np.int64)
+    withheld = table.quality[numbers][table.state[numbers] == StreamState.WITHHELD]
+    counts = [(quality, int((withheld == CODES[quality]).sum())) for quality in QUALITIES]
+    if len(withheld) < len(numbers) or not any(count for quality, count in counts if quality in _SENDS):
+        return None
+    told = ", ".join(f"{count} {quality.value}" for quality, count in counts if count)
+    return f"no stream of model {group.name} can be judged: {told} (see states and log)"
 
 
 class Health:
@@ -69,6 +86,9 @@ class Health:
             reasons["config"] = "the last reload failed; the configuration before it is in use"
         if checkpointer is not None and checkpointer.trouble is not None:
             reasons["journal"] = checkpointer.trouble
+        unjudged = [text for group in list(self._daemon.pipeline.model_groups.values()) if (text := _unjudged(group))]
+        if unjudged:
+            reasons["streams"] = "; ".join(unjudged)
         alive, why = self.liveness()
         if not alive:
             reasons["pipeline"] = why

@@ -102,7 +102,7 @@ class BlockRules(GridColumns):
         if block.turns:
             self.waits.turn(stream, block.turns)
             self._leave_laggards(stream)
-        if block.timed and block.ahead_seconds > rules.max_ahead_seconds:
+        if block.timed and (block.ahead_seconds > rules.max_ahead_seconds or self._is_stray(block)):
             self._refuse(block.channel_group, Reason.FUTURE, block.length, so_far.discards)
             return NOWHERE
         if not block.timed:
@@ -126,6 +126,24 @@ class BlockRules(GridColumns):
         self._count_past(block.channel_group, slot, slot + skip, so_far.discards)
         so_far.written.add(stream)
         return self._put(block, slot, skip, breaks=breaks)
+
+    def _is_stray(self, block: Block) -> bool:
+        """Whether a block with a time is ahead of its arrival as none before it, and goes on from no such block."""
+        rules, channel_group = self.rules, block.channel_group
+        if block.ahead_seconds <= rules.arrival_jitter_seconds:
+            return False
+        period = rules.sample_period_seconds
+        expected = float(self._group_clock[channel_group]) + int(self.head[channel_group]) * period
+        if not block.time - expected > (rules.max_gap_samples + 0.5) * period:  # nor where the clock is NaN
+            return False
+        usual = expected - period - float(self.arrival[self.groups.stream(channel_group)])
+        if block.ahead_seconds <= max(usual, 0.0) + rules.arrival_jitter_seconds:
+            return False
+        jitter = float(self._tolerance_seconds(np.array([block.length]))[0])
+        if self.leaps.goes_on(channel_group, block.time, jitter, jitter + rules.max_gap_samples * period):
+            return False
+        self.leaps.note(channel_group, block.time + block.length * period)
+        return True
 
     def _refuse_past(self, block: Block, slot: int, so_far: Round) -> Placed | None:
         """Refuse a block of which every slot is past, unless that shows that its clock was set back."""
@@ -189,6 +207,7 @@ class BlockRules(GridColumns):
 
     def start_over(self, stream: int) -> None:
         """Forget all clocks. Slots go on from where they were, so that none is ever used twice."""
+        self._forget_leaps(stream)
         mine = self.groups.of_stream(stream)
         heads = self.channel_heads(np.array([stream]))
         top = int(heads.max())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from monitor.core.grid.arrivals import Arrivals, Floats, Ints
 from monitor.core.grid.breaks import Break, Breaks
 from monitor.core.grid.gap_fills import GapFills, Stretch
+from monitor.core.grid.leaps import Leaps
 from monitor.core.grid.waits import Waits
 from monitor.core.values.channel_groups import ChannelGroups
 from monitor.core.values.columns import Columns, column, in_range
@@ -89,6 +90,7 @@ class GridColumns(Columns):
         self.restarts = 0
         self.gap_fills = GapFills()
         self.breaks = Breaks()
+        self.leaps = Leaps()
         lateness_seconds = rules.lateness_samples * rules.sample_period_seconds
         self.waits = Waits(self.groups, lateness_seconds, rules.sample_period_seconds)
         self.any_apart = False
@@ -133,6 +135,10 @@ class GridColumns(Columns):
             self._least_lag[number] = np.inf
             self._group_of[stream, columns] = number
         self._see_apart(stream)
+
+    def _forget_leaps(self, stream: int) -> None:
+        rows = self.groups.of_stream(stream)
+        self.leaps.forget(range(rows.start, rows.stop))
 
     def _see_apart(self, stream: int) -> None:
         self._apart[stream] = len(np.unique(self._group_of[stream])) > 1
@@ -217,6 +223,7 @@ class GridColumns(Columns):
             "gap_fills": self.gap_fills.snapshot(streams),
             "breaks": self.breaks.snapshot(streams),
             "waits": self.waits.snapshot(streams),
+            "leaps": self.leaps.snapshot(self.groups.of_streams(streams).tolist()),
         }
 
     def schema(self) -> list[Any]:
@@ -233,6 +240,7 @@ class GridColumns(Columns):
         breaks = typed(part_of(state, "breaks"), list[list[Break]])
         if not len(gap_fills) == len(breaks) == count:
             raise StateError("gaps of other streams")
+        Leaps.check(_leaps_in(state), count * self.groups.channels)
 
     def restore(self, streams: Ints, state: State) -> None:
         """Give streams that are open what a state that passes `check` says. streams: int64 [T]."""
@@ -240,3 +248,9 @@ class GridColumns(Columns):
         self.waits.restore(streams, state["waits"])
         self.gap_fills.restore(streams, typed(state["gap_fills"], list[list[Stretch]]))
         self.breaks.restore(streams, typed(state["breaks"], list[list[Break]]))
+        rows = self.groups.of_streams(streams).tolist()
+        self.leaps.restore(rows, Leaps.check(_leaps_in(state), len(rows)))
+
+
+def _leaps_in(state: Any) -> object:
+    return state.get("leaps", [])  # older versions followed each

@@ -29,7 +29,7 @@ class Reason(StrEnum):
     # samples
     DUPLICATE = "duplicate"  # this slot of the sample grid already has a value
     LATE = "late"  # older than what has already been cut into windows
-    FUTURE = "future"  # further ahead of arrival than max_ahead_seconds
+    FUTURE = "future"  # further ahead of arrival than max_ahead_seconds, or alone in being ahead
     BACKLOG_LIMIT = "backlog_limit"  # max_backlog_bytes of samples wait already for channels that come later
 
 

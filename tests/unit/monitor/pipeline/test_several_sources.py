@@ -13,7 +13,20 @@ from monitor.core.streams.notices import Notice
 from monitor.core.values.discards import Reason
 from monitor.core.values.messages import Message
 from monitor.pipeline.pipeline import Moment
-from tests.walk import BOTH, CHANNELS, GATEWAY, PERIOD, START, WITHOUT_TIME, Walk, channel, controller, logger
+from tests.walk import (
+    BOTH,
+    CHANNELS,
+    GATEWAY,
+    ONE_TOPIC,
+    PERIOD,
+    START,
+    WITHOUT_TIME,
+    Table,
+    Walk,
+    channel,
+    controller,
+    logger,
+)
 
 
 def all_windows(samples: int) -> int:
@@ -103,13 +116,41 @@ def test_a_stream_that_completes_windows_again_is_not_incomplete() -> None:
     assert QUALITIES[walk.group.streams.quality[0]] is not Quality.INCOMPLETE
 
 
-def test_a_single_sample_from_ahead_every_now_and_then_leaves_no_stream_in_false_calm() -> None:
-    walk, quality = Walk(GATEWAY), set[str]()
+@pytest.mark.parametrize("ahead", [12, 24, 40, 400])
+@pytest.mark.parametrize("sources", [(GATEWAY,), ONE_TOPIC])
+@pytest.mark.parametrize("per_step", [1, 40])
+def test_a_single_sample_from_ahead_every_now_and_then_costs_itself_and_no_window(
+    ahead: int, sources: tuple[Table, ...], per_step: int
+) -> None:
+    walk, quality, messages = Walk(*sources), set[str](), list[Message]()
     for at in range(800):
-        ahead = 40 if at % 6 == 5 else 0
-        walk.step([channel(name, at + ahead, START + at * PERIOD) for name in CHANNELS])
-        quality.add(state_of(walk, START + at * PERIOD).get("quality", ""))
-    assert quality & {"incomplete", "refused"} or len(walk.windows) > 50
+        stamped, now = at + (ahead if at % 6 == 5 else 0), START + at * PERIOD
+        if sources == ONE_TOPIC:
+            messages.append(controller(stamped, now))
+        else:
+            messages += [channel(name, stamped, now) for name in CHANNELS]
+    for start in range(0, len(messages), per_step):
+        walk.step(messages[start : start + per_step])
+        quality.add(state_of(walk, walk.latest_seconds).get("quality", "good"))
+    assert len(walk.windows) == all_windows(800)
+    assert quality == {"good"}
+    assert walk.group.samples_discarded == {Reason.FUTURE: 800 // 6 * (len(messages) // 800)}
+
+
+def test_a_clock_that_is_set_ahead_costs_the_first_sample_and_is_followed_then() -> None:
+    walk = Walk(*ONE_TOPIC)
+    for at in range(400):
+        walk.step([controller(at + (0 if at < 200 else 80), START + at * PERIOD)])
+    assert walk.group.samples_discarded == {Reason.FUTURE: 1}
+    assert len(walk.windows) == all_windows(200) + all_windows(199)
+
+
+def test_a_gap_of_a_device_whose_clock_is_ahead_costs_nothing() -> None:
+    walk = Walk(*ONE_TOPIC)
+    for at in (*range(200), *range(280, 480)):
+        walk.step([controller(at + 80, START + at * PERIOD)])
+    assert not walk.group.samples_discarded
+    assert len(walk.windows) == 2 * all_windows(200)
 
 
 MESSAGE = st.tuples(st.integers(0, 1), st.sampled_from(["m", "n"]), st.integers(1, 30), st.sampled_from([0.0, 1.0]))
