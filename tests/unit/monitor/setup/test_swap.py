@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.adapters.engines.loader import Artifact
 from monitor.core.outputs.reports import Report
-from monitor.core.values.discards import Discard
+from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 from monitor.setup.build import Setup, build_pipeline, succeed
@@ -61,6 +62,9 @@ class Walk:
         rows = [[value + 0.01 * (n % 3)] for n in range(first, first + count)]
         payload = json.dumps({"ts": START + first * PERIOD, "rows": rows}).encode()
         self._step([Message(topic, payload, START + first * PERIOD)])
+
+    def send_to(self, topic: str, fields: dict[str, Any], arrival: float) -> None:
+        self._step([Message(topic, json.dumps(fields).encode(), arrival)])
 
     def swap(self, after: Setup) -> None:
         self._note(self.pipeline.step(None, self._now(), everything=True))
@@ -151,6 +155,45 @@ def test_of_streams_that_start_over_alerts_are_resolved_and_no_state_stays_retai
     assert walk.alerts()[-1]["reason"] == "reconfigured"
     last = [report for report in walk.reports if report.topic == "a/state"][-1]
     assert (last.payload, last.retain) == (b"", True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "topic", "stream"),
+    [
+        ({"topic": "m/{site}/{device}"}, "m/north/a", "north.a"),
+        ({"topic": "m/{device}/{channel}"}, "m/a/x", "a"),
+        ({"stream": "pump-{device}"}, "m/a", "pump-a"),
+    ],
+)
+def test_a_changed_template_ends_the_streams_of_the_old_one_and_opens_those_of_the_new_one(
+    changed: dict[str, str], topic: str, stream: str
+) -> None:
+    walk = Walk()
+    walk.send("m/a", 16, value=9.0)
+    walk.send("n/c", 6)
+    walk.swap(setup_of("2", source=[{**SOURCES[0], **changed}, SOURCES[1]]))
+    assert [alert["phase"] for alert in walk.alerts()] == ["pending", "firing", "resolved"]
+    assert walk.alerts()[-1]["reason"] == "reconfigured"
+    assert [report.payload for report in walk.reports if report.topic == "a/state"][-1] == b""
+    groups = walk.pipeline.model_groups
+    assert (list(groups["m"].streams.number), list(groups["n"].streams.number)) == ([], ["c"])
+    rows = {"ts": START + 100, "rows": [[0.1 + 0.01 * (n % 3)] for n in range(12)]}
+    walk.send_to(topic, rows, START + 100)
+    walk.send("n/c", 6)
+    assert groups["m"].layouts[stream].owners == {0: (topic,)}
+    walk.end()
+    assert [window[:2] for window in walk.windows if window[2] > 50] == [("m", stream)] * 2
+    assert [window[2] for window in walk.windows if window[0] == "n"] == [7, 11]
+    assert json.loads([report.payload for report in walk.reports if report.topic == f"{stream}/state"][-1])["state"]
+
+
+def test_what_still_comes_on_a_topic_that_no_template_admits_any_more_is_counted_and_opens_nothing() -> None:
+    walk = Walk()
+    walk.send("m/a", 6)
+    walk.swap(setup_of("2", source=[{**SOURCES[0], "topic": "m/{site}/{device}"}, SOURCES[1]]))
+    walk.send("m/a", 16)
+    assert not walk.pipeline.model_groups["m"].streams.number
+    assert walk.pipeline.counters.discarded == {("none", Reason.UNKNOWN_TOPIC): 1}
 
 
 def test_a_model_that_is_dropped_takes_its_streams_along() -> None:
