@@ -23,6 +23,7 @@ from monitor.core.outputs.counters import Counters
 from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.router import UNSETTLED, Refusal, Route, Router
+from monitor.core.streams.unopened import Unopened
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import RETAINED, MessageBatch
 from monitor.core.values.snapshots import State, StateError, part_of, typed
@@ -74,6 +75,7 @@ class Intake:
         self._evict = evict
         self._max_payload_bytes = max_payload_bytes
         self._decoders = self._fresh_decoders()
+        self.unopened = Unopened()
 
     def _fresh_decoders(self) -> list[Decoder]:
         return [
@@ -124,6 +126,9 @@ class Intake:
             routes = self._router.known(batch.topics, topic[start:stop])
         parts = list(self._parts_of(batch.slice(start, stop), routes))
         if settled or all(part.channel_group.min(initial=0) >= 0 for part in parts):
+            for part in parts:
+                for each in part.refused:
+                    self._count_unopened(part.source, each)
             pieces = iter([[self._blocks_of(part, None) for part in parts if len(part.channel_group)]])
         else:
             pieces = self._settled_pieces(parts)
@@ -196,9 +201,18 @@ class Intake:
 
     def _settled_pieces(self, parts: list[Part]) -> Iterator[list[tuple[ModelGroup, StreamBlocks]]]:
         """The blocks of parts of which some have no channel group yet."""
-        settling = Settling(self._sources, self._router, parts, self._discard, self._make_room)
+        settling = Settling(self._sources, self._router, parts, self._discard, self._make_room, self._count_unopened)
         for piece in settling.pieces():
             yield [self._blocks_of(part, None if chosen.all() else chosen) for part, chosen in piece]
+
+    def _count_unopened(self, source: int, refused: Refused) -> None:
+        """Count a refused message whose topic has no channel group, for the stream that it concerns."""
+        concerned = self._router.concerned(source, refused.topic)
+        if isinstance(concerned, int):
+            refused._replace(channel_group=concerned).count_for(self._router.model_group(source))
+        elif concerned is not None:
+            spec, topic = self._sources[source], refused.topic
+            self.unopened.count(concerned, spec.name, spec.model, topic, refused.discard, refused.arrival_seconds)
 
     def _make_room(self, model_group: ModelGroup, stream: str, source: int, topic: str) -> None:
         """Evict a stream that has not given a window for that of a topic of a source."""

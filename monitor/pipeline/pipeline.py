@@ -24,6 +24,7 @@ from monitor.core.streams.notices import Notice
 from monitor.core.streams.router import Router
 from monitor.core.streams.sample_rates import RATE_TOLERANCE
 from monitor.core.streams.scored_batch import ScoredBatch
+from monitor.core.streams.unopened import Unopened
 from monitor.core.values.discards import Discard
 from monitor.core.values.messages import MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
@@ -171,7 +172,20 @@ class Pipeline:
                 reports += self._forget(model_group, name)
             model_group.mark_silent(wall, settings.silent_after_seconds)
             model_group.unmute(wall)
+        self._look_at_unopened(wall)
         return Step(last.scored_batches, (*reports, *self._state_reports()))
+
+    @property
+    def unopened(self) -> Unopened:
+        """The devices of which everything is refused, so that they have no stream."""
+        return self._intake.unopened
+
+    def _look_at_unopened(self, now_seconds: float) -> None:
+        if self.unopened.streams:
+            opened = {name for model_group in self.model_groups.values() for name in model_group.streams.number}
+            self.unopened.forget(opened, now_seconds - self.settings.expire_after_seconds)
+            for model, notice in self.unopened.take_notices():
+                self.on_notice(model, notice)
 
     def adopt(self, fitted: Mapping[str, LoadedModel]) -> bool:
         """Score with other artifacts from now on, keeping rings and alerts.

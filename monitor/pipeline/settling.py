@@ -27,7 +27,8 @@ class Settling:
     """Settles the parts of one batch.
 
     on_refused: called with source, reason and topic for each block that gets no channel group. make_room: forgets a
-    stream of a model group, for one of a source and topic.
+    stream of a model group, for one of a source and topic. on_unopened: called with source and message for each refused
+    one whose topic has opened no stream.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Settling:
         parts: list[Part],
         on_refused: Callable[[int, Discard, str], None],
         make_room: Callable[[ModelGroup, str, int, str], None],
+        on_unopened: Callable[[int, Refused], None],
     ) -> None:
         self._key_names = [sources[part.source].format.key_names for part in parts]
         self._router = router
         self._parts = parts
         self._on_refused = on_refused
         self._make_room = make_room
+        self._on_unopened = on_unopened
         self._rows = [part.row_of_blocks() for part in parts]
         self._given = [np.zeros(len(rows), np.bool_) for rows in self._rows]
 
@@ -100,6 +103,8 @@ class Settling:
         route = self._router.route(refused.topic)
         if isinstance(route, Route) and route.channel_group != UNSETTLED:
             refused._replace(channel_group=route.channel_group).count_for(self._router.model_group(source))
+        else:
+            self._on_unopened(source, refused)
 
     def _unsettled(self, chosen: list[_Chosen]) -> list[_Place]:
         """Let these blocks, whose stream has made room, be settled anew."""

@@ -147,6 +147,15 @@ def _sources(pipeline: Pipeline) -> Iterator[Metric]:
     for source in pipeline.sources:
         info.add_metric([source.name], {"model": source.model})
     yield info
+    unopened = CounterMetricFamily(
+        "residuald_unopened_stream_messages_discarded",
+        "Messages refused of devices that never sent one that can be used, so that they have no stream.",
+        labels=["source", "stream", "reason"],
+    )
+    for name, refusals in list(pipeline.unopened.streams.items()):
+        for reason, count in list(refusals.counts.items()):
+            unopened.add_metric([refusals.source, name, reason.value], count)
+    yield unopened
     yield gauge("residuald_streams_limit", "Most streams, of all models together.", pipeline.settings.max_streams)
 
 

@@ -123,6 +123,25 @@ class Router:
         self._remember_refusal(topic, result)
         return result
 
+    def concerned(self, source: int, topic: str) -> int | str | None:
+        """Whom messages concern that are refused and whose topic has no channel group.
+
+        A channel group of an open stream that is free, so that it waits for this topic; the name of the stream that the
+        topic would open; None: the payload would name it, or the stream belongs to another.
+        """
+        inlet = self._inlets[source]
+        sender = None if inlet.key_names else inlet.sender(inlet.pattern.match(topic) or {})
+        if not isinstance(sender, Sender):
+            return None
+        name, channels, holder = sender.stream, sender.channel_group, self._holder.get(sender.stream)
+        if holder is None:
+            return name
+        if holder is not inlet.model_group or channels not in holder.layouts[name].channel_groups:
+            return None
+        if holder.layouts[name].owner_of_any(channels) is not None:
+            return None
+        return holder.groups.number(holder.streams.number[name], channels[0])
+
     def settle(self, source: int, topics: TopicTable, number: int, keys: tuple[str, ...] = ()) -> int | Discard | None:
         """The channel group of a block, whose stream is opened where it is new, or the reason for refusing it.
 

@@ -175,6 +175,60 @@ def test_a_device_that_sends_what_cannot_be_decoded_is_refused_and_the_reason_is
     assert [(each, count) for each, count, _ in watched.group.inputs.refused_of(0)] == [(reason, 20)]
 
 
+def test_a_device_that_never_sends_sense_is_named_and_takes_no_place_of_a_stream() -> None:
+    watched = Watched(TIMED, max_streams=1)
+    for number in range(10):
+        watched.send(number, b"garbage", "d/mute")
+    (refused,) = watched.pipeline.unopened.streams.items()
+    assert (refused[0], refused[1].counts) == ("mute", {Reason.MALFORMED: 10})
+    (notice,) = watched.notices
+    assert notice.event == "all that a device sends is refused: it opens no stream"
+    assert (notice.fields["stream"], notice.fields["topic"]) == ("mute", "d/mute")
+    assert notice.fields["reason"] == "malformed"
+    watched.send(10, {"t": START + 10, "x": 0.0})
+    assert list(watched.group.streams.number) == ["one"]
+
+
+def test_a_device_that_sends_sense_at_last_or_nothing_any_more_is_forgotten_among_those_without_a_stream() -> None:
+    watched = Watched(TIMED)
+    for number in range(5):
+        watched.send(number, b"garbage")
+        watched.send(number, b"garbage", "d/mute")
+    watched.send(5, {"t": START + 5, "x": 0.0})
+    assert list(watched.pipeline.unopened.streams) == ["mute"]
+    watched.housekeep(4000.0)
+    assert not watched.pipeline.unopened.streams
+
+
+def test_devices_without_a_stream_are_bounded_and_the_oldest_make_room() -> None:
+    watched = Watched(TIMED)
+    for number in range(250):
+        watched.send(number / 10, b"garbage", f"d/{number}")
+    unopened = watched.pipeline.unopened
+    assert list(unopened.streams) == [str(number) for number in range(150, 250)]
+    assert unopened.dropped == 150
+    assert not watched.notices
+
+
+def test_what_is_refused_on_a_channel_that_has_not_come_yet_shows_on_its_stream() -> None:
+    watched = Watched(BY_CHANNEL, "d/{device}/{channel}", ("x", "y"))
+    for number in range(20):
+        watched.send(number, {"t": START + number, "v": 0.0}, "d/one/x")
+        watched.send(number, b"garbage", "d/one/y")
+    assert watched.quality is Quality.REFUSED
+    assert watched.states[-1]["hint"].startswith("channel y: ")
+    assert not watched.pipeline.unopened.streams
+
+
+def test_a_neighbour_that_comes_to_the_name_of_a_stream_does_not_make_it_refused() -> None:
+    watched = Watched(TIMED, "{site}/{device}")
+    for number in range(40):
+        watched.send(number, {"t": START + number, "x": 0.0}, "a/b.c")
+        watched.send(number, b"garbage", "a.b/c")
+    assert watched.quality is Quality.GOOD
+    assert not watched.group.inputs.refused_of(0)
+
+
 def test_a_stream_that_sends_sense_again_is_judged_again() -> None:
     watched = Watched(TIMED)
     for number in range(60):
