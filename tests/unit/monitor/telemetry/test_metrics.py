@@ -71,6 +71,15 @@ class Daemon:
         self.artifacts: Mapping[str, Artifact] = {"m": artifact}
         self.registry: CollectorRegistry = registry_of(self)
 
+    def send_garbage(self, topic: str) -> None:
+        self.pipeline.step(MessageBatch.of([Message(topic, b"?", START)]), Moment(START, START))
+
+    def set_clock(self, stream: str, ahead_seconds: float) -> None:
+        """Let the clock of a stream's channels be ahead of others."""
+        group = self.pipeline.model_groups["m"]
+        number = group.streams.number[stream]
+        group.windows.alignment.offset_seconds[group.windows.grid.groups_of(number)] = ahead_seconds
+
     def send(self, topic: str, value: float | None, samples: int = 8, first: int = 0) -> None:
         body = json.dumps({"t": START + first * PERIOD, "r": [[value, value and value / 2]] * samples}).encode()
         self.pipeline.step(MessageBatch.of([Message(topic, body, START + 1)]), Moment(START + 1, START + 1))
@@ -138,6 +147,8 @@ def exported(daemon: Daemon) -> set[str]:
 def test_every_documented_metric_is_exported_and_every_exported_one_documented(daemon: Daemon) -> None:
     for at in range(80):  # long enough for its sampling rate to be measured
         daemon.send("north/a/calm", CALM, samples=1, first=8 + at)
+    daemon.send_garbage("north/a/never")
+    daemon.set_clock("calm", 5.0)
     families = {name.removesuffix("*") for name in documented() if name.endswith("*")}
     ours = {name for name in exported(daemon) if name.startswith("residuald_")}
     assert ours == {name for name in documented() if not name.endswith("*")}
@@ -151,6 +162,20 @@ def test_what_is_refused_of_a_stream_is_counted_by_stream_and_reason(daemon: Dae
     messages = {"stream": "calm", "model": "m", "reason": "malformed"}
     assert daemon.value("residuald_stream_messages_discarded_total", **messages) == 1
     assert len(daemon.samples("residuald_stream_samples_discarded_total")) == 1
+
+
+def test_a_device_without_a_stream_is_counted_by_the_name_that_it_would_have(daemon: Daemon) -> None:
+    daemon.send_garbage("north/a/never")
+    labels = {"source": "vibration", "stream": "never", "reason": "malformed"}
+    assert daemon.value("residuald_unopened_stream_messages_discarded_total", **labels) == 1
+
+
+def test_only_clocks_that_are_off_are_shown(daemon: Daemon) -> None:
+    assert not daemon.samples("residuald_channel_clock_offset_seconds")
+    daemon.set_clock("wild", 5.0)
+    labels = {"stream": "wild", "model": "m", "channel": "x"}
+    assert daemon.value("residuald_channel_clock_offset_seconds", **labels) == 5
+    assert len(daemon.samples("residuald_channel_clock_offset_seconds")) == 2  # of both channels that come together
 
 
 def test_promtool_finds_no_fault(daemon: Daemon) -> None:
