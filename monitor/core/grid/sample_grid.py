@@ -249,6 +249,9 @@ class SampleGrid(BlockRules):
         stream, order, heads, turns: int64 [M], stream by stream; `order` is that in which they came. chosen: bool [M].
         """
         mine = np.flatnonzero(chosen)
-        mine = mine[np.lexsort((order[mine], stream[mine]))]
+        if (
+            len(mine) and turns[mine].any()
+        ):  # which ends with which block of the stream: in the order in which they came
+            mine = mine[np.lexsort((order[mine], stream[mine]))]
         if len(mine):
             self.waits.turn_all(stream[mine], turns[mine], heads[mine])

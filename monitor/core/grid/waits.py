@@ -59,18 +59,22 @@ class Waits(Columns):
         since_any = _since_last(stream, arrival, self._came)
         with np.errstate(invalid="ignore"):
             catching_up = length * self._period_seconds > _CATCHING_UP * since_own  # never with the first block
-        passed = np.clip(np.nan_to_num(since_any), 0.0, self._longest_seconds)
-        microseconds = np.rint(np.where(catching_up, 0.0, passed) * _MICROSECONDS).astype(np.int64)
-        order = np.argsort(stream, kind="stable")
-        opens = _opens(stream[order])
+        passed = np.minimum(np.fmax(since_any, 0.0), self._longest_seconds)  # 0 with the first block
+        passed[catching_up] = 0.0
+        order = _order_of(stream)
+        streams, microseconds = stream[order], np.rint(passed[order] * _MICROSECONDS).astype(np.int64)
+        opens = _opens(streams)
         first = np.flatnonzero(opens)
-        total = np.cumsum(microseconds[order])
-        total += (self._waited_microseconds[stream[order][first]] - total[first] + microseconds[order][first])[
-            np.cumsum(opens) - 1
-        ]
+        last = np.append(first[1:], len(streams)) - 1
+        total = np.cumsum(microseconds)
+        total += (self._waited_microseconds[streams[first]] - total[first] + microseconds[first]).repeat(
+            last + 1 - first
+        )
+        if total.max() < self._turn_microseconds:  # as mostly: no turn ends
+            self._waited_microseconds[streams[last]] = total[last]
+            return np.zeros(len(stream), np.int64)
         turns = total // self._turn_microseconds
-        last = np.append(first[1:], len(order)) - 1
-        self._waited_microseconds[stream[order][last]] = total[last] - turns[last] * self._turn_microseconds
+        self._waited_microseconds[streams[last]] = total[last] - turns[last] * self._turn_microseconds
         turns[1:] -= np.where(opens[1:], 0, turns[:-1])
         found = np.empty_like(turns)
         found[order] = turns
@@ -104,6 +108,9 @@ class Waits(Columns):
         """
         opens = _opens(stream)
         first = np.flatnonzero(opens)
+        if not turns.any():
+            self.reach(stream[first], np.maximum.reduceat(head, first))
+            return
         rank = np.cumsum(opens) - 1
         # a running maximum within each stream: slots of different streams are kept apart by an offset
         apart = int(head.max()) + int(self._leads[stream[first], -1].max()) + 1
@@ -137,15 +144,27 @@ def _since_last(number: Ints, arrival: Floats, came: Floats) -> Floats:
 
     number: int64 [M]; arrival: float64 [M]; came: float64, by number.
     """
-    order = np.argsort(number, kind="stable")
+    order = _order_of(number)
     numbers, arrivals = number[order], arrival[order]
     opens = _opens(numbers)
+    if opens.all():  # each once, as where many devices send one after another
+        since = np.empty_like(arrivals)
+        since[order] = arrivals - came[numbers]
+        came[numbers] = arrivals
+        return since
     before = np.empty_like(arrivals)
     before[1:] = arrivals[:-1]
     first = np.flatnonzero(opens)
     before[first] = came[numbers[first]]
-    last = np.append(first[1:], len(order)) - 1
+    last = np.append(first[1:], len(numbers)) - 1
     came[numbers[last]] = arrivals[last]
     since = np.empty_like(arrivals)
     since[order] = arrivals - before
     return since
+
+
+def _order_of(numbers: Ints) -> Ints | slice:
+    """What sorts numbers, those that are equal in the order in which they came: int64 [M], or a slice. numbers: [M]."""
+    if (numbers[1:] >= numbers[:-1]).all():
+        return slice(None)
+    return np.argsort(numbers, kind="stable")
