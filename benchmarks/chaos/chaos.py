@@ -16,6 +16,7 @@ import random
 import shutil
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -49,6 +50,7 @@ said so.
 exit codes: 0 measured, 1 void   (something lost or twice is a result: see the targets)
 """
 _STEPS_PER_SECOND = 240.0
+_MOST_DIFFERENCES = 20  # that are shown
 _QUIET_SECONDS = 20.0  # without any progress: what is not there by then will not come
 
 
@@ -121,7 +123,7 @@ def run(
     finally:
         world.close()
     _show(console, plan, chaos, figures, left_out, time.monotonic() - began)
-    for line in differences(expected, metrics, listener):
+    for line in islice(differences(expected, metrics, listener), _MOST_DIFFERENCES):
         console.print(f"[yellow]{line}[/]", highlight=False)
     targets = targets_of(figures, may_repeat=broker.alert_qos < 2)
     void = [] if figures["alert_steps_expected"] else ["no alert was to be expected"]
