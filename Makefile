@@ -68,6 +68,7 @@ quality: setup tools  ## how well anomalies are found (DATA=folder with the real
 	@for name in quality budget beats real_replay; do \
 		$(BIN)/python -m benchmarks.$$name --data $(or $(DATA),../shared/data) $(ARGS) || exit 1; \
 	done
+	$(BIN)/python -m benchmarks.masking $(ARGS)
 
 chaos: setup tools  ## kill, cut and fill disks, five times over, and see nothing lost
 	@mkdir -p out/chaos
@@ -75,6 +76,9 @@ chaos: setup tools  ## kill, cut and fill disks, five times over, and see nothin
 		$(BIN)/python -m benchmarks.chaos --seed $$seed --json out/chaos/$$seed.json $(ARGS) || exit 1; \
 	done
 	$(BIN)/python -m benchmarks.chaos_report out/chaos/*.json
+
+models: setup  ## fit the shipped models again, after a change of simulators or artifacts (commit what changes)
+	$(BIN)/python configs/models/make.py $(ARGS)
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

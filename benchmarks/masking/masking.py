@@ -38,7 +38,7 @@ The table has a row for each family, rule and masked channel, over all seeds and
 
 examples:
   python -m benchmarks.masking --quick
-  python -m benchmarks.masking --json masking.json       about half an hour on two cores
+  python -m benchmarks.masking --json masking.json       about 20 minutes on an idle core
   python -m benchmarks.masking --families pca --seeds 0 1 2
 
 exit codes: 0 measured, 1 void   (a missed target is a result)
