@@ -1,7 +1,7 @@
 """Migrations: from what older versions kept to what is kept now.
 
-A change of what `KeptModel` or `KeptCounters` hold raises `KEPT_VERSION` and adds a step here; `tests/states/` has a
-file of each version that was released.
+A change of what `KeptModel` or `KeptCounters` hold raises `KEPT_VERSION` and adds a step here, but for a field that is
+new and has a default; `tests/states/` has a file of each version that was released.
 """
 
 from typing import Any

@@ -124,7 +124,9 @@ class SampleRates(Columns):
         terms = interval_terms(seconds - before, np.multiply(covered, self._period_seconds, dtype=np.float64), covered)
         groups, last = group[first], np.append(first[1:], len(group)) - 1
         self._newest[groups], self._newest_length[groups] = seconds[last], length[last]
-        sums = self._sums[groups] + np.add.reduceat(terms, first, axis=1).T
+        # each once, as where many devices send one after another: then there is nothing to add up
+        added = terms if len(first) == len(group) else np.add.reduceat(terms, first, axis=1)
+        sums = self._sums[groups] + added.T
         count, periods = self._full_at(groups, timed=timed)
         full = (sums[:, COUNT] >= count) & (sums[:, PERIODS] >= periods)
         if not full.any():
