@@ -41,9 +41,9 @@ class Checkpointer:
     """The journal and the checkpoints of one daemon.
 
     store: where they lie. fingerprint: stands for the settings that the state depends on; older_fingerprints: what
-    older versions of the program had in its place. dropped: messages that the
-    journal did not keep or use, by reason; discarded: checkpoints that were not used, by reason; given_up: deliveries
-    that waited too long or in too great number, by sink.
+    older versions of the program had in its place. dropped: messages that the journal did not keep or use, by reason;
+    discarded: checkpoints that were not used, by reason; given_up: deliveries that waited too long or in too great
+    number, by sink.
     """
 
     def __init__(

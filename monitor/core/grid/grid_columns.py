@@ -182,7 +182,10 @@ class GridColumns(Columns):
 
     @property
     def accepted_seconds(self) -> Floats:
-        """When the last block of each channel group came that was not refused: float64 [S * C], NaN where none did."""
+        """When the last block of each channel group came that was not refused: float64 [S * C].
+
+        Where none did, when somebody first asked for `last_arrivals`, and NaN before.
+        """
         return self._last_arrival
 
     def let_wait(self, blocks: Arrivals) -> None:

@@ -5,20 +5,18 @@ time becomes slots; `ring_buffers.py` stores what lands in them. All depends on 
 arrivals, nothing on how they are cut into calls.
 
 * A *channel group* is the set of channels of a stream that arrive together. Each channel group runs its own clock (the
-time of slot 0),
-  so jitter between devices or topics never enters the grid.
+  time of slot 0), so jitter between devices or topics never enters the grid.
 * A block is *contiguous* when its time differs from the expected one by at most its tolerance. Messages are lost whole,
   so an error of less than half a block (and of `jitter_seconds`) is jitter; one within `jitter_samples` always is.
 * Payloads without a timestamp take their arrival time. Networks only ever delay, so a channel group's clock follows its
-least
-  delayed arrivals; when even those lag beyond its tolerance for `2 * arrival_jitter_seconds`, samples were lost.
+  least delayed arrivals; when even those lag beyond its tolerance for `2 * arrival_jitter_seconds`, samples were lost.
 * Missing samples: up to `max_gap_samples` in a row are filled; a longer gap breaks the run, and windows start anew.
 * Channel groups wait for one another by arrival (`waits.py`): what one has delivered is kept until all have, or until
-one is late.
+  one is late.
 * What comes for a slot that is already past is refused: `duplicate` if that slot was received, `late` if not.
 * When all that comes on a channel group has been late for longer than a window takes, its clock was set back: the
-stream starts
-  a new run. That is measured by arrivals, since messages that are delivered again after a reconnect are many at once.
+  stream starts a new run. That is measured by arrivals, since messages that are delivered again after a reconnect are
+  many at once.
 """
 
 from collections import Counter

@@ -237,10 +237,9 @@ class StreamWindows:
             coverage = np.concatenate((coverage, least), axis=1)
         clock, arrival = self.grid.clock[owner], self.grid.arrival[owner]
         if len(streams) < len(blocks):  # not the last block of a stream, but the one that completed it
-            lanes = (
-                self.grid.channel_groups_of(owner) if self.grid.any_apart else self.grid.channel_groups_of(owner)[:, :1]
-            )
-            by = completed_by(lanes, end, blocks.arrivals.channel_group, placed)
+            groups = self.grid.channel_groups_of(owner)
+            groups = groups if self.grid.any_apart else groups[:, :1]
+            by = completed_by(groups, end, blocks.arrivals.channel_group, placed)
             clock = np.where(by >= 0, placed.clock[by], clock)
             arrival = np.where(by >= 0, blocks.arrivals.arrival_seconds[by], arrival)
         return WindowBatch(
