@@ -257,7 +257,9 @@ class BlockRules(GridColumns):
         stream = self.groups.stream(channel_group)
         resumed = int(self._resumed[channel_group])
         # fillings are remembered no further than windows to come reach, wherever the last ones were cut
-        known = max(start, resumed, self._complete(stream) - self.rules.window_length)
+        complete = self._complete(stream)
+        run_start = max(int(self.run_start[stream]), self.breaks.last_end(stream, complete))
+        known = max(start, resumed, run_start, complete - self.rules.window_length)
         filled = self.gap_fills.count_by_group(stream, known, end)
         late = max(min(resumed, end) - start, 0) + filled.get(self.groups.first_channel(channel_group), 0)
         self._refuse(channel_group, Reason.LATE, late, discards)

@@ -43,6 +43,10 @@ class Breaks:
             self._breaks[stream] = later
         yield from waiting[: len(waiting) - len(later)]
 
+    def last_end(self, stream: int, complete: int) -> int:
+        """Where the run begins behind the breaks that `take` would take out; 0: there are none."""
+        return max((end for start, end in self._breaks.get(stream, ()) if start <= complete), default=0)
+
     def clear(self, stream: int) -> None:
         """Let go of all breaks of a stream."""
         self._breaks.pop(stream, None)

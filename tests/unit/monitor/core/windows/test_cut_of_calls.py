@@ -155,6 +155,20 @@ def in_turns(topics: int, samples: int) -> list[Sent]:
     restarts=st.booleans(),
 )
 @example(sent=in_turns(2, 300), cuts=[200, 350], timed=(True, True), lateness=6, backwards=True, restarts=True)
+@example(  # a filled slot comes after all, when the others have gone on without its channels
+    sent=[
+        Sent(1, 1, -679.0, 2, 37.0),
+        Sent(1, 0, 2375.0, 30, 43.0),
+        Sent(1, 1, -675.0, 1, 43.0),
+        Sent(1, 0, 1705.0, 1, 67.0),
+        Sent(1, 1, -676.0, 2, 67.0),
+    ],
+    cuts=[1, 40],
+    timed=(False, True),
+    lateness=6,
+    backwards=False,
+    restarts=False,
+)
 @settings(max_examples=150, deadline=None)
 def test_however_messages_are_cut_into_calls_and_sorted_by_source_the_windows_and_counts_are_the_same(
     sent: list[Sent], cuts: list[int], timed: tuple[bool, bool], lateness: int, backwards: bool, restarts: bool
