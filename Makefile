@@ -36,10 +36,10 @@ demo: setup  ## broker, simulated devices, trainer and daemon on this terminal (
 tools:  ## the real peers of the tests, from Debian packages, when missing
 	tests/install-tools
 
-# for two cores: who waits for a process leaves its core to a third, and threads of torch would only be in each other's way
+# for two cores: who waits for a process leaves its core to a third and a fourth, and threads of torch would only be in each other's way
 # The tests start hundreds of programs: wherever Python is told to write no bytecode, each of them compiles everything anew.
 test: setup tools  ## all tests (ARGS="-k name" for some)
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 fuzz: setup  ## every parser against a fuzzer (SECONDS=600 each; findings and what was learnt go to out/fuzz)
 	@for harness in $(basename $(notdir $(wildcard tests/fuzz/harness/*.py))); do \

@@ -37,7 +37,7 @@ _MOST_STARTS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Processor seconds of one fit, and of importing torch just before it."""
+    """Processor seconds of one fit, and of importing torch just after it."""
 
     fit_seconds: float
     start_seconds: float
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(family: str, windows: int, folder: Path) -> Cost:
-    """Import torch once, and fit one model in `folder`, which is made.
+    """Fit one model in `folder`, which is made, and import torch once.
 
     Raises:
         RuntimeError: the trainer failed, or used another number of windows.
@@ -95,11 +95,11 @@ def measure(family: str, windows: int, folder: Path) -> Cost:
     folder.mkdir()
     count = _WINDOW + (windows - 1) * _STRIDE
     np.savez(folder / "data.npz", samples=_signal(count), channels=["a", "b"], sample_rate_hz=_RATE_HZ)
-    start_seconds = _processor_seconds([sys.executable, "-c", "import torch"])
     trainer = Path(sys.executable).with_name("residuald-trainer")
     sizes = ["--window", str(_WINDOW), "--stride", str(_STRIDE), "--family", family]
     fit: list[str | Path] = [trainer, "fit", "--data", folder / "data.npz", "--out", folder / "model", *sizes]
     fit_seconds = _processor_seconds(fit)
+    start_seconds = _processor_seconds([sys.executable, "-c", "import torch"])
     told = subprocess.run([trainer, "inspect", folder / "model", "--json"], capture_output=True, check=True).stdout
     (used,) = json.loads(told)["manifest"]["provenance"]["data"]
     if used["windows"] != windows:

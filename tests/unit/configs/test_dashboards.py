@@ -187,6 +187,7 @@ FOR_EXPLORERS = {
     "residuald_webhook_steps_waiting",
     "residuald_samples_received_total",
     "residuald_stream_restarts_total",
+    "residuald_unopened_stream_messages_discarded_total",
 }
 
 

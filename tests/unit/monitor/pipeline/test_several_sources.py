@@ -122,8 +122,8 @@ def test_a_stream_that_completes_windows_again_is_not_incomplete() -> None:
 def test_a_single_sample_from_ahead_every_now_and_then_costs_itself_and_no_window(
     ahead: int, sources: tuple[Table, ...], per_step: int
 ) -> None:
-    walk, quality, messages = Walk(*sources), set[str](), list[Message]()
-    for at in range(800):
+    walk, quality, messages, samples = Walk(*sources), set[str](), list[Message](), 400
+    for at in range(samples):
         stamped, now = at + (ahead if at % 6 == 5 else 0), START + at * PERIOD
         if sources == ONE_TOPIC:
             messages.append(controller(stamped, now))
@@ -132,9 +132,9 @@ def test_a_single_sample_from_ahead_every_now_and_then_costs_itself_and_no_windo
     for start in range(0, len(messages), per_step):
         walk.step(messages[start : start + per_step])
         quality.add(state_of(walk, walk.latest_seconds).get("quality", "good"))
-    assert len(walk.windows) == all_windows(800)
+    assert len(walk.windows) == all_windows(samples)
     assert quality == {"good"}
-    assert walk.group.samples_discarded == {Reason.FUTURE: 800 // 6 * (len(messages) // 800)}
+    assert walk.group.samples_discarded == {Reason.FUTURE: samples // 6 * (len(messages) // samples)}
 
 
 def test_a_clock_that_is_set_ahead_costs_the_first_sample_and_is_followed_then() -> None:
