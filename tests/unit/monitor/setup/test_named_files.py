@@ -252,9 +252,11 @@ def test_a_folder_that_others_use_too_is_left_as_it_is(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o755)
     (shared / "theirs").write_text("")
-    DiskStore(shared).open()
-    assert modes(shared)["shared"] == "755"
-    assert modes(shared)["journal.sqlite"] == "600"
+    store = DiskStore(shared)  # held, or the database is closed, and takes files away, whenever it is collected
+    store.open()
+    found = modes(shared)
+    assert (found["shared"], found["journal.sqlite"]) == ("755", "600")
+    store.close()
 
 
 @pytest.mark.parametrize("trap", [fifo, endless])
