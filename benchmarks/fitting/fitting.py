@@ -26,7 +26,7 @@ slow machine meets both.
 """
 _EPILOG = """\
 examples:
-  python -m benchmarks.fitting                        every family that trains, three rounds, about three minutes
+  python -m benchmarks.fitting                        every family that trains, three rounds, about two minutes
   python -m benchmarks.fitting --quick --json f.json  one round of a linear model on a hundred windows
 
 exit codes: 0 measured, 1 void   (a missed target is a result)
