@@ -130,11 +130,21 @@ class DataRange(ManifestPart):
     excluded: dict[str, int] = Field(default_factory=dict)  # reason -> windows left out
 
 
+class Parent(ManifestPart):
+    """The artifact that a refit took its settings from, and whose code its module has.
+
+    A refit of a refit names the same one, so that a single file vouches for all of them. sha256: of the file, in hex.
+    """
+
+    version: Name
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class Provenance(ManifestPart):
     """Who made this, from what: enough to make it again.
 
     calibration_folds: 1 where the calibration windows are a part of their own; else into how many parts all windows
-    went, each of them scored by a model that was fitted to the others.
+    went, each of them scored by a model that was fitted to the others. parent: None of what a person fitted.
     """
 
     created: str  # ISO 8601, UTC
@@ -147,6 +157,7 @@ class Provenance(ManifestPart):
     validation_windows: int
     calibration_windows: int
     calibration_folds: Annotated[int, Field(ge=1)] = 1
+    parent: Parent | None = None
 
 
 class Manifest(ManifestPart):
@@ -189,6 +200,10 @@ class Manifest(ManifestPart):
     def needs_all_channels(self) -> bool:
         """Whether one bad channel withholds windows that others could judge: no `masking` was calibrated."""
         return self.masking is None and len(self.measured_names) > 1
+
+    def parent_of_refits(self, sha256: str) -> Parent:
+        """Name the parent of a refit of this artifact. sha256: of its file, in hex."""
+        return self.provenance.parent or Parent(version=self.version, sha256=sha256)
 
     @field_validator("schema_version")
     @classmethod

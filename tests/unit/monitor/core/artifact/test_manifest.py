@@ -127,3 +127,21 @@ def test_what_a_newer_trainer_wrote_is_told_as_that_and_what_it_changed_besides_
         parse_manifest(json.dumps(manifest_fields() | {"moods": []}))
     with pytest.raises(ManifestError, match=r"reads schema 1; written by an older trainer: fit the model anew"):
         parse_manifest(json.dumps(manifest_fields(schema_version=0)))
+
+
+def test_all_refits_of_a_line_name_the_artifact_that_a_person_fitted() -> None:
+    first = Manifest.model_validate(manifest_fields(version="1"))
+    parent = first.parent_of_refits("ab" * 32)
+    assert (parent.version, parent.sha256) == ("1", "ab" * 32)
+    fields = manifest_fields(version="2")
+    fields["provenance"] |= {"parent": parent.model_dump()}
+    second = parse_manifest(json.dumps(fields))
+    assert second.parent_of_refits("cd" * 32) == parent
+
+
+@pytest.mark.parametrize("sha256", ["", "ab", "AB" * 32, "ab" * 32 + "\n", "../" + "a" * 61])
+def test_a_parent_without_a_checksum_is_refused(sha256: str) -> None:
+    fields = manifest_fields()
+    fields["provenance"] |= {"parent": {"version": "1", "sha256": sha256}}
+    with pytest.raises(ManifestError, match=r"provenance\.parent\.sha256"):
+        parse_manifest(json.dumps(fields))
