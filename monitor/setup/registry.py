@@ -17,6 +17,7 @@ from monitor.config.impossible import impossible_problems
 from monitor.config.limits import LimitsConfig
 from monitor.config.model import ModelConfig
 from monitor.config.references import reference_problems
+from monitor.config.refit import RefitConfig
 from monitor.config.timing import TimingConfig
 from monitor.core.sources.source import SourceSpec
 from monitor.settings.section import Section
@@ -33,6 +34,7 @@ class Config(Section):
     timing: TimingConfig = TimingConfig()
     limits: LimitsConfig = LimitsConfig()
     journal: JournalConfig = JournalConfig()
+    refit: RefitConfig = RefitConfig()
     webhook: tuple[WebhookConfig, ...] = ()
     http: HttpConfig = HttpConfig()
     web: WebConfig = WebConfig()

@@ -48,6 +48,7 @@ LAYERS = {
         "cli commands",
         "help_texts",
         "report",
+        "refit",
         "selection",
         "fitting",
         "evaluation",
@@ -68,7 +69,11 @@ LAYERS = {
 }
 
 # What of the other package each may use. The core and all that the trainer shares with the daemon know neither.
-TRAINER_USES = {"monitor.core", "monitor.readers", "monitor.settings", "monitor.__version__"}
+TRAINER_USES = {
+    *("monitor.core", "monitor.readers", "monitor.settings", "monitor.__version__"),
+    # `refit` reads the daemon's own configuration: which models there are, where its history lies, and `[refit]`
+    *("monitor.setup.config_file", "monitor.config.refit", "monitor.errors.ConfigError"),
+}
 TORCH_FILES = {"monitor/adapters/engines/torchscript.py"}  # of monitor
 TORCHSCRIPT_FILES = {"trainer/artifact/export.py", *TORCH_FILES}
 
