@@ -9,8 +9,7 @@ from monitor.settings.section import Section
 
 
 class RefitConfig(Section):
-    """How `residuald-trainer refit` fits the models anew to what was normal. The daemon itself takes nothing from
-    here; the trainer reads it in the daemon's file so that one file is enough."""
+    """How `residuald-trainer refit` fits the models of this file anew; the daemon itself uses nothing of it."""
 
     least_days: Annotated[float, Field(gt=0, le=3650)] = 5.0
     """A model is refitted once so many days of new data are there, and as many windows as its threshold takes."""
