@@ -41,19 +41,20 @@ def parse_rollback(data: bytes) -> Rollback:
 
 def is_older(candidate: Manifest, in_use: Manifest) -> bool:
     """Whether an artifact was made before the one in use; False where one of them does not tell when it was made."""
-    made, used = _created(candidate), _created(in_use)
+    made, used = created(candidate), created(in_use)
     return made is not None and used is not None and made < used
 
 
 def allows(rollback: Rollback, candidate: Manifest, in_use: Manifest) -> bool:
     """Whether a person asked for this older artifact, knowing of the one in use."""
-    used = _created(in_use)
+    used = created(in_use)
     return rollback.version == candidate.version and used is not None and rollback.at >= used
 
 
-def _created(manifest: Manifest) -> datetime | None:
+def created(manifest: Manifest) -> datetime | None:
+    """When an artifact was made; None where it does not tell."""
     try:
-        created = datetime.fromisoformat(manifest.provenance.created)
+        made = datetime.fromisoformat(manifest.provenance.created)
     except ValueError:
         return None
-    return created if created.tzinfo is not None else created.replace(tzinfo=UTC)
+    return made if made.tzinfo is not None else made.replace(tzinfo=UTC)
