@@ -38,6 +38,7 @@ LAYERS = {
         "windows",
         "artifact",
         "alerting",
+        "history",
         "sources beats",
         "decode grid",
         "ports",
