@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.manifest import ChannelSpec, DataRange, WindowSpec
 from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.dataset.recording import Recording
@@ -263,7 +264,7 @@ def _with_labels(withheld: NDArray[np.str_], labels: NDArray[np.int8] | None) ->
 
 
 def _range(piece: FileWindows, reasons: NDArray[np.str_]) -> DataRange:
-    timed = isinstance(piece.file.content, Recording) and len(piece) > 0
+    timed, usable = isinstance(piece.file.content, Recording) and len(piece) > 0, reasons == ""
     return DataRange(
         name=piece.file.name,
         sha256=piece.file.sha256,
@@ -271,6 +272,7 @@ def _range(piece: FileWindows, reasons: NDArray[np.str_]) -> DataRange:
         start_seconds=float(piece.start_seconds.min()) if timed else None,
         end_seconds=float(piece.batch.end_seconds.max()) if timed else None,
         excluded=dict(Counter(reasons[reasons != ""].tolist())),
+        levels=DataLevels.of(piece.batch.values[usable]) if usable.any() else None,
     )
 
 

@@ -34,6 +34,11 @@ class AnchorRecord(ManifestPart):
         }
         return self.model_copy(update={"streams": self.streams | taken})
 
+    def version_of(self, stream: str) -> str:
+        """Which version a stream's data are held to."""
+        own = self.streams.get(stream)
+        return self.version if own is None else own.version
+
     @property
     def versions(self) -> frozenset[str]:
         """All versions that it names."""

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from monitor.core.artifact.array import Array
 from monitor.core.artifact.calibration import Calibration
+from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.masking_spec import MaskingSpec
 from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.artifact.part import Finite, ManifestPart, Positive
@@ -120,7 +121,10 @@ class Golden(ManifestPart):
 
 
 class DataRange(ManifestPart):
-    """One input file: which part served for what. Times are seconds as the file says them."""
+    """One input file: which part served for what. Times are seconds as the file says them.
+
+    levels: where its usable windows lie; None: there are none, or an earlier trainer did not measure it.
+    """
 
     name: str
     sha256: str
@@ -128,6 +132,7 @@ class DataRange(ManifestPart):
     start_seconds: Finite | None = None
     end_seconds: Finite | None = None
     excluded: dict[str, int] = Field(default_factory=dict)  # reason -> windows left out
+    levels: DataLevels | None = None
 
 
 class Parent(ManifestPart):

@@ -28,3 +28,7 @@ def test_an_anchor_is_read_back_as_it_was_written_and_anything_else_is_refused()
     for text in (b"", b"{}", b'{"version": "../v1", "at": "2026-01-31T12:00:00Z", "by": "fit"}'):
         with pytest.raises(AnchorError):
             parse_anchor(text)
+
+
+def test_each_stream_is_held_to_its_own_anchor_or_to_that_of_all() -> None:
+    assert (ANCHOR.version_of("a"), ANCHOR.version_of("b")) == ("v2", "v1")
