@@ -2,22 +2,16 @@
 
 Each function that writes is one short transaction of its own, unless the connection is in one. Rows are never deleted,
 only withdrawn, so that what a refit was told can be looked up.
+`monitor/readers/label_rows.py` reads them.
 """
 
-import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from monitor.core.history.label import (
-    MAX_LABELS,
-    MAX_LABELS_PER_STREAM,
-    MAX_OPEN_PER_STREAM,
-    OPEN,
-    Label,
-    LabelError,
-)
+from monitor.core.history.label import MAX_LABELS, MAX_LABELS_PER_STREAM, MAX_OPEN_PER_STREAM, Label, LabelError
+from monitor.readers.label_rows import LABEL_COLUMNS, label_of
 
 # key: names the command that a label came by, so that the same command is kept once however often it is walked through
 TABLE = """
@@ -28,7 +22,6 @@ CREATE TABLE IF NOT EXISTS label (
 );
 CREATE INDEX IF NOT EXISTS label_of_stream ON label (stream, from_seconds);
 """
-_COLUMNS = "id, stream, from_seconds, to_seconds, kind, who, at_seconds, source, note, withdrawn_seconds"
 _SAME = "stream = ? AND kind = ? AND from_seconds = ? AND to_seconds IS ? AND withdrawn_seconds IS NULL"
 
 
@@ -80,33 +73,6 @@ def withdraw_label(database: sqlite3.Connection, number: int, at_seconds: float)
         return _first(database, "id = ?", (number,))
 
 
-def read_labels(
-    database: sqlite3.Connection,
-    stream: str | None = None,
-    since: float = -math.inf,
-    until: float = math.inf,
-    *,
-    withdrawn: bool = False,
-) -> list[Label]:
-    """The labels that say something about an interval (epoch seconds), in the order of their beginnings.
-
-    stream: None: of all. withdrawn: whether those that count no more are among them.
-
-    Raises:
-        LabelError: a row is no label.
-        sqlite3.Error: it cannot be read.
-
-    """
-    where = "from_seconds < ? AND (to_seconds IS NULL OR to_seconds > ?)"
-    given: tuple[Any, ...] = (until, since)
-    if stream is not None:
-        where, given = f"{where} AND stream = ?", (*given, stream)
-    if not withdrawn:
-        where += " AND withdrawn_seconds IS NULL"
-    rows = database.execute(f"SELECT {_COLUMNS} FROM label WHERE {where} ORDER BY from_seconds, id", given)  # noqa: S608
-    return [_label_of(row) for row in rows]
-
-
 def _refuse_beyond_limits(database: sqlite3.Connection, label: Label) -> None:
     counts = database.execute(
         "SELECT count(*), ifnull(sum(to_seconds IS NULL AND withdrawn_seconds IS NULL), 0) FROM label WHERE stream = ?",
@@ -125,14 +91,8 @@ def _refuse_beyond_limits(database: sqlite3.Connection, label: Label) -> None:
 
 
 def _first(database: sqlite3.Connection, where: str, given: tuple[Any, ...]) -> Label | None:
-    row = database.execute(f"SELECT {_COLUMNS} FROM label WHERE {where}", given).fetchone()  # noqa: S608 - ours alone
-    return None if row is None else _label_of(row)
-
-
-def _label_of(row: tuple[Any, ...]) -> Label:
-    number, stream, from_seconds, to_seconds, kind, who, at_seconds, source, note, withdrawn_seconds = row
-    end = OPEN if to_seconds is None else to_seconds
-    return Label(stream, from_seconds, end, kind, who, at_seconds, source, note, number, withdrawn_seconds)
+    row = database.execute(f"SELECT {LABEL_COLUMNS} FROM label WHERE {where}", given).fetchone()  # noqa: S608 - ours alone
+    return None if row is None else label_of(row)
 
 
 @contextmanager

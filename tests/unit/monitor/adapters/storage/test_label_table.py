@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from monitor.adapters.storage import label_table
-from monitor.adapters.storage.label_table import LabelLimitError, add_label, read_labels, withdraw_label
+from monitor.adapters.storage.label_table import LabelLimitError, add_label, withdraw_label
 from monitor.core.history.label import MAX_OPEN_PER_STREAM, OPEN, Label
+from monitor.readers.label_rows import read_labels
 
 
 @pytest.fixture
