@@ -4,8 +4,6 @@
 their signatures. `rollback.json` is there once a person has put an older version in use again.
 """
 
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from monitor.core.artifact.rollback import ROLLBACK_FILE, Rollback
 from monitor.core.values.names import is_name
 from monitor.settings.regular_file import check_regular, read_regular
+from monitor.settings.whole_file import point_link, write_whole
 from trainer.artifact.signing import signature_path
 from trainer.errors import ArtifactError, OutputError
 
@@ -54,11 +53,11 @@ def publish(
     path = folder / f"{version}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(folder / f"{version}.report.html", report.encode())
+        write_whole(folder / f"{version}.report.html", report.encode())
         if onnx is not None:
             _write_signed(path.with_suffix(".onnx"), onnx, key)
         _write_signed(path, artifact, key)
-        _point(folder / CURRENT, path.name)
+        point_link(folder / CURRENT, path.name)
     except OSError as error:
         raise OutputError(f"cannot write {error.filename or folder}: {error.strerror}") from None
     return path
@@ -86,7 +85,7 @@ def roll_back(folder: Path, version: str, at: datetime, key: Ed25519PrivateKey |
     try:
         # first: once `current` points at the older version, a daemon asks for it
         _write_signed(folder / ROLLBACK_FILE, rollback.model_dump_json().encode(), key)
-        _point(folder / CURRENT, artifact.name)
+        point_link(folder / CURRENT, artifact.name)
     except OSError as error:
         raise OutputError(f"cannot write {error.filename or folder}: {error.strerror}") from None
     return artifact
@@ -111,7 +110,7 @@ def sign_files(path: Path, key: Ed25519PrivateKey) -> list[Path]:
         _, data = read_artifact(file)
         signature = signature_path(file)
         try:
-            _write_whole(signature, key.sign(data))
+            write_whole(signature, key.sign(data))
         except OSError as error:
             raise OutputError(f"cannot write {signature}: {error.strerror}") from None
         signatures.append(signature)
@@ -139,37 +138,5 @@ def _file_in(path: Path) -> Path:
 
 def _write_signed(path: Path, data: bytes, key: Ed25519PrivateKey | None) -> None:
     if key is not None:
-        _write_whole(signature_path(path), key.sign(data))
-    _write_whole(path, data)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside the target, flush to the disk, then take the target's name."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)  # the daemon may run as another user
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    _flush_folder(path.parent)
-
-
-def _point(link: Path, target: str) -> None:
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    temporary.replace(link)
-    _flush_folder(link.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Flush a folder: a rename is on the disk only once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_whole(signature_path(path), key.sign(data))
+    write_whole(path, data)

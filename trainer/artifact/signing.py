@@ -7,18 +7,16 @@ all of it, too. The daemon's side is `monitor/adapters/engines/signature.py`.
 import os
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_pem_private_key,
 )
 
 from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
-from monitor.settings.regular_file import MAX_SETTINGS_BYTES, read_regular
+from monitor.settings.signing_key import SigningKeyError, read_signing_key
 from trainer.errors import KeyFileError, OutputError
 
 PUBLIC_SUFFIX = ".pub"
@@ -48,16 +46,9 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
     """
     try:
-        key = load_pem_private_key(read_regular(path, MAX_SETTINGS_BYTES), password=None)
-    except OSError as error:
-        raise KeyFileError(f"cannot read the key {path}: {error.strerror}") from None
-    except TypeError:
-        raise KeyFileError(f"{path} is encrypted: decrypt it first, e.g. `openssl pkey -in {path} -out FILE`") from None
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path} holds no Ed25519 private key in PEM; `residuald-trainer keygen` makes one")
-    return key
+        return read_signing_key(path)
+    except SigningKeyError as error:
+        raise KeyFileError(str(error)) from None
 
 
 def signature_path(file: Path) -> Path:

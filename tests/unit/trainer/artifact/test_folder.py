@@ -75,7 +75,7 @@ def test_a_rollback_is_written_before_current_moves(tmp_path: Path, monkeypatch:
         assert target == "v1.pt"
         raise OSError(28, "No space left on device", str(link))
 
-    monkeypatch.setattr(folder_module, "_point", fails)
+    monkeypatch.setattr(folder_module, "point_link", fails)
     with pytest.raises(OutputError, match="No space left on device"):
         roll_back(tmp_path, "v1", at)
     assert read_artifact(tmp_path)[1] == b"two"
