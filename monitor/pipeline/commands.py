@@ -95,7 +95,7 @@ def apply_command(accepted: AcceptedCommand) -> AlertStep | None:
     """
     command, model_group, arrival_seconds = accepted
     if command.kind == "relearn":
-        return model_group.relearn(command.stream)
+        return model_group.relearn(command.stream, arrival_seconds)
     return model_group.mute(command.stream, arrival_seconds + command.seconds if command.seconds else 0.0)
 
 

@@ -294,10 +294,10 @@ class Pipeline:
                 self.on_notice(name, notice)
 
     def _apply(self, accepted: AcceptedCommand) -> Step:
-        command, model_group, _ = accepted
+        command, model_group, arrival_seconds = accepted
         if command.kind == "forget":
             reports = tuple(self._forget(model_group, command.stream))
-            model_group.relearn(command.stream)  # what was learnt may be of who had the name wrongly
+            model_group.relearn(command.stream, arrival_seconds)  # what was learnt may be of who had the name wrongly
             return Step((), reports, command_applied=True)
         step = apply_command(accepted)
         if step is None:

@@ -103,6 +103,7 @@ def inherit_normals(model_groups: Mapping[str, ModelGroup], before: Mapping[str,
             kinds = {each.normalizer.spec.kind for each in (group, other)}
             if len(kinds) == 1 and other.channels == group.channels:
                 group.normalizer.inherit(other.normalizer.remembered.items())
+                group.normalizer.given.inherit(other.normalizer.given.relearnt)
 
 
 def _own_last(models: Iterable[str], name: str) -> list[str]:

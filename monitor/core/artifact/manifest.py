@@ -232,15 +232,7 @@ class Manifest(ManifestPart):
         beat = self.window.beat
         if beat is not None and not length * self.sample_period_seconds <= beat.max_rr_seconds:
             raise ValueError("a window around a beat must be no longer than `beat.max_rr_seconds`")
-        for name in ("centre", "scale", "scale_floor"):
-            numbers = getattr(self.normalization, name)
-            if numbers is not None and len(numbers) != count:
-                raise ValueError(f"normalization.{name} has {len(numbers)} numbers for {count} channels")
-        trained = self.normalization.trained
-        if trained is not None:
-            samples = length if self.normalization.kind == "template" else 1
-            if (len(trained.centre), len(trained.centre[0])) != (count, samples):
-                raise ValueError(f"normalization.trained.centre is not of shape [{count}, {samples}]")
+        self.normalization.require_fit(count, length)
         arrays = ("windows", "centre", "scale", "error", "channel_error")
         shapes = {name: getattr(self.golden, name).shape for name in arrays}
         golden = shapes["windows"][0] if shapes["windows"] else 0

@@ -4,13 +4,14 @@ The numbers are computed here, and only here, for training and for scoring alike
 artifact's module as `(x - centre) / scale`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.artifact.normalization_spec import NormalizationSpec
+from monitor.core.scoring.given_normals import GivenNormals
 from monitor.core.scoring.remembered_normals import LearntNormals, RememberedNormals
 from monitor.core.values.columns import Columns, column, in_range
 from monitor.core.values.snapshots import Count, State, StateError, array_in, part_of, typed
@@ -36,7 +37,8 @@ class Normalizer(Columns):
     of the windows around it. Odd windows carry neither away while they are fewer than half.
 
     A stream whose numbers lie outside the trained spread (`spec.trained`) is `unlike`: it is judged by the training
-    data's numbers, and learns once more after a rest. remembered: what was learnt of streams that are not open.
+    data's numbers, and learns once more after a rest. remembered: what was learnt of streams that are not open. given:
+    what the artifact brings of single streams; they do not learn.
     """
 
     _seen: NDArray[np.int64] = column("seen", np.int64)  # windows learnt from, by stream
@@ -51,7 +53,8 @@ class Normalizer(Columns):
         self.shape_of_windows = (channels, window_length)
         super().__init__(channels=channels, centres=self.shape[1])
         self.spec = spec
-        self.remembered = RememberedNormals()
+        self.remembered, self.given = RememberedNormals(), GivenNormals()
+        self.given.adopt(spec.of_streams)
         self._set_floor()
         # stream -> medians and MADs so far, [2, warmup, C]; for templates the windows themselves, [warmup, C, L]
         self._learning: dict[int, NDArray[np.floating[Any]]] = {}
@@ -113,9 +116,10 @@ class Normalizer(Columns):
         return self.spec.trained is not None and bool(self.unlike.any())
 
     def open_stream(self, name: str, stream: int) -> None:
-        """Start with what is remembered of a stream of this name, or with nothing."""
+        """Start with what is given or remembered of a stream of this name, or with nothing."""
         self.forget(stream)
-        learnt = self.remembered.take(name)
+        remembered = self.remembered.take(name)
+        learnt = self.given.of(name) or remembered
         if learnt is not None:
             self._use(stream, learnt)
 
@@ -134,13 +138,30 @@ class Normalizer(Columns):
             return None
         return LearntNormals(self._centre[stream].copy(), self._scale[stream].copy(), bool(self.unlike[stream]))
 
-    def adopt(self, spec: NormalizationSpec) -> None:
-        """Go on by another rule that learns like the one before."""
+    def adopt(self, spec: NormalizationSpec, number: Mapping[str, int]) -> None:
+        """Go on by another rule that learns like the one before. number: of each stream that is open."""
         self.spec = spec
+        self.given.adopt(spec.of_streams)
         self._set_floor()
         np.maximum(self._scale, self._floor, out=self._scale)
         for stream in np.flatnonzero(self.unlike).tolist():
             self._use_trained(stream)
+        self.use_given(number)
+
+    def use_given(self, number: Mapping[str, int]) -> None:
+        """Judge open streams by what is given of them. number: of each stream that is open."""
+        for name, stream in number.items():
+            given = self.given.of(name)
+            if given is not None:
+                self.forget(stream)
+                self._use(stream, given)
+
+    def relearn(self, name: str, stream: int | None, at_seconds: float) -> None:
+        """Forget what is usual for a stream, whoever said it. stream: None if it is not open."""
+        self.remembered.take(name)
+        self.given.relearn(name, at_seconds)
+        if stream is not None:
+            self.forget(stream)
 
     def inherit(self, learnt: Iterable[tuple[str, LearntNormals]]) -> None:
         """Remember what others have learnt of streams, in units and channels that are the same here."""

@@ -79,6 +79,7 @@ class KeptModel(msgspec.Struct):
     windows_withheld: dict[str, Count]
     streams_discarded: dict[str, list[Count]] = {}
     remembered: dict[str, Any] | None = None  # of streams that are not open, as `RememberedNormals` has it
+    relearnt: dict[str, float] = {}  # when streams began to learn by themselves, as `GivenNormals` has it
 
 
 def kept_of(group: ModelGroup) -> State:
@@ -87,7 +88,7 @@ def kept_of(group: ModelGroup) -> State:
     return {
         "channels": list(manifest.channel_names),
         "window_length": manifest.window.length,
-        "normalization": manifest.normalization.model_dump(mode="json", exclude={"trained"}),
+        "normalization": manifest.normalization.model_dump(mode="json", exclude={"trained", "of_streams"}),
         "streams": [_kept_stream(group, name) for name in table.number],
         "qualities": [quality.value for quality in QUALITIES],
         "table": table.snapshot(numbers),
@@ -101,6 +102,7 @@ def kept_of(group: ModelGroup) -> State:
         "windows_withheld": dict(group.windows_withheld),
         "streams_discarded": group.inputs.discards.kept(numbers),
         "remembered": group.normalizer.remembered.snapshot(group.normalizer.shape),
+        "relearnt": dict(group.normalizer.given.relearnt),
     }
 
 
@@ -127,8 +129,8 @@ def read_kept(group: ModelGroup, state: object) -> KeptModel:
 
     """
     kept = typed(state, KeptModel)
-    if not all(math.isfinite(end) for end in kept.mutes.values()):
-        raise StateError("a mute has no end")
+    if not all(map(math.isfinite, (*kept.mutes.values(), *kept.relearnt.values()))):
+        raise StateError("a mute has no end, or a stream relearnt at no time")
     if not has_streams(group, kept):
         return kept
     count, names = len(kept.streams), [stream.name for stream in kept.streams]
@@ -209,6 +211,7 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
     group.windows_withheld = Counter(kept.windows_withheld)
     if not has_streams(group, kept):
         return
+    group.normalizer.given.inherit(kept.relearnt)
     if not has_normals(group, kept):
         group.normalizer.inherit(learnt_in(group, kept))
     for stream in kept.streams:
@@ -231,6 +234,7 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
         group.normalizer.restore(numbers, kept.normals)
         if kept.remembered is not None:
             group.normalizer.remembered.restore(kept.remembered, group.normalizer.shape)
+        group.normalizer.use_given(group.streams.number)  # it may be of a newer artifact than what was kept
 
 
 def _codes(names: list[str]) -> NDArray[np.int8]:

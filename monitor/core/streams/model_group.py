@@ -97,7 +97,7 @@ class ModelGroup:
         self.batch.max_windows = max_batch
         if manifest.normalization != self.manifest.normalization:
             if self.normalizer.spec.learns_like(manifest.normalization):
-                self.normalizer.adopt(manifest.normalization)
+                self.normalizer.adopt(manifest.normalization, self.streams.number)
             else:
                 self.normalizer = _normalizer_of(manifest)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
@@ -284,14 +284,13 @@ class ModelGroup:
         """Whether a stream is open, or what it had learnt is remembered."""
         return name in self.streams.number or name in self.normalizer.remembered
 
-    def relearn(self, name: str) -> AlertStep | None:
+    def relearn(self, name: str, at_seconds: float) -> AlertStep | None:
         """Let a stream learn anew what is usual for it. What is open is resolved by the step returned."""
-        self.normalizer.remembered.take(name)
         number = self.streams.number.get(name)
+        self.normalizer.relearn(name, number, at_seconds)
         if number is None:
             return None
         step = self.end_alert(name, EndReason.RELEARN)
-        self.normalizer.forget(number)
         self.streams.state[number] = StreamState.WARMING_UP
         self.changed.add(name)
         return step

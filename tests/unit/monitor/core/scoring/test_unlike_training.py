@@ -107,14 +107,14 @@ def test_wherever_batches_are_cut_the_same_windows_get_the_same_numbers(cuts: li
 def test_another_artifact_has_its_own_numbers_for_streams_that_are_unlike() -> None:
     normalizer = Normalizer(spec(), 2, LENGTH)
     walk(normalizer, machine(WARMUP, gain=4.0))
-    normalizer.adopt(spec(trained=SPREAD | {"scale": [3.0, 0.5]}))
+    normalizer.adopt(spec(trained=SPREAD | {"scale": [3.0, 0.5]}), {})
     assert walk(normalizer, machine(1))[1].tolist() == [[3.0, 0.5]]
 
 
 def test_what_was_learnt_stays_with_another_artifact_that_learns_alike() -> None:
     normalizer = Normalizer(spec(), 2, LENGTH)
     _, before, _ = walk(normalizer, machine(WARMUP + 1))
-    normalizer.adopt(spec(scale_floor=[1e-2, 1e-2], trained=None))
+    normalizer.adopt(spec(scale_floor=[1e-2, 1e-2], trained=None), {})
     np.testing.assert_array_equal(walk(normalizer, machine(1))[1][0], before[-1])
 
 
