@@ -5,6 +5,7 @@ The artifacts are committed, so that every shipped configuration works right aft
 of the simulators, the settings beside it or the artifact's format, and commit what `current` then points at.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,10 +34,13 @@ def main() -> None:
                 _run("residuald", "simulate", *arguments.split(), "--out", f"{folder}/{number}.npz")
             data = sorted(map(str, Path(folder).glob("*.npz")))
             settings, out = HERE / f"{name}.toml", HERE / name
+            (out / "current").unlink(missing_ok=True)  # a first fit comes into use at once and is its own anchor
             _run("residuald-trainer", "fit", "--data", *data, "--config", str(settings), "--out", str(out))
         current = (out / "current").resolve()
         for old in {*out.glob("*.pt"), *out.glob("*.report.html")} - {current}:
             old.unlink()
+        # what they were fitted to can be simulated again: the model alone is the anchor
+        shutil.rmtree(out / "anchor", ignore_errors=True)
 
 
 def _run(program: str, *arguments: str) -> None:

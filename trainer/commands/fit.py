@@ -1,6 +1,7 @@
 """`residuald-trainer fit`: data files to a published artifact."""
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from rich.table import Table
 from trainer.artifact.folder import CURRENT, model_name, publish
 from trainer.artifact.signing import read_key
 from trainer.data.corpus import Corpus, gather
-from trainer.data.cutting import read_files
-from trainer.data.published_alerts import read_alerts, require_recordings
+from trainer.data.cutting import DataFile, read_files
+from trainer.data.published_alerts import Alerted, read_alerts, require_recordings
 from trainer.fitting.fit import fit
+from trainer.refit.anchor import anchor_first_fit
 from trainer.report.page import render_report, summary
 from trainer.settings import FitSettings, load_settings
 from trainer.settings.presets import preset
@@ -43,12 +45,14 @@ def run(args: argparse.Namespace) -> int:
         alerts = [] if args.alerts is None else read_alerts(args.alerts)
         require_recordings(alerts, files)
         corpus = gather(files, settings, alerts)
-    fit_and_publish(corpus, settings, args.out, name, key, notes)
+    fit_and_publish(corpus, files, alerts, settings, args.out, name, key, notes)
     return 0
 
 
 def fit_and_publish(
     corpus: Corpus,
+    files: Sequence[DataFile],
+    alerts: Sequence[Alerted],
     settings: FitSettings,
     folder: Path,
     name: str,
@@ -56,7 +60,9 @@ def fit_and_publish(
     notes: Console,
     choice: str = "",
 ) -> None:
-    """Fit with a progress bar, publish, and print a summary. `choice`: HTML for the report, why these settings.
+    """Fit with a progress bar, publish, and print a summary; the first model of a folder becomes its anchor.
+
+    files, alerts: what `corpus` was gathered from. choice: HTML for the report, why these settings.
 
     Raises:
         TrainerError: the fit failed, or the results cannot be written.
@@ -82,6 +88,7 @@ def fit_and_publish(
         progress.update(bar, total=epochs, description="trained")
     with notes.status("drawing the report"):
         report = render_report(corpus, fitted, choice)
+    anchor_first_fit(folder, fitted.manifest, files, settings, alerts)
     path = publish(folder, fitted.manifest.version, fitted.artifact, report, fitted.onnx, key)
 
     for note in fitted.notes:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         progress.update(bar, completed=len(candidates), description="tried", state="done")
     _show(choice)
     chosen = settings_of(choice.chosen.candidate.settings)
-    fit_and_publish(gather(files, chosen), chosen, args.out, name, key, notes, choice_section(choice))
+    fit_and_publish(gather(files, chosen), files, (), chosen, args.out, name, key, notes, choice_section(choice))
     return 0
 
 
