@@ -44,7 +44,7 @@ LAYERS = {
         "ports",
         "values __init__",
     ),
-    "monitor/adapters": ("engines file mqtt process storage web webhook __init__",),
+    "monitor/adapters": ("artifacts engines file mqtt process storage web webhook __init__",),
     "trainer": (
         "cli commands",
         "help_texts",
