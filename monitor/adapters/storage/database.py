@@ -25,8 +25,8 @@ VERSION = 2
 _BUSY_SECONDS = 0.25
 _PAGE_BYTES = 16384  # records are long: fewer pages to walk when they are deleted
 _BESIDE = ("-wal", "-shm")  # what SQLite keeps beside the database
-# how the names begin of all that the folder holds; `client_id` is ours, too, and not of the journal
-OURS = ("journal.sqlite", "checkpoint", "client_id")
+# how the names begin of all that the folder holds; client id and history are ours, too, and not of the journal
+OURS = ("journal.sqlite", "checkpoint", "client_id", "history.sqlite")
 _KEPT_ASIDE = 2  # damaged databases that are kept, for whoever wants to look into them
 _TABLES = """
 CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL, last INTEGER NOT NULL DEFAULT 0);
@@ -133,8 +133,8 @@ def connect(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
-def move_aside(file: Path) -> Path:
-    """Give a damaged database another name, which is returned; of older ones only a few stay.
+def move_aside(file: Path, kept: int = _KEPT_ASIDE) -> Path:
+    """Give a damaged database another name, which is returned; `kept` of those put aside stay.
 
     Raises:
         StoreError: it cannot be moved.
@@ -145,7 +145,7 @@ def move_aside(file: Path) -> Path:
         for suffix in _BESIDE:
             file.with_name(file.name + suffix).unlink(missing_ok=True)
         file.replace(aside)
-        for older in sorted(file.parent.glob(f"{file.name}.damaged-*"))[:-_KEPT_ASIDE]:
+        for older in sorted(file.parent.glob(f"{file.name}.damaged-*"))[:-kept]:
             older.unlink()
     except OSError as error:
         raise explained(error) from error

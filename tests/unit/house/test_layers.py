@@ -38,9 +38,9 @@ LAYERS = {
         "windows",
         "artifact",
         "alerting",
-        "history",
         "sources beats",
         "decode grid",
+        "history",
         "ports",
         "values __init__",
     ),
@@ -82,7 +82,7 @@ TORCHSCRIPT_FILES = {"trainer/artifact/export.py", *TORCH_FILES}
 PURE = {
     *("abc", "base64", "bisect", "collections", "csv", "dataclasses", "datetime", "enum", "functools", "io"),
     *("itertools", "json", "math", "operator", "re", "statistics", "string", "struct", "typing"),
-    *("hashlib", "unicodedata", "uuid", "zoneinfo"),
+    *("hashlib", "unicodedata", "uuid", "zlib", "zoneinfo"),
     *("numpy", "scipy", "pydantic", "msgspec", "monitor.core"),
     "pathlib.PurePath",  # names of files, without files
     "mmap",  # memory, without files: see the test below
