@@ -23,8 +23,8 @@ from benchmarks.accuracy.rows.protocol import Content, Items, Kind, Row, Task
 from monitor.core.artifact.calibration import FalseAlarms
 from monitor.core.dataset.recording import Recording, WindowSet
 from trainer.artifact.export import Artifact, load_artifact
-from trainer.data.corpus import gather
 from trainer.data.cutting import DataFile
+from trainer.data.gathering import gather
 from trainer.errors import DataError
 from trainer.evaluation.evaluation import score_file
 from trainer.fitting.fit import fit

@@ -17,8 +17,8 @@ from scipy.stats import gamma
 from benchmarks.datasets.converters import Arrays, ConversionError, ecg5000, fan, hydraulic, mitdb, nab, skab_normal
 from monitor.core.dataset.recording import Recording, WindowSet
 from trainer.artifact.export import Artifact
-from trainer.data.corpus import gather
 from trainer.data.cutting import DataFile
+from trainer.data.gathering import gather
 from trainer.evaluation.alerts import alert_figures
 from trainer.evaluation.evaluation import score_file
 from trainer.fitting.fit import fit

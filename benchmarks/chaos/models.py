@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.chaos.devices import CHANNELS, RATE_HZ, wave
 from trainer.artifact.folder import publish
-from trainer.data.corpus import gather
 from trainer.data.cutting import read_files
+from trainer.data.gathering import gather
 from trainer.fitting.fit import fit
 from trainer.settings import load_settings
 

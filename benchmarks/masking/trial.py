@@ -17,8 +17,9 @@ from monitor.core.dataset.recording import Recording
 from monitor.core.scoring.masking import StandIn
 from trainer.artifact.export import Artifact
 from trainer.calibration.calibrate import calibrate
-from trainer.data.corpus import Corpus, gather
+from trainer.data.corpus import Corpus
 from trainer.data.cutting import DataFile
+from trainer.data.gathering import gather
 from trainer.data.split import Part
 from trainer.evaluation.alerts import alert_figures
 from trainer.evaluation.evaluation import Scored, score_file

@@ -12,7 +12,7 @@ from tests.engines import OTHERS, REFERENCE
 from tests.hearts import heart_recording
 from tests.sines import data_file
 from trainer.artifact.folder import publish
-from trainer.data.corpus import gather
+from trainer.data.gathering import gather
 from trainer.fitting.fit import fit
 from trainer.settings import load_settings
 from trainer.settings.presets import preset

@@ -12,7 +12,7 @@ from monitor.adapters.engines.settings import ScoringConfig
 from tests.engines import OTHERS, REFERENCE
 from tests.sines import data_file, sine_recording
 from trainer.artifact.folder import publish
-from trainer.data.corpus import gather
+from trainer.data.gathering import gather
 from trainer.fitting.fit import fit
 from trainer.settings import load_settings
 

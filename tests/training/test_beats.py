@@ -15,8 +15,9 @@ from monitor.simulators.fault import Fault
 from tests.hearts import RATE_HZ, heart_recording
 from tests.sines import data_file, sine_recording
 from trainer.artifact.export import load_artifact
-from trainer.data.corpus import Corpus, gather
+from trainer.data.corpus import Corpus
 from trainer.data.cutting import DataFile, cut, plan_windows
+from trainer.data.gathering import gather
 from trainer.data.split import Part
 from trainer.error.rhythm_error import RhythmError
 from trainer.errors import DataError, SettingsError

@@ -22,7 +22,7 @@ from monitor.setup.build import load_setup
 from tests.engines import OTHERS, REFERENCE
 from tests.sines import data_file, sine_recording
 from trainer.artifact.folder import publish
-from trainer.data.corpus import gather
+from trainer.data.gathering import gather
 from trainer.fitting.fit import fit
 from trainer.settings import load_settings
 

@@ -12,7 +12,8 @@ import torch
 from monitor.core.values.names import is_name
 from tests.sines import data_file, sine_recording
 from trainer.artifact.export import Artifact, golden_deviation, load_artifact
-from trainer.data.corpus import Corpus, gather
+from trainer.data.corpus import Corpus
+from trainer.data.gathering import gather
 from trainer.data.split import Part
 from trainer.errors import ArtifactError
 from trainer.evaluation.evaluation import Figures, figures, score_file

@@ -16,8 +16,8 @@ from monitor.simulators.motor import Motor
 from tests.manifests import model_group_of
 from tests.sines import data_file, sine_recording
 from trainer.artifact.export import CompiledScorer
-from trainer.data.corpus import gather
 from trainer.data.cutting import cut
+from trainer.data.gathering import gather
 from trainer.data.split import Part
 from trainer.data.windows import Windows
 from trainer.fitting.fit import FitResult, fit

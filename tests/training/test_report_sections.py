@@ -9,7 +9,8 @@ from benchmarks.budget.error_laws import LAWS
 from tests.sines import data_file, sine_recording
 from trainer.calibration.alerts_at_threshold import ErrorSeries
 from trainer.calibration.calibrate import Calibrated, calibrate
-from trainer.data.corpus import Corpus, gather
+from trainer.data.corpus import Corpus
+from trainer.data.gathering import gather
 from trainer.fitting.fit import FitResult, fit
 from trainer.report.calibration import false_alarm_section, tail_figure
 from trainer.report.trimming import trimmed_windows, trimming_figure, trimming_section

@@ -9,7 +9,7 @@ import pytest
 from monitor.core.dataset.recording import Recording
 from tests.sines import data_file
 from trainer.artifact.export import load_artifact
-from trainer.data.corpus import gather
+from trainer.data.gathering import gather
 from trainer.evaluation.evaluation import Scored, score_file
 from trainer.fitting.fit import fit
 from trainer.settings import load_settings

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from trainer.artifact.folder import CURRENT, model_name, publish
 from trainer.artifact.signing import read_key
-from trainer.data.corpus import Corpus, gather
+from trainer.data.corpus import Corpus
 from trainer.data.cutting import DataFile, read_files
+from trainer.data.gathering import gather
 from trainer.data.published_alerts import Alerted, read_alerts, require_recordings
 from trainer.fitting.fit import fit
 from trainer.refit.anchor import anchor_first_fit

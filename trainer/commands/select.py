@@ -12,8 +12,8 @@ from rich.table import Table
 from trainer.artifact.folder import model_name
 from trainer.artifact.signing import read_key
 from trainer.commands.fit import fit_and_publish, overrides, preset_of
-from trainer.data.corpus import gather
 from trainer.data.cutting import read_files
+from trainer.data.gathering import gather
 from trainer.report.selection import cells, choice_section
 from trainer.selection.candidates import Candidate, candidates_for
 from trainer.selection.selection import Choice, select

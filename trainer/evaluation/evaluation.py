@@ -83,6 +83,7 @@ def score_file(artifact: Artifact, file: DataFile) -> Scored:
     manifest = artifact.manifest
     piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
     normalizer = Normalizer(manifest.normalization, len(manifest.channels), manifest.window.length)
+    normalizer.open_stream(file.content.name, 0)  # of which the artifact may bring numbers
     masking = Masking(manifest)
     limits = ChannelLimits.of(manifest.channels, manifest.normalization.scale_floor)
     quality = assess_windows(piece.batch, manifest.window, max_skew_seconds=math.inf)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from monitor import __version__
 from monitor.core.artifact.array import Array
-from monitor.core.artifact.manifest import SCHEMA_VERSION, Golden, Manifest, Provenance, ScoreSpec
+from monitor.core.artifact.manifest import SCHEMA_VERSION, Golden, Manifest, Parent, Provenance, ScoreSpec
+from monitor.core.artifact.used_label import UsedLabel
 from trainer.artifact.export import CompiledScorer, WindowScorer, golden_deviation, load_artifact
 from trainer.calibration.calibrate import Calibrated, calibrate
 from trainer.data.corpus import Corpus
@@ -35,6 +36,17 @@ from trainer.settings import FitSettings
 from trainer.training.loop import History, OnEpoch
 
 GOLDEN_WINDOWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a refit comes from: whose settings and code it has, and what people had said of its data."""
+
+    parent: Parent | None = None
+    labels: tuple[UsedLabel, ...] = ()
+
+
+FITTED_ANEW = Lineage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,14 @@ class FitResult:
         return self.calibrated.notes if self.robust.note is None else (self.robust.note, *self.calibrated.notes)
 
 
-def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_epoch: OnEpoch) -> FitResult:
+def fit(
+    corpus: Corpus,
+    settings: FitSettings,
+    name: str,
+    created: datetime,
+    on_epoch: OnEpoch,
+    lineage: Lineage = FITTED_ANEW,
+) -> FitResult:
     """Fit a model called `name`. `created` is UTC and becomes part of the version.
 
     Raises:
@@ -119,7 +138,7 @@ def fit(corpus: Corpus, settings: FitSettings, name: str, created: datetime, on_
         calibration=calibrated.calibration,
         masking=masking,
         golden=_golden(corpus.parts[Part.CALIBRATION], scorer),
-        provenance=_provenance(corpus, settings, created),
+        provenance=_provenance(corpus, settings, created, lineage),
         evaluation=_held_out_figures(errors, calibrated.threshold),
     )
     artifact = scorer.to_bytes(manifest)
@@ -216,7 +235,7 @@ def _golden(windows: Windows, scorer: CompiledScorer) -> Golden:
     )
 
 
-def _provenance(corpus: Corpus, settings: FitSettings, created: datetime) -> Provenance:
+def _provenance(corpus: Corpus, settings: FitSettings, created: datetime, lineage: Lineage) -> Provenance:
     return Provenance(
         created=created.isoformat(timespec="seconds"),
         code_version=__version__,
@@ -228,6 +247,8 @@ def _provenance(corpus: Corpus, settings: FitSettings, created: datetime) -> Pro
         validation_windows=len(corpus.parts[Part.VALIDATION]),
         calibration_windows=len(corpus.parts[Part.CALIBRATION]),
         calibration_folds=max(1, len(corpus.folds)),
+        parent=lineage.parent,
+        labels=lineage.labels,
     )
 
 

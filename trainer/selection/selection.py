@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from monitor.core.dataset.recording import WindowSet
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.windows.stream_windows import WindowBatch
-from trainer.data.corpus import Corpus, gather
+from trainer.data.corpus import Corpus
 from trainer.data.cutting import DataFile
+from trainer.data.gathering import gather
 from trainer.data.split import Part
 from trainer.data.windows import Windows
 from trainer.errors import DataError, SettingsError, TrainingError

@@ -13,6 +13,7 @@ from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.masking_spec import MaskingSpec
 from monitor.core.artifact.normalization_spec import NormalizationSpec
 from monitor.core.artifact.part import Finite, ManifestPart, Positive
+from monitor.core.artifact.used_label import UsedLabel
 from monitor.core.values.names import Name
 
 SCHEMA_VERSION = 1
@@ -149,7 +150,8 @@ class Provenance(ManifestPart):
     """Who made this, from what: enough to make it again.
 
     calibration_folds: 1 where the calibration windows are a part of their own; else into how many parts all windows
-    went, each of them scored by a model that was fitted to the others. parent: None of what a person fitted.
+    went, each of them scored by a model that was fitted to the others. parent: None of what a person fitted. labels:
+    what people had said of the data of a refit.
     """
 
     created: str  # ISO 8601, UTC
@@ -163,6 +165,7 @@ class Provenance(ManifestPart):
     calibration_windows: int
     calibration_folds: Annotated[int, Field(ge=1)] = 1
     parent: Parent | None = None
+    labels: tuple[UsedLabel, ...] = ()
 
 
 class Manifest(ManifestPart):

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from monitor.core.dataset.recording import WindowSet
 from tests.sines import data_file, sine_recording
-from trainer.data.corpus import FEW_WINDOWS, Corpus, gather
+from trainer.data.corpus import Corpus
+from trainer.data.gathering import FEW_WINDOWS, gather
 from trainer.data.normalization import CONSTANT_FRACTION, FLOOR_FRACTION, normalization_spec
 from trainer.data.split import Part
 from trainer.data.windows import Windows

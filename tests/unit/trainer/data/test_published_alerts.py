@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.sines import data_file, sine_recording
-from trainer.data.corpus import gather
+from trainer.data.gathering import gather
 from trainer.data.published_alerts import Alerted, read_alerts, require_recordings
 from trainer.data.split import Part
 from trainer.errors import DataError
