@@ -55,7 +55,7 @@ class WindowPool:
     ) -> Corpus:
         """Normalize, by the training part unless told how. `parts` lose what still warms up.
 
-        calibrating: int64 [K], the windows, of those of all files, that make the calibration part; None: as `parts` say.
+        calibrating: int64 [K], which of the windows of all files make the calibration part; None: as `parts` say.
 
         Raises:
             DataError: a part has fewer than its `least` windows.

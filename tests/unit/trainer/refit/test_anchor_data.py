@@ -8,8 +8,8 @@ import pytest
 
 from monitor.core.dataset.recording import Recording, WindowSet
 from tests.sines import data_file, sine_recording
-from trainer.data.corpus import gather
 from trainer.data.cutting import cut, plan_windows
+from trainer.data.gathering import gather
 from trainer.data.published_alerts import Alerted
 from trainer.errors import ArtifactError, OutputError
 from trainer.refit.anchor_data import AnchorData, keep_anchor_data, read_anchor_data, stream_of
