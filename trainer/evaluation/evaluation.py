@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from monitor.core.scoring.channel_limits import ChannelLimits
 from monitor.core.scoring.masking import Masking
 from monitor.core.scoring.normalize import Normalizer
-from monitor.core.scoring.preparation import prepare_windows
+from monitor.core.scoring.preparation import PreparedBatch, prepare_windows
 from monitor.core.scoring.quality import QUALITIES, assess_windows, is_trusted
+from monitor.core.scoring.remembered_normals import LearntNormals
 from trainer.artifact.export import Artifact
 from trainer.data.cutting import DataFile, FileWindows, cut
 from trainer.data.windows import Windows
@@ -73,8 +74,13 @@ class Figures:
     channels: tuple[ChannelFigures, ...]
 
 
-def score_file(artifact: Artifact, file: DataFile) -> Scored:
-    """Score all windows of a file that can be trusted.
+def prepare_file(
+    artifact: Artifact, file: DataFile, normals: Iterable[tuple[str, LearntNormals]] = ()
+) -> tuple[FileWindows, PreparedBatch]:
+    """Cut a file and make its windows ready to score, as the daemon would do with a stream of its name.
+
+    normals: what streams have learnt already; where the artifact brings numbers of a stream, those come first. A stream
+    without either warms up.
 
     Raises:
         DataError: the file does not fit the model.
@@ -83,19 +89,24 @@ def score_file(artifact: Artifact, file: DataFile) -> Scored:
     manifest = artifact.manifest
     piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
     normalizer = Normalizer(manifest.normalization, len(manifest.channels), manifest.window.length)
-    normalizer.open_stream(file.content.name, 0)  # of which the artifact may bring numbers
-    masking = Masking(manifest)
+    normalizer.inherit(normals)
+    normalizer.open_stream(file.content.name, 0)
     limits = ChannelLimits.of(manifest.channels, manifest.normalization.scale_floor)
     quality = assess_windows(piece.batch, manifest.window, max_skew_seconds=math.inf)
-    ready = prepare_windows(piece.batch, quality, manifest.window, limits, masking, normalizer)
+    return piece, prepare_windows(piece.batch, quality, manifest.window, limits, Masking(manifest), normalizer)
+
+
+def score_file(artifact: Artifact, file: DataFile, normals: Iterable[tuple[str, LearntNormals]] = ()) -> Scored:
+    """Score all windows of a file that can be trusted; arguments and errors as for `prepare_file`."""
+    piece, ready = prepare_file(artifact, file, normals)
     trusted, usable = is_trusted(ready.quality), ready.judged
     withheld = np.where(trusted, "warming_up", np.array(QUALITIES, dtype="<U32")[ready.quality])
     withheld[usable] = ""
     error = np.full(len(piece), np.nan, np.float32)
-    channel_error = np.full((len(piece), len(manifest.channels)), np.nan, np.float32)
+    channel_error = np.full((len(piece), len(artifact.manifest.channels)), np.nan, np.float32)
     windows = Windows(ready.windows.values, ready.centre, ready.scale)
     error[usable], channel_error[usable] = artifact.scorer.errors(windows[usable])
-    threshold = masking.judge_without(ready.masked, error, channel_error)
+    threshold = Masking(artifact.manifest).judge_without(ready.masked, error, channel_error)
     return Scored(piece, error, error / threshold, channel_error, withheld)
 
 

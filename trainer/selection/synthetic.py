@@ -16,16 +16,17 @@ _Change = Callable[[Floats, float, float, np.random.Generator], Floats]
 
 
 def inject(windows: NDArray[np.float32], deviation: NDArray[np.floating], kind: str, seed: int) -> NDArray[np.float32]:
-    """Put an anomaly of `kind` (one of `KINDS`) into each window; returns new windows.
+    """Put an anomaly of `kind` (one of `KINDS` or `FAULTS`) into each window; returns new windows.
 
     windows: float32 [N, C, L].
 
-    One channel of each window changes, chosen by chance; so is how much, from hardly visible to plain. deviation: [C],
-    the standard deviation of each channel within normal windows, in the units of the windows. `correlation` puts in
+    One channel of each window changes, chosen by chance; so is how much, from hardly visible to plain. deviation: [C]
+    or [N, C], the standard deviation of each channel of normal data, in the units of the windows. `correlation` puts in
     its place the same channel of another window: each channel alone stays normal. With a single channel there is
     nothing to correlate, and the second half is exchanged.
     """
-    rng = np.random.default_rng([seed, sorted(KINDS).index(kind)])
+    rng = np.random.default_rng([seed, _NUMBER[kind]])
+    deviation = np.broadcast_to(deviation, windows.shape[:2])
     changed = windows.astype(np.float64)
     count, channels, length = windows.shape
     for number in range(count):
@@ -37,7 +38,9 @@ def inject(windows: NDArray[np.float32], deviation: NDArray[np.floating], kind: 
             changed[number, channel, begin:] = windows[donor, channel, begin:]
         else:
             change = _CHANGES[kind]
-            changed[number, channel] = change(changed[number, channel], float(deviation[channel]), severity, rng)
+            changed[number, channel] = change(
+                changed[number, channel], float(deviation[number, channel]), severity, rng
+            )
     return changed.astype(np.float32)
 
 
@@ -81,11 +84,49 @@ def _amplitude(channel: Floats, deviation: float, severity: float, rng: np.rando
     return changed
 
 
+def _step(channel: Floats, deviation: float, severity: float, rng: np.random.Generator) -> Floats:
+    """Somewhere in the window the level jumps by 1 to 4 deviations."""
+    begin = int(rng.integers(0, max(1, len(channel) // 2)))
+    channel = channel.copy()
+    channel[begin:] += (1 + 3 * severity) * deviation * float(rng.choice([-1.0, 1.0]))
+    return channel
+
+
+def _noise(channel: Floats, deviation: float, severity: float, rng: np.random.Generator) -> Floats:
+    """Noise of 0.5 to 2 deviations comes on top."""
+    noisy: Floats = channel + (0.5 + 1.5 * severity) * deviation * rng.standard_normal(len(channel))
+    return noisy
+
+
+def _ramp_level(channel: Floats, deviation: float, severity: float, rng: np.random.Generator) -> Floats:
+    """A level that has walked away by 1 to 4 deviations over days: within a window hardly anything moves any more."""
+    reach = (1 + 3 * severity) * deviation * float(rng.choice([-1.0, 1.0]))
+    walked: Floats = channel + np.linspace(0.98 * reach, reach, len(channel))
+    return walked
+
+
+def _ramp_gain(channel: Floats, deviation: float, severity: float, rng: np.random.Generator) -> Floats:
+    """Movement around the level that has grown over days, to 1.3 to 3 times what it was."""
+    level = float(channel.mean())
+    grown: Floats = level + (1.3 + 1.7 * severity) * (channel - level)
+    return grown
+
+
 _CHANGES: dict[str, _Change] = {
     "spikes": _spikes,
     "dropout": _dropout,
     "drift": _drift,
     "frequency": _frequency,
     "amplitude": _amplitude,
+    "step": _step,
+    "noise": _noise,
+    "ramp_level": _ramp_level,
+    "ramp_gain": _ramp_gain,
 }
-KINDS = (*_CHANGES, "correlation")
+# What models are compared by.
+KINDS = ("spikes", "dropout", "drift", "frequency", "amplitude", "correlation")
+# What a refit must find as well as its anchor does. The ramps come so slowly that they could be learnt on the way.
+RAMPS = ("ramp_level", "ramp_gain")
+FAULTS = ("spikes", "step", "amplitude", "noise", "frequency", "dropout", *RAMPS)
+
+_NUMBER = {kind: number for number, kind in enumerate((*sorted(KINDS), "step", "noise", *RAMPS))}
