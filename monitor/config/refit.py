@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from monitor.config.field_types import Seconds
+from monitor.config.refit_bounds import RefitBounds
 from monitor.settings.section import Section
 
 
@@ -30,3 +31,6 @@ class RefitConfig(Section):
     max_label_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Labels may bring back at most this part of what a refit takes. Beyond it nothing is refitted either. What a
     person accepted by `residuald accept` does not count."""
+
+    bounds: RefitBounds = RefitBounds()
+    """How far normal data may move unasked; see `[refit.bounds]`."""

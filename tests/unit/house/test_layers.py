@@ -73,7 +73,7 @@ LAYERS = {
 TRAINER_USES = {
     *("monitor.core", "monitor.readers", "monitor.settings", "monitor.__version__"),
     # `refit` reads the daemon's own configuration: which models there are, where its history lies, and `[refit]`
-    *("monitor.setup.config_file", "monitor.config.refit", "monitor.errors.ConfigError"),
+    *("monitor.setup.config_file", "monitor.config.refit", "monitor.config.refit_bounds", "monitor.errors.ConfigError"),
 }
 TORCH_FILES = {"monitor/adapters/engines/torchscript.py"}  # of monitor
 TORCHSCRIPT_FILES = {"trainer/artifact/export.py", *TORCH_FILES}

@@ -1,0 +1,110 @@
+"""What moved since the anchor, over all refits together: in the sensor's units, and apart from what all streams do."""
+
+import numpy as np
+import pytest
+
+from monitor.config.refit_bounds import ChannelBound, RefitBounds
+from monitor.core.artifact.data_levels import DataLevels
+from monitor.core.artifact.manifest import ChannelSpec
+from trainer.refit.movement import Movement, movement
+
+CHANNELS = (ChannelSpec(name="vibration", unit="mm/s"), ChannelSpec(name="bearing", unit="degC"))
+FLOOR = (0.01, 0.01)
+BOUNDS = RefitBounds()
+FLEET = [f"motor-{number}" for number in range(8)]
+
+
+def levels(vibration: float = 1.2, bearing: float = 50.0, scale: tuple[float, float] = (0.2, 4.0)) -> DataLevels:
+    return DataLevels(windows=1000, centre=(vibration, bearing), scale=scale)
+
+
+def moved(now: dict[str, DataLevels], bounds: RefitBounds = BOUNDS) -> Movement:
+    return movement(CHANNELS, FLOOR, {stream: levels() for stream in FLEET}, now, bounds)
+
+
+def test_nothing_moves_where_all_is_as_it_was() -> None:
+    found = moved({stream: levels() for stream in FLEET})
+    assert not found.beyond
+    assert found.furthest is not None
+    assert found.furthest.extent == 0
+
+
+def test_wear_within_what_was_normal_is_within_the_bounds_and_a_fault_that_grew_is_beyond() -> None:
+    found = moved({stream: levels() for stream in FLEET} | {"motor-1": levels(1.35), "motor-2": levels(1.5)})
+    assert found.beyond == {"motor-2"}
+    furthest = found.furthest
+    assert furthest is not None
+    assert (furthest.stream, furthest.channel, furthest.unit) == ("motor-2", "vibration", "mm/s")
+    assert furthest.centre == pytest.approx(0.3)
+    assert furthest.centre_bound == pytest.approx(0.2)
+    assert "motor-2 vibration lies around 1.5 mm/s, 1.2 when it was anchored" in furthest.text
+    other = found.furthest_of("motor-1")
+    assert other is not None
+    assert 0.7 < other.extent < 0.8
+
+
+def test_a_season_that_all_share_is_told_apart_from_what_one_machine_does() -> None:
+    season = {stream: levels(bearing=57.0) for stream in FLEET}
+    found = moved(season | {"motor-3": levels(bearing=62.5)})
+    assert found.shared["bearing"] == pytest.approx(7 / 4)
+    assert found.beyond == {"motor-3"}
+    furthest = found.furthest
+    assert furthest is not None
+    assert furthest.centre == pytest.approx(5.5)
+
+
+def test_a_machine_that_does_not_follow_the_season_is_beyond_too() -> None:
+    assert moved({stream: levels(bearing=57.0) for stream in FLEET[1:]} | {"motor-0": levels()}).beyond == {"motor-0"}
+
+
+def test_of_few_streams_nothing_is_shared() -> None:
+    found = moved({stream: levels(bearing=57.0) for stream in FLEET[:4]})
+    assert found.shared["bearing"] == 0
+    assert found.beyond == set(FLEET[:4])
+
+
+def test_swing_that_grows_or_dies_is_beyond_though_the_centre_stays() -> None:
+    for scale in (0.35, 0.1):
+        found = moved({stream: levels() for stream in FLEET} | {"motor-1": levels(scale=(scale, 4.0))})
+        assert found.beyond == {"motor-1"}
+        assert found.furthest is not None
+        assert "times as much by itself" in found.furthest.text
+
+
+def test_a_bound_in_the_unit_of_the_sensor_takes_the_place_of_the_general_one() -> None:
+    now = {stream: levels() for stream in FLEET} | {"motor-1": levels(bearing=53.0)}
+    assert not moved(now).beyond
+    strict = RefitBounds(channel=(ChannelBound(name="bearing", centre=2.0),))
+    assert moved(now, strict).beyond == {"motor-1"}
+
+
+def test_many_small_steps_together_reach_the_bound_since_the_anchor_stays() -> None:
+    steps = [moved({"motor-1": levels(1.2 + 0.03 * refit)}) for refit in range(1, 14)]
+    beyond = [bool(step.beyond) for step in steps]
+    assert not any(beyond[:6])
+    assert all(beyond[6:])
+
+
+def test_a_channel_that_stood_still_is_measured_by_its_floor() -> None:
+    anchor = {"a": levels(scale=(0.0, 4.0))}
+    found = movement(CHANNELS, FLOOR, anchor, {"a": levels(1.205, scale=(0.0, 4.0))}, BOUNDS)
+    assert found.furthest is not None
+    assert found.furthest.extent == pytest.approx(0.5)
+
+
+def test_streams_that_the_anchor_has_never_seen_and_derived_channels_are_left_aside() -> None:
+    channels = (CHANNELS[0], ChannelSpec(name="rr", unit="s", derived=True))
+    anchor, now = {"a": levels()}, {"a": levels(bearing=500.0), "new": levels(9.0)}
+    assert not movement(channels, FLOOR, anchor, now, BOUNDS).beyond
+    nothing = movement(channels, FLOOR, anchor, {}, BOUNDS)
+    assert nothing.furthest is None
+    assert nothing.shared == {"vibration": 0.0}
+
+
+def test_levels_are_compared_as_they_were_measured() -> None:
+    rng = np.random.default_rng(3)
+    windows = rng.normal([[[1.2], [50.0]]], [[[0.2], [4.0]]], (500, 2, 16)).astype(np.float32)
+    again = rng.normal([[[1.2], [50.0]]], [[[0.2], [4.0]]], (500, 2, 16)).astype(np.float32)
+    found = movement(CHANNELS, FLOOR, {"a": DataLevels.of(windows)}, {"a": DataLevels.of(again)}, BOUNDS)
+    assert found.furthest is not None
+    assert found.furthest.extent < 0.2
