@@ -12,7 +12,7 @@ from monitor.core.beats.r_peaks import LEAST_RATE_HZ
 from monitor.core.dataset.cutting import window_labels, windows_of
 from monitor.core.dataset.recording import Recording, RecordingError, WindowSet
 from monitor.core.scoring.channel_limits import ChannelLimits
-from monitor.core.scoring.quality import QUALITIES, assess, is_trusted, may_teach
+from monitor.core.scoring.quality import QUALITIES, Quality, assess, is_trusted, may_teach
 from monitor.core.streams.sample_rates import is_other_rate
 from monitor.core.windows.stream_windows import WindowBatch
 from monitor.readers import read_file
@@ -200,6 +200,12 @@ def _labels(recording: Recording, batch: WindowBatch, spec: WindowSpec) -> NDArr
 def may_be_normal(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.bool_]:
     """Tell which windows [N] may show what is normal: those that the daemon judges, but where a heart stood still."""
     return may_teach(assess(batch, spec, ChannelLimits.of(channels), max_skew_seconds=math.inf))
+
+
+def reasons_to_distrust(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.str_]:
+    """Say why no fit learns from a window [N]: the daemon would withhold it, or a heart stood still; empty: it may."""
+    withheld = withheld_reasons(batch, spec, channels)
+    return np.where((withheld == "") & ~may_be_normal(batch, spec, channels), Quality.NO_BEAT.value, withheld)
 
 
 def withheld_reasons(batch: WindowBatch, spec: WindowSpec, channels: tuple[ChannelSpec, ...]) -> NDArray[np.str_]:

@@ -7,16 +7,14 @@ from numpy.typing import NDArray
 
 from monitor.core.artifact.manifest import ChannelSpec
 from monitor.core.dataset.recording import Recording
-from monitor.core.scoring.quality import Quality
 from trainer.data.corpus import Corpus
 from trainer.data.cutting import (
     DataFile,
     FileWindows,
     agree_on_channels,
     cut,
-    may_be_normal,
     plan_windows,
-    withheld_reasons,
+    reasons_to_distrust,
 )
 from trainer.data.published_alerts import Alerted, alerted
 from trainer.data.split import split_by_time
@@ -47,12 +45,8 @@ def gather(files: list[DataFile], settings: FitSettings, alerts: Sequence[Alerte
     windows_by_file = [cut(file, number, names, spec, period) for number, file in enumerate(files)]
     channels = _with_rest((*channels, *spec.derived), windows_by_file)
 
-    withheld = [withheld_reasons(piece.batch, spec, channels) for piece in windows_by_file]
-    withheld = [
-        np.where((reason == "") & ~may_be_normal(piece.batch, spec, channels), Quality.NO_BEAT.value, reason)
-        for reason, piece in zip(withheld, windows_by_file, strict=True)
-    ]
-    reasons = [_with_labels(reason, piece.labels) for reason, piece in zip(withheld, windows_by_file, strict=True)]
+    withheld = [reasons_to_distrust(piece.batch, spec, channels) for piece in windows_by_file]
+    reasons = [with_labels(reason, piece.labels) for reason, piece in zip(withheld, windows_by_file, strict=True)]
     for reason, piece in zip(reasons, windows_by_file, strict=True):
         reason[(reason == "") & alerted(piece, alerts)] = "alerted"
     pool = WindowPool(channels, spec, period, settings, windows_by_file, withheld, reasons)
@@ -90,7 +84,11 @@ def _with_rest(channels: tuple[ChannelSpec, ...], windows_by_file: list[FileWind
     )
 
 
-def _with_labels(withheld: NDArray[np.str_], labels: NDArray[np.int8] | None) -> NDArray[np.str_]:
+def with_labels(withheld: NDArray[np.str_], labels: NDArray[np.int8] | None) -> NDArray[np.str_]:
+    """Say of windows [N] that are labelled anomalous that they are; others keep their reason to be withheld.
+
+    withheld: str [N]. labels: int8 [N], 1 = anomalous; None: there are none.
+    """
     if labels is None:
         return withheld.copy()
     return np.where((withheld == "") & (labels == 1), "labelled_anomalous", withheld)

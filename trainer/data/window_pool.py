@@ -66,7 +66,7 @@ class WindowPool:
         ]
         _require_enough(parts, reasons, least)
         windows_by_file = self.windows_by_file
-        normalization = normalization or self._normalization(parts)
+        normalization = normalization or self.find_normalization(parts)
         normalizer = Normalizer(normalization, len(self.channels), self.window.length)
         normalizer.inherit((str(number), learnt) for number, learnt in self.learnt.items())
         for number in self.learnt:
@@ -110,7 +110,7 @@ class WindowPool:
         """
         whole = self._around(usable, [np.zeros_like(mask) for mask in usable], gap_seconds)
         # one normalization for all folds: else their errors would be in other units than the model's that is used
-        normalization = self._normalization(whole)
+        normalization = self.find_normalization(whole)
         calibrating: list[NDArray[np.int64]] = []
         folds: list[Corpus] = []
         for held_out in folds_of(usable, self.settings.split):
@@ -123,7 +123,8 @@ class WindowPool:
             raise DataError("too few windows calibrate")
         return replace(self.corpus(whole, LEAST_TO_FIT, normalization, np.concatenate(calibrating)), folds=tuple(folds))
 
-    def _normalization(self, parts: Parts) -> NormalizationSpec:
+    def find_normalization(self, parts: Parts) -> NormalizationSpec:
+        """Find the numbers that normalize, from the training part alone. parts: of each file, int8 [N]."""
         each = zip(self.windows_by_file, parts, strict=True)
         train = [piece.batch.values[part == Part.TRAIN] for piece, part in each]
         spec = normalization_spec(np.concatenate(train), self.settings.normalization, self.window.derived)
