@@ -165,12 +165,14 @@ def _streams(board: build.Dashboard) -> None:
     board.with_panel(
         lines(
             "Alerts per hour",
-            "Alerts that began to fire in the hour before, and streams that operators have muted: they begin none.",
+            "Alerts that began to fire in the hour before, streams that operators have muted: they begin none; "
+            "and alerts that ask whether they are a fault or the new normal.",
             "none",
             query(
                 f"sum by (model) ({streams(f'increase(residuald_stream_alerts_total{{{OF_MODEL}}}[1h])')})", "{{model}}"
             ),
             query(f"sum by (model) (residuald_muted_streams{{{OF_MODEL}}})", "muted {{model}}", "B"),
+            query(f"sum by (model) (residuald_stream_asks{{{OF_MODEL}}})", "asking {{model}}", "C"),
             span=8,
         )
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from monitor.config.field_types import Seconds
+from monitor.core.alerting.questions import ASK_AFTER_SECONDS
 from monitor.settings.section import Section
 
 
@@ -33,3 +34,7 @@ class TimingConfig(Section):
 
     expire_after_seconds: Seconds = 3600.0
     """A stream silent for so long is forgotten, and its metrics with it."""
+
+    ask_after_seconds: Seconds = ASK_AFTER_SECONDS
+    """An alert that fires for so long on a steady level asks whether it is a fault or the new normal; see
+    docs/labels.md."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.alerting.end_reason import EndReason
+from monitor.core.alerting.questions import ASK_AFTER_SECONDS
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.outputs.counters import Counters
 from monitor.core.outputs.reports import Report, alert_report, gone_report, state_report
@@ -30,6 +31,7 @@ from monitor.core.values.messages import MessageBatch
 from monitor.core.values.scorer import Floats32, ScoreBatch, Scorer
 from monitor.core.values.snapshots import State, StateError, part_of
 from monitor.core.windows.stream_windows import StreamBlocks, WindowBatch
+from monitor.pipeline.asking import Asking
 from monitor.pipeline.commands import AcceptedCommand, CommandHandler, apply_command
 from monitor.pipeline.intake import Intake
 from monitor.pipeline.pipeline_state import Refusal, restore_into, snapshot_of
@@ -65,6 +67,7 @@ class PipelineSettings:
     silent_after_seconds: float = 30.0
     expire_after_seconds: float = 3600.0
     rate_tolerance: float = RATE_TOLERANCE
+    ask_after_seconds: float = ASK_AFTER_SECONDS
     commands_below: str | None = None  # the base topic of commands; None: there are none
 
 
@@ -109,6 +112,7 @@ class Pipeline:
         commands = CommandHandler(
             settings.commands_below, self.model_groups, settings.max_streams, self.counters.commands, on_discard
         )
+        self.asking = Asking(self.model_groups, settings.ask_after_seconds)
         self._last_look: Moment | None = None
         self._intake = Intake(
             sources, self.router, settings.max_payload_bytes, self.counters, commands, on_discard, self._evict
@@ -173,6 +177,8 @@ class Pipeline:
             model_group.mark_silent(wall, settings.silent_after_seconds)
             model_group.unmute(wall)
         self._look_at_unopened(wall)
+        for model, notice in self.asking.review(wall):
+            self.on_notice(model, notice)
         return Step(last.scored_batches, (*reports, *self._state_reports()))
 
     @property

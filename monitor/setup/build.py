@@ -117,6 +117,7 @@ def build_pipeline(
             silent_after_seconds=config.timing.silent_after_seconds,
             expire_after_seconds=config.timing.expire_after_seconds,
             rate_tolerance=config.timing.rate_tolerance,
+            ask_after_seconds=config.timing.ask_after_seconds,
             commands_below=config.mqtt.base_topic if config.mqtt.commands else None,
         ),
         time.monotonic,
@@ -203,7 +204,7 @@ def older_fingerprints_of(config: Config) -> tuple[str, ...]:
 
 
 _KEPT_SECTIONS = {"source", "model", "timing", "limits"}
-_NOT_KEPT = {"model": {"__all__": {"path", "artifact", "max_batch"}}}
+_NOT_KEPT: dict[str, Any] = {"model": {"__all__": {"path", "artifact", "max_batch"}}, "timing": {"ask_after_seconds"}}
 # All keys that these sections had in commit ada64b2, at any depth
 _KEYS_OF_ADA64B2 = _KEPT_SECTIONS | {
     *("name", "topic", "format", "qos", "stream", "channels", "accept_retained"),

@@ -65,4 +65,4 @@ def _of_model_group(config: Config, name: str) -> object:
     return decision, sources, timing, config.scoring.max_delay_seconds
 
 
-_OF_THE_PIPELINE = {"silent_after_seconds", "expire_after_seconds", "rate_tolerance"}
+_OF_THE_PIPELINE = {"silent_after_seconds", "expire_after_seconds", "rate_tolerance", "ask_after_seconds"}

@@ -295,6 +295,12 @@ def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterato
         ],
     )
     yield StreamMetric(
+        "residuald_stream_asks",
+        "gauge",
+        "1 while the stream's alert asks whether it is a fault or the new normal.",
+        (series for each in seen for series in each.asking()),
+    )
+    yield StreamMetric(
         "residuald_stream_quality",
         "gauge",
         "1 for its last quality.",

@@ -42,6 +42,7 @@ class StreamColumns:
     sample_rate_hertz: NDArray[np.float64]
     discarded: NDArray[np.int64]
     corrected_seconds: NDArray[np.float64]
+    asks: NDArray[np.bool_]
 
     @classmethod
     def of(cls, model_group: ModelGroup) -> "StreamColumns":
@@ -72,6 +73,7 @@ class StreamColumns:
             discarded=model_group.inputs.discards.counts[numbers],
             corrected_seconds=model_group.windows.alignment.by_channel(numbers),
             clock_offset_seconds=model_group.inputs.clocks.seconds(numbers),
+            asks=np.isfinite(model_group.questions.asks_since_seconds[numbers]),
         )
 
     def corrected_clocks(self, max_series: int) -> Iterator[Series]:
@@ -83,6 +85,12 @@ class StreamColumns:
             if len(rows):
                 streams = [self.streams[row] for row in rows]
                 yield Series(streams, seconds[rows], {"model": self.model, "channel": self.channels[column]})
+
+    def asking(self) -> Iterator[Series]:
+        """Whose alerts ask; all others are left out."""
+        rows = np.flatnonzero(self.asks)
+        if len(rows):
+            yield Series([self.streams[row] for row in rows], np.ones(len(rows), np.bool_), {"model": self.model})
 
     def discards_by(self, reasons: frozenset[Reason]) -> Iterator[Series]:
         """What was refused for these reasons; streams of which nothing was are left out."""

@@ -209,6 +209,11 @@ class Manifest(ManifestPart):
         """Whether one bad channel withholds windows that others could judge: no `masking` was calibrated."""
         return self.masking is None and len(self.measured_names) > 1
 
+    @property
+    def usual_score(self) -> float:
+        """The median score of the normal windows that the threshold was found by; 0 where it was not noted."""
+        return self.calibration.error_quantiles.get("0.5", 0.0) / self.threshold
+
     def parent_of_refits(self, sha256: str) -> Parent:
         """Name the parent of a refit of this artifact. sha256: of its file, in hex."""
         return self.provenance.parent or Parent(version=self.version, sha256=sha256)

@@ -20,6 +20,7 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 
 SCHEMA = 1
+QUESTION = "accept or confirm"  # what the owner of a stream is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,16 @@ def state_report(name: str, model_group: ModelGroup) -> Report:
                 "time": _known(streams.end_seconds[number]),
                 "alert": None if alert is None else alert.id,
                 "muted_until": model_group.mutes.until(name),
+                **_question(model_group.question(number)),
                 **model_group.inputs.why(number, quality),
             }
         ),
         retain=True,
     )
+
+
+def _question(since_seconds: float | None) -> dict[str, Any]:
+    return {"asks": None if since_seconds is None else QUESTION, "asks_since": since_seconds}
 
 
 def model_of(last: Delivery) -> str:

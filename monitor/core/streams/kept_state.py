@@ -80,6 +80,7 @@ class KeptModel(msgspec.Struct):
     streams_discarded: dict[str, list[Count]] = {}
     remembered: dict[str, Any] | None = None  # of streams that are not open, as `RememberedNormals` has it
     relearnt: dict[str, float] = {}  # when streams began to learn by themselves, as `GivenNormals` has it
+    questions: dict[str, Any] = {}  # of alerts that fire, as `Questions` has it
 
 
 def kept_of(group: ModelGroup) -> State:
@@ -103,6 +104,7 @@ def kept_of(group: ModelGroup) -> State:
         "streams_discarded": group.inputs.discards.kept(numbers),
         "remembered": group.normalizer.remembered.snapshot(group.normalizer.shape),
         "relearnt": dict(group.normalizer.given.relearnt),
+        "questions": group.questions.kept(table.number),
     }
 
 
@@ -151,6 +153,7 @@ def read_kept(group: ModelGroup, state: object) -> KeptModel:
     open_phases = {step.stream: step.phase for step in kept.alerts if step.evidence.channel_error}
     if open_phases != {name: Phase(phase).name.lower() for name, phase in phases.items() if phase != Phase.CALM}:
         raise StateError("open alerts of other streams than those that are not calm")
+    group.questions.check_kept({name for name, phase in phases.items() if phase == Phase.FIRING}, kept.questions)
     if has_normals(group, kept):
         group.normalizer.check(kept.normals, count)
         if kept.remembered is not None:
@@ -230,6 +233,8 @@ def put_kept(group: ModelGroup, kept: KeptModel) -> None:
     group.decision.restore(numbers, kept.decision)
     group.inputs.discards.put_kept(numbers, kept.streams_discarded)
     group.alerts.put_open_steps(kept.alerts)
+    firing = numbers[group.decision.phase[numbers] == Phase.FIRING]
+    group.questions.put_kept(group.streams.number, kept.questions, firing, group.streams.end_seconds[firing])
     if has_normals(group, kept) and kept.normals is not None:
         group.normalizer.restore(numbers, kept.normals)
         if kept.remembered is not None:

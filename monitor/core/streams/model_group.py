@@ -16,6 +16,7 @@ from monitor.core.alerting.command import MAX_MUTE_SECONDS
 from monitor.core.alerting.decision_rule import DecisionRule, DecisionSettings, Phase, Verdict
 from monitor.core.alerting.end_reason import EndReason
 from monitor.core.alerting.mutes import Mutes
+from monitor.core.alerting.questions import Questions
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.grid.sample_grid import GridRules
 from monitor.core.scoring.channel_limits import ChannelLimits
@@ -65,6 +66,7 @@ class ModelGroup:
         self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
         self.mutes = Mutes()
+        self.questions = Questions(manifest.usual_score)
         self.batch = MicroBatch(max_batch, max_delay_seconds)
         self.samples_received = 0
         self.samples_discarded: Counter[Reason] = Counter()
@@ -101,6 +103,7 @@ class ModelGroup:
             else:
                 self.normalizer = _normalizer_of(manifest)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
+        self.questions.usual_score = manifest.usual_score
         self.manifest = manifest
 
     def open_stream(
@@ -117,6 +120,7 @@ class ModelGroup:
         self.inputs.open_stream(number)
         self.decision.open_stream(number)
         self.mutes.open_stream(name, number)
+        self.questions.open_stream(number)
         self.layouts[name] = StreamLayout(channel_groups)
         self.streams.open(name, labels, display_name)  # last: from here on a scrape finds it
         self.changed.add(name)
@@ -138,6 +142,7 @@ class ModelGroup:
         self.windows.close_stream(number)
         self.normalizer.close_stream(name, number)
         self.decision.reset(number)
+        self.questions.reset(number)
         self.changed.discard(name)
         del self.layouts[name]
         return self.alerts.close(name, reason)
@@ -212,7 +217,10 @@ class ModelGroup:
                 float(threshold[at]) if masked else None,
             )
             steps += [(at, step) for step in self.alerts.transition(name, before, after, evidence)]
-            streams.alerts_fired[windows.stream[at]] += after is Phase.FIRING
+            if after is Phase.FIRING:
+                streams.alerts_fired[windows.stream[at]] += 1
+                self.questions.begin(int(windows.stream[at]), evidence.time_seconds)
+        self.questions.observe(windows.stream, windows.end_seconds, score)
         return ScoredBatch(
             windows, error, score, channel_error, verdicts.verdict, prepared.quality, tuple(steps), streams.names
         )
@@ -265,6 +273,17 @@ class ModelGroup:
 
     def _names(self, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(name for name, is_chosen in zip(self.channels, chosen.tolist(), strict=True) if is_chosen)
+
+    def question(self, number: int) -> float | None:
+        """Since when a stream asks whether its alert is a fault or the new normal (event time); None: it does not."""
+        since = float(self.questions.asks_since_seconds[number])
+        return since if since == since and self.decision.phase[number] == Phase.FIRING else None  # noqa: PLR0124 - NaN
+
+    def review_questions(self) -> list[int]:
+        """Look which alerts ask now; the streams of which another thing holds than before."""
+        changed: list[int] = self.questions.review(self.decision.phase == Phase.FIRING).tolist()
+        self.changed.update(self.streams.name(number) for number in changed)
+        return changed
 
     def mute(self, name: str, until_seconds: float) -> AlertStep | None:
         """Let a stream raise no alert until then (wall clock; 0: as ever). What is open is resolved by the step."""

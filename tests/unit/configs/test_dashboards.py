@@ -90,6 +90,7 @@ def exported() -> Exported:
     now = time.time()
     step = pipeline.step(MessageBatch.of(ecg_messages(12, now - 12)), Moment(now, time.monotonic()), everything=True)
     assert step.scored_batches
+    pipeline.model_groups["ecg"].questions.asks_since_seconds[0] = now
     inbox = Inbox(setup.config.limits.max_inbox_messages, setup.config.limits.max_inbox_bytes)
     link = MqttLink(setup.config.mqtt, [], inbox, max_payload_bytes=setup.config.limits.max_payload_bytes)
     checkpointer = Checkpointer(DiskStore(Path("journal")), setup.config.journal, "")  # not opened: it has kept nothing

@@ -78,7 +78,7 @@ def test_no_alert_ends_because_its_daemon_died() -> None:
 def test_an_alert_of_a_stream_names_its_site_and_device() -> None:
     for rule in alerts().values():
         of_streams = (
-            re.search(r"residuald_stream_(state|quality|alerts_total|conflicts_total)", rule["expr"]) is not None
+            re.search(r"residuald_stream_(state|quality|asks|alerts_total|conflicts_total)", rule["expr"]) is not None
         )
         joined = "* on (job, instance, model, stream) group_left (site, device) residuald_stream_info" in rule["expr"]
         assert joined == of_streams

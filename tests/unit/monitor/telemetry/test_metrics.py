@@ -80,6 +80,10 @@ class Daemon:
         number = group.streams.number[stream]
         group.windows.alignment.offset_seconds[group.windows.grid.groups_of(number)] = ahead_seconds
 
+    def ask(self, stream: str) -> None:
+        """Let the alert of a stream ask."""
+        self.model_group.questions.asks_since_seconds[self.model_group.streams.number[stream]] = START
+
     def send(self, topic: str, value: float | None, samples: int = 8, first: int = 0) -> None:
         body = json.dumps({"t": START + first * PERIOD, "r": [[value, value and value / 2]] * samples}).encode()
         self.pipeline.step(MessageBatch.of([Message(topic, body, START + 1)]), Moment(START + 1, START + 1))
@@ -149,6 +153,7 @@ def test_every_documented_metric_is_exported_and_every_exported_one_documented(d
         daemon.send("north/a/calm", CALM, samples=1, first=8 + at)
     daemon.send_garbage("north/a/never")
     daemon.set_clock("calm", 5.0)
+    daemon.ask("wild")
     families = {name.removesuffix("*") for name in documented() if name.endswith("*")}
     ours = {name for name in exported(daemon) if name.startswith("residuald_")}
     assert ours == {name for name in documented() if not name.endswith("*")}
@@ -360,3 +365,10 @@ def test_commands_are_counted_by_what_became_of_them_and_none_makes_a_label_of_i
 def test_channels_that_cannot_be_trusted_are_counted_by_stream(daemon: Daemon) -> None:
     assert daemon.value("residuald_stream_masked_channels", stream="nan", model="m") == 2
     assert daemon.value("residuald_stream_masked_channels", stream="calm", model="m") == 0
+
+
+def test_a_stream_is_shown_to_ask_only_while_it_does(daemon: Daemon) -> None:
+    assert daemon.samples("residuald_stream_asks") == []
+    daemon.ask("wild")
+    assert daemon.value("residuald_stream_asks", stream="wild", model="m") == 1
+    assert len(daemon.samples("residuald_stream_asks")) == 1

@@ -69,7 +69,8 @@ def test_a_scored_stream_reads_as_pinned() -> None:
         "plant1.motor-17/state",
         b'{"schema":1,"stream":"plant1.motor-17","name":"plant1.motor 17","model":"motor","version":"20260131.1",'
         b'"state":"firing","quality":"clock_skew","score":2.25,"error":4.5,"channel":"y","masked":[],'
-        b'"time":1700000000.25,"alert":"%s","muted_until":1700003600.0}' % opened.id.encode(),
+        b'"time":1700000000.25,"alert":"%s","muted_until":1700003600.0,"asks":null,"asks_since":null}'
+        % opened.id.encode(),
         retain=True,
     )
 
@@ -79,7 +80,7 @@ def test_a_new_stream_reads_as_pinned_with_null_for_what_is_not_known() -> None:
         "plant1.motor-17/state",
         b'{"schema":1,"stream":"plant1.motor-17","name":"plant1.motor 17","model":"motor","version":"20260131.1",'
         b'"state":"warming_up","quality":"good","score":null,"error":null,"channel":null,"masked":[],"time":null,"alert":null,'
-        b'"muted_until":null}',
+        b'"muted_until":null,"asks":null,"asks_since":null}',
         retain=True,
     )
 
