@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from monitor import __version__
-from monitor.commands import check, demo, record, replay, run, simulate
+from monitor.commands import check, demo, models, record, replay, run, simulate
 from monitor.errors import ResidualdError
 
 _EPILOG = """\
@@ -24,6 +24,8 @@ exit codes:
   69   something outside is not there (a broker, a port)
   70   a thread of the daemon hung; it ended to be started anew
   73   a file cannot be written
+  75   it has to wait, and the text says for what
+  77   a key to sign with cannot be used
   78   the configuration or its artifacts cannot be used
   130  interrupted
 """
@@ -57,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"residuald {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for command in (run, check, replay, record, simulate, demo):
+    for command in (run, check, models, replay, record, simulate, demo):
         command.add_parser(subparsers)
     return parser

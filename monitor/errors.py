@@ -41,6 +41,18 @@ class OutputError(ResidualdError):
     exit_code = 73
 
 
+class WaitingError(ResidualdError):
+    """What was asked for has to wait, and the text says for what; the same command may do it later (EX_TEMPFAIL)."""
+
+    exit_code = 75
+
+
+class KeyFileError(ResidualdError):
+    """A key to sign with cannot be read or used (EX_NOPERM)."""
+
+    exit_code = 77
+
+
 class ConfigError(ResidualdError):
     """The configuration cannot be used; `problems` lists every reason with its dotted path (EX_CONFIG)."""
 

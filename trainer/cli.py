@@ -13,7 +13,7 @@ from typing import get_args
 from monitor import __version__
 from monitor.core.artifact.normalization_spec import NormalizationKind
 from trainer.errors import TrainerError
-from trainer.help_texts import EVALUATE, EXIT_CODES, FIT, INSPECT, KEYGEN, ROLLBACK, SELECT, SIGN
+from trainer.help_texts import EVALUATE, EXIT_CODES, FIT, INSPECT, KEYGEN, SELECT, SIGN
 from trainer.registry import FAMILIES, REPRESENTATIONS
 from trainer.settings.presets import KINDS
 
@@ -101,11 +101,6 @@ def build_parser() -> argparse.ArgumentParser:
     sign = _command(commands, "sign", "sign an artifact", SIGN)
     sign.add_argument("model", type=Path, metavar="MODEL", help="models/NAME or an artifact file")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key, as `keygen` wrote it")
-
-    rollback = _command(commands, "rollback", "put an older version in use again", ROLLBACK)
-    rollback.add_argument("model", type=Path, metavar="models/NAME", help="the model's folder")
-    rollback.add_argument("version", metavar="VERSION", help="the version that is wanted back: a file VERSION.pt in it")
-    rollback.add_argument("--key", type=Path, metavar="FILE", help="sign it, for daemons that require signatures")
     return parser
 
 

@@ -25,7 +25,8 @@ FAMILY_LINES = "families (docs/models.md says more, and when to add what to the 
 
 FIT = f"""\
 Fit an autoencoder to normal data and write models/NAME/VERSION.pt (TorchScript with its manifest), a report
-VERSION.report.html with plots, and the link models/NAME/current, which the daemon follows.
+VERSION.report.html with plots, and the link models/NAME/current, which the daemon follows. In a folder that has a
+model in use, the new one waits in models/NAME/candidates until `residuald models promote` puts it into use.
 
 Each recording is split by time: its beginning trains, then a part decides when to stop, and its end sets the threshold.
 Windows labelled anomalous are left out of all three; the report shows how well the model tells them apart.
@@ -158,18 +159,5 @@ examples:
   residuald-trainer sign models/motor --key release.key
   residuald-trainer fit --data motor.npz --out models/motor --sign-key release.key
   openssl pkeyutl -verify -rawin -pubin -inkey release.key.pub -in VERSION.pt -sigfile VERSION.pt.sig
-
-{EXIT_CODES}"""
-
-ROLLBACK = f"""\
-Put an older version in use again: write models/NAME/rollback.json, which says so, and point models/NAME/current at it.
-
-The daemon takes newer artifacts by itself and older ones never, so that nobody brings back an old model by restoring a
-backup or by moving a link. It takes this one because of the file, until an artifact is fitted that is newer than it. A
-daemon with `artifacts.require_signature = true` needs the file signed: give --key.
-
-examples:
-  residuald-trainer rollback models/motor 20250101T120000Z-1a2b3c4d
-  residuald-trainer rollback models/motor 20250101T120000Z-1a2b3c4d --key release.key
 
 {EXIT_CODES}"""

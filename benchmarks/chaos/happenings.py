@@ -6,7 +6,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
@@ -18,7 +17,7 @@ from benchmarks.chaos.loud import LoudDevice
 from benchmarks.chaos.publisher import TAIL, Publisher
 from benchmarks.chaos.settings import Settings
 from benchmarks.chaos.world import PATIENCE_SECONDS, SCRAPE_SECONDS, ChaosError, World, wait_for
-from trainer.artifact.folder import roll_back
+from benchmarks.common.models_in_use import use_version
 
 _HOUR_SECONDS = 3600.0
 _EXPIRE_SECONDS = 6  # while a stream is to expire; nobody else is silent for so long
@@ -233,7 +232,7 @@ class Chaos:
         folder = self._world.models / name
         old = (folder / "current").readlink()
         other = next(file for file in sorted(folder.glob("*.pt")) if file.name != old.name)
-        roll_back(folder, other.stem, datetime.now(UTC))  # every other one is older than that in use
+        use_version(folder, other.stem)
 
     def _let_fire(self, devices: Sequence[Device]) -> None:
         for device in devices:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.chaos.devices import CHANNELS, RATE_HZ, wave
-from trainer.artifact.folder import publish
+from benchmarks.common.models_in_use import use_version
+from trainer.artifact.folder import publish, write_version
 from trainer.data.cutting import read_files
 from trainer.data.gathering import gather
 from trainer.fitting.fit import fit
@@ -46,4 +47,9 @@ def _fit(folder: Path, name: str, number: int, settings: dict[str, object]) -> N
     corpus = gather(read_files([data], chosen.reading, chosen.window.sample_rate_hz), chosen)
     created = datetime.now(UTC) + timedelta(seconds=number)  # versions are named by the second
     fitted = fit(corpus, chosen, name, created, lambda *_: None)
-    publish(folder / "models" / name, fitted.manifest.version, fitted.artifact, "")
+    model, version = folder / "models" / name, fitted.manifest.version
+    if number == 0:
+        publish(model, version, fitted.artifact, "")
+    else:
+        write_version(model, version, fitted.artifact, "")
+        use_version(model, version)

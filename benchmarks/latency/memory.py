@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,12 +24,12 @@ from rich.table import Table
 
 from benchmarks.common.artifacts import FitError, artifact_folder
 from benchmarks.common.broker import MissingError, mosquitto
+from benchmarks.common.models_in_use import use_version
 from benchmarks.common.targets import Target, add_common_options, conclude, write_json
 from benchmarks.common.workloads import W1, Telemetry, Workload
 from benchmarks.latency.publisher import save
 from benchmarks.latency.run import PlanError, make_plan, publisher_command, run_fleet
 from benchmarks.throughput.contestants import FEEDING_CORE, LOSSES, ROOT, Daemon, pinned, scrape
-from trainer.artifact.folder import roll_back
 
 _DESCRIPTION = """\
 Measure the resident memory of `residuald run` (HTTP and alerts on), in three parts:
@@ -183,7 +182,7 @@ class _Swapped:
         """Point `current` at the artifact that is not in use, and wait until the daemon uses it."""
         self._in_use = next(name for name in self._artifacts if name != self._in_use)
         in_use = self._in_use.removesuffix(".pt")
-        roll_back(self._model, in_use, datetime.now(UTC))  # every other one is older than that in use
+        use_version(self._model, in_use)
         version_label = f'version="{in_use}"'
         os.kill(self._daemon.pid, signal.SIGHUP)
         self._wait("residuald_artifact_info", lambda text: version_label in text)

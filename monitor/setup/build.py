@@ -4,11 +4,12 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from monitor.adapters.artifacts.standing import Standing, standing_of
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.engines.signature import Trust
 from monitor.adapters.file.source import problem_of
@@ -29,10 +30,14 @@ from monitor.setup.source_check import check_sources
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A configuration with the artifacts it names: everything that can be wrong has been checked."""
+    """A configuration with the artifacts it names: everything that can be wrong has been checked.
+
+    standings: how the folder of each model stands, by model.
+    """
 
     config: Config
     artifacts: Mapping[str, Artifact]
+    standings: Mapping[str, Standing] = field(default_factory=dict)
 
 
 def load_setup(path: Path, before: Setup | None = None, *, secrets: bool = True) -> Setup:
@@ -70,7 +75,12 @@ def equip(config: Config, path: Path, before: Setup | None = None) -> Setup:
     problems += check_sources(config, {name: artifact.manifest for name, artifact in artifacts.items()})
     if problems:
         raise ConfigError(str(path), problems)
-    return Setup(config, artifacts)
+    return Setup(config, artifacts, standings_of(config))
+
+
+def standings_of(config: Config) -> dict[str, Standing]:
+    """How the folders of a configuration's models stand, by model."""
+    return {model.name: standing_of(model.path) for model in config.model}
 
 
 def _file_problems(config: Config) -> Iterator[str]:
@@ -90,7 +100,15 @@ def _artifact_of(model: ModelConfig, config: Config, trust: Trust, before: Setup
     if before is None or known is None:
         return choose_artifact(model, config.scoring, trust, None, keep=False)
     keep = known == model and before.config.scoring == config.scoring
-    return choose_artifact(model, config.scoring, trust, before.artifacts[model.name], keep=keep)
+    in_use = before.artifacts[model.name]
+    number = _generation_of(in_use, before.standings.get(model.name))
+    return choose_artifact(model, config.scoring, trust, in_use, keep=keep, in_use_number=number)
+
+
+def _generation_of(artifact: Artifact, standing: Standing | None) -> int | None:
+    """The number of an artifact's generation; None where it was not written down for this one."""
+    generation = None if standing is None else standing.generation
+    return generation.generation if generation is not None and generation.version == artifact.manifest.version else None
 
 
 def build_pipeline(

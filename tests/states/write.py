@@ -108,7 +108,9 @@ def fit(trainer: Path, folder: Path, name: str) -> None:
     command: list[str | Path] = [trainer, "fit", "--data", data, "--out", model, "--config", settings, *window]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     for file in model.iterdir():
-        if file.suffix != ".pt" and not file.is_symlink():
+        if file.is_dir():
+            shutil.rmtree(file)
+        elif file.suffix != ".pt" and not file.is_symlink():
             file.unlink()
 
 

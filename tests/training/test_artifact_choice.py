@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 import torch
 
+from monitor.adapters.artifacts.champion import put_into_use
+from monitor.cli import main as residuald
 from monitor.core.artifact.manifest import MANIFEST_FILE
+from monitor.core.artifact.rollback import Rollback
 from monitor.errors import ConfigError
 from monitor.setup.build import Setup, load_setup
 from tests.configurations import SINE
 from tests.sines import sine_recording, write_npz
-from trainer.artifact.folder import publish
+from trainer.artifact.folder import write_version
 from trainer.artifact.signing import read_key
 from trainer.cli import main
 
@@ -45,7 +48,7 @@ def add_version(folder: Path, created: datetime) -> None:
     manifest["provenance"]["created"] = created.isoformat(timespec="seconds")
     buffer = io.BytesIO()
     torch.jit.save(module, buffer, _extra_files={MANIFEST_FILE: json.dumps(manifest)})
-    publish(folder / "sine", manifest["version"], buffer.getvalue(), "", None, read_key(folder / "key"))
+    write_version(folder / "sine", manifest["version"], buffer.getvalue(), "", None, read_key(folder / "key"))
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def versions(folder: Path) -> list[str]:
 
 def point(folder: Path, version: str) -> None:
     """Let `current` be another version, as anybody can who may write the folder."""
-    (folder / "sine" / "current").unlink()
+    (folder / "sine" / "current").unlink(missing_ok=True)
     (folder / "sine" / "current").symlink_to(f"{version}.pt")
 
 
@@ -89,9 +92,9 @@ def test_an_older_artifact_takes_the_place_of_a_newer_one_only_where_a_person_ro
     point(folder, second)
     problem = refusal(folder, newest)
     assert f"is older than the artifact in use ({third}) and is not taken by itself" in problem
-    assert f"run `residuald-trainer rollback {folder / 'sine'} {second}`" in problem
+    assert f"run `residuald models rollback {folder / 'sine'} {second}" in problem
     key = ["--key", str(folder / "key")] if settings else []
-    assert main(["rollback", str(folder / "sine"), second, *key]) == 0
+    assert residuald(["models", "rollback", str(folder / "sine"), second, *key]) == 0
     back = load_setup(config, newest)
     assert in_use(back) == second
     assert f"current -> {second}.pt" in capsys.readouterr().out
@@ -103,9 +106,10 @@ def test_a_rollback_ends_with_the_next_fit(folder: Path) -> None:
     config = folder / "monitor.toml"
     first, _, third = versions(folder)
     point(folder, third)
-    assert main(["rollback", str(folder / "sine"), first]) == 0
+    assert residuald(["models", "rollback", str(folder / "sine"), first]) == 0
     assert in_use(load_setup(config, load_setup(config))) == first
     add_version(folder, datetime.now(UTC) + timedelta(hours=1))
+    point(folder, versions(folder)[-1])
     newest = load_setup(config)
     point(folder, first)
     assert "is older than the artifact in use" in refusal(folder, newest)
@@ -119,9 +123,11 @@ def test_where_signatures_are_required_a_rollback_that_nobody_signed_counts_for_
     first, _, third = versions(folder)
     point(folder, third)
     newest = load_setup(config)
-    assert main(["rollback", str(folder / "sine"), first]) == 0
+    assert residuald(["models", "rollback", str(folder / "sine"), first]) == 0
     assert "daemons that require signatures need --key" in capsys.readouterr().err.replace("\n", " ")
-    assert "rollback.json.sig: no signature that can be read" in refusal(folder, newest)
+    told = refusal(folder, newest)
+    assert f"{first} --key FILE`" in told
+    assert "generation.json.sig: no signature that can be read" in told
 
 
 def test_what_a_configuration_names_anew_may_be_of_any_age(folder: Path) -> None:
@@ -151,6 +157,37 @@ def test_an_artifact_of_another_model_is_refused_unless_the_configuration_names_
 
 def test_a_rollback_to_what_is_not_there_names_what_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for version in ("20200101T000000Z-00000000", "../sine", ""):
-        assert main(["rollback", str(folder / "sine"), version]) == 66
+        assert residuald(["models", "rollback", str(folder / "sine"), version]) == 66
         assert ", ".join(versions(folder)) in capsys.readouterr().err
-    assert not (folder / "sine" / "rollback.json").exists()
+    assert not (folder / "sine" / "generation.json").exists()
+
+
+def test_a_rollback_that_an_older_version_wrote_is_still_honoured(folder: Path) -> None:
+    config = folder / "monitor.toml"
+    first, _, third = versions(folder)
+    point(folder, third)
+    newest = load_setup(config)
+    point(folder, first)
+    rollback = Rollback(version=first, at=datetime.now(UTC))
+    (folder / "sine" / "rollback.json").write_text(rollback.model_dump_json())
+    assert in_use(load_setup(config, newest)) == first
+    # a generation that was written since outweighs it
+    put_into_use(folder / "sine", third, datetime.now(UTC), "person", "promoted")
+    point(folder, first)
+    assert "is older than the artifact in use" in refusal(folder, newest)
+
+
+def test_an_old_generation_that_is_put_back_with_its_version_brings_nothing_back(folder: Path) -> None:
+    config, model = folder / "monitor.toml", folder / "sine"
+    first, _, third = versions(folder)
+    point(folder, third)
+    newest = load_setup(config)
+    assert residuald(["models", "rollback", str(model), first]) == 0
+    kept = (model / "generation.json").read_bytes()
+    back = load_setup(config, newest)
+    assert residuald(["models", "promote", str(model), third]) == 0
+    again = load_setup(config, back)
+    assert in_use(again) == third
+    (model / "generation.json").write_bytes(kept)
+    point(folder, first)
+    assert "is older than the artifact in use" in refusal(folder, again)

@@ -1,22 +1,35 @@
 """The artifact folder: `models/NAME/VERSION.pt`, its report, and `current`, a link to the version in use.
 
 `VERSION.onnx`, where it was asked for, is the same model for ONNX Runtime. `VERSION.pt.sig` and `VERSION.onnx.sig` are
-their signatures. `rollback.json` is there once a person has put an older version in use again.
+their signatures. The first version comes into use at once. Later ones wait in `candidates/` with a proposal: which of
+them come into use is decided by the daemon, or by a person with `residuald models promote`.
 """
 
-from datetime import datetime
+import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from monitor.core.artifact.rollback import ROLLBACK_FILE, Rollback
+from monitor.core.artifact.generation import Generation, GenerationError, following, parse_generation
+from monitor.core.artifact.model_folder_names import (
+    ARTIFACT_SUFFIX,
+    CANDIDATES,
+    CURRENT,
+    GENERATION_FILE,
+    ONNX_SUFFIX,
+    PROPOSAL_SUFFIX,
+    REPORT_SUFFIX,
+    VERSION_SUFFIXES,
+)
+from monitor.core.artifact.proposal import Proposal
 from monitor.core.values.names import is_name
-from monitor.settings.regular_file import check_regular, read_regular
+from monitor.settings.regular_file import MAX_SETTINGS_BYTES, read_regular
 from monitor.settings.whole_file import point_link, write_whole
 from trainer.artifact.signing import signature_path
 from trainer.errors import ArtifactError, OutputError
 
-CURRENT = "current"
+_KEPT_CANDIDATES = 5
 
 
 def model_name(folder: Path) -> str:
@@ -32,6 +45,14 @@ def model_name(folder: Path) -> str:
     return name
 
 
+def champion_in(folder: Path) -> str | None:
+    """The version in use in a model's folder; None where there is none yet."""
+    current = folder / CURRENT
+    if not current.exists():
+        return None
+    return (current.readlink() if current.is_symlink() else current).name.removesuffix(ARTIFACT_SUFFIX)
+
+
 def publish(
     folder: Path,
     version: str,
@@ -40,55 +61,99 @@ def publish(
     onnx: bytes | None = None,
     key: Ed25519PrivateKey | None = None,
 ) -> Path:
-    """Write report, ONNX model and artifact, signed if there is a key; then point `current` at the artifact.
+    """Put the first version of a model's folder into use; let any later one wait as a candidate that nobody checked.
 
     Returns the artifact's path.
 
-    Every step is atomic: a reader of `current` sees the old artifact or the new one, whole, also after a power cut.
+    Every step is atomic: a reader of `current` sees no artifact or a whole one, also after a power cut.
 
     Raises:
         OutputError: the folder cannot be written.
 
     """
-    path = folder / f"{version}.pt"
+    champion, at = champion_in(folder), datetime.now(UTC)
+    if champion is not None:
+        sha256 = hashlib.sha256(artifact).hexdigest()
+        proposal = Proposal(version=version, sha256=sha256, at=at, parent=champion, by="fit")
+        return propose(folder, proposal, artifact, report, onnx, key)
+    path = write_version(folder, version, artifact, report, onnx, key)
+    last = _generation_in(folder)
+    generation = following(last, None, version, at, "fit", "first")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"{version}.report.html", report.encode())
-        if onnx is not None:
-            _write_signed(path.with_suffix(".onnx"), onnx, key)
-        _write_signed(path, artifact, key)
+        _write_signed(folder / GENERATION_FILE, generation.model_dump_json().encode(), key)
         point_link(folder / CURRENT, path.name)
     except OSError as error:
         raise OutputError(f"cannot write {error.filename or folder}: {error.strerror}") from None
     return path
 
 
-def roll_back(folder: Path, version: str, at: datetime, key: Ed25519PrivateKey | None = None) -> Path:
-    """Write down that a person wants a version back since `at` (UTC), signed if there is a key, and put it in use.
+def propose(
+    folder: Path,
+    proposal: Proposal,
+    artifact: bytes,
+    report: str,
+    onnx: bytes | None = None,
+    key: Ed25519PrivateKey | None = None,
+) -> Path:
+    """Lay a version among a model's candidates, its proposal last; those of which nothing can come any more go.
 
-    Returns the path of its artifact.
+    Returns the artifact's path.
 
     Raises:
-        ArtifactError: there is no such version in the folder.
         OutputError: the folder cannot be written.
 
     """
-    artifact = folder / f"{version}.pt"
+    inbox = folder / CANDIDATES
+    path = write_version(inbox, proposal.version, artifact, report, onnx, key)
     try:
-        if not is_name(version):
-            raise FileNotFoundError
-        check_regular(artifact, None)
-    except OSError:
-        there = ", ".join(sorted(file.stem for file in folder.glob("*.pt"))) or "none"
-        raise ArtifactError(f"{folder}: there is no version {version!r} here; there is {there}") from None
-    rollback = Rollback(version=version, at=at)
+        write_whole(inbox / f"{proposal.version}{PROPOSAL_SUFFIX}", proposal.model_dump_json().encode())
+        _remove_old(folder)
+    except OSError as error:
+        raise OutputError(f"cannot write {error.filename or inbox}: {error.strerror}") from None
+    return path
+
+
+def write_version(
+    folder: Path,
+    version: str,
+    artifact: bytes,
+    report: str,
+    onnx: bytes | None = None,
+    key: Ed25519PrivateKey | None = None,
+) -> Path:
+    """Write report, ONNX model and artifact, signed if there is a key, each of them whole; the artifact's path.
+
+    Raises:
+        OutputError: the folder cannot be written.
+
+    """
+    path = folder / f"{version}{ARTIFACT_SUFFIX}"
     try:
-        # first: once `current` points at the older version, a daemon asks for it
-        _write_signed(folder / ROLLBACK_FILE, rollback.model_dump_json().encode(), key)
-        point_link(folder / CURRENT, artifact.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / f"{version}{REPORT_SUFFIX}", report.encode())
+        if onnx is not None:
+            _write_signed(path.with_suffix(ONNX_SUFFIX), onnx, key)
+        _write_signed(path, artifact, key)
     except OSError as error:
         raise OutputError(f"cannot write {error.filename or folder}: {error.strerror}") from None
-    return artifact
+    return path
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove candidates that came into use, and all but the newest few: a version's name begins with its time."""
+    inbox = folder / CANDIDATES
+    waiting = sorted(file.name.removesuffix(ARTIFACT_SUFFIX) for file in inbox.glob(f"*{ARTIFACT_SUFFIX}"))
+    taken = [version for version in waiting if (folder / f"{version}{ARTIFACT_SUFFIX}").exists()]
+    for version in {*taken, *waiting[:-_KEPT_CANDIDATES]}:
+        for suffix in (PROPOSAL_SUFFIX, *reversed(VERSION_SUFFIXES)):
+            (inbox / f"{version}{suffix}").unlink(missing_ok=True)
+
+
+def _generation_in(folder: Path) -> Generation | None:
+    try:
+        return parse_generation(read_regular(folder / GENERATION_FILE, MAX_SETTINGS_BYTES, follow_link=False))
+    except (OSError, GenerationError):
+        return None
 
 
 def sign_files(path: Path, key: Ed25519PrivateKey) -> list[Path]:

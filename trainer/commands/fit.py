@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from trainer.artifact.folder import CURRENT, model_name, publish
+from monitor.core.artifact.model_folder_names import CURRENT
+from trainer.artifact.folder import model_name, publish
 from trainer.artifact.signing import read_key
 from trainer.data.corpus import Corpus
 from trainer.data.cutting import DataFile, read_files
@@ -99,7 +100,11 @@ def fit_and_publish(
         table.add_row(label, text)
     out.print(table)
     out.print(f"artifact  {path}\nreport    {path.with_suffix('')}.report.html", soft_wrap=True, highlight=False)
-    out.print(f"in use    {folder / CURRENT}", soft_wrap=True, highlight=False)
+    if path.parent == folder:
+        out.print(f"in use    {folder / CURRENT}", soft_wrap=True, highlight=False)
+    else:
+        command = f"residuald models promote {folder} {fitted.manifest.version}"
+        out.print(f"waits     put it into use with `{command}`", soft_wrap=True, highlight=False)
 
 
 def preset_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`anchor.json`: which version a model's refits are held to."""
 
+import errno
 from datetime import datetime
 from pathlib import Path
 
@@ -13,24 +14,36 @@ _MAX_BYTES = 4 * 2**20
 
 
 def read_anchor(folder: Path) -> AnchorRecord | None:
-    """The anchor of a model's folder; None where there is none, or what is there cannot be read."""
-    try:
-        return parse_anchor(read_regular(folder / ANCHOR_FILE, _MAX_BYTES, follow_link=False))
-    except (OSError, AnchorError):
-        return None
-
-
-def accept_streams(folder: Path, proposal: Proposal) -> None:
-    """Let a proposal's version be the anchor of the streams whose accepted data it was fitted to.
-
-    Where there is no anchor, the version that it was compared with is that of the others.
+    """The anchor of a model's folder; None where none is written down.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be read, or is no anchor.
 
     """
-    anchor = read_anchor(folder) or AnchorRecord(version=proposal.parent, at=proposal.at, by="accept")
-    _write(folder, anchor.with_accepted(proposal))
+    file = folder / ANCHOR_FILE
+    try:
+        return parse_anchor(read_regular(file, _MAX_BYTES, follow_link=False))
+    except FileNotFoundError:
+        return None
+    except AnchorError as error:
+        raise OSError(errno.EINVAL, f"is no anchor: {error}", str(file)) from None
+
+
+def keep_anchor(folder: Path, champion: str, proposal: Proposal) -> None:
+    """Write down what the anchor is once a proposal is promoted, where that changes or was not written down.
+
+    The proposal's version becomes the anchor of its accepted streams. Of all others it is what it was: where nothing is
+    written down, as in folders of before there were anchors, the champion until then.
+
+    Raises:
+        OSError: it cannot be read or written.
+
+    """
+    before = read_anchor(folder)
+    anchor = before or AnchorRecord(version=champion, at=proposal.at, by="fit")
+    after = anchor.with_accepted(proposal)
+    if after != before:
+        _write(folder, after)
 
 
 def make_anchor(folder: Path, version: str, at: datetime, by: str) -> None:

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from monitor.adapters.artifacts.versions import VERSION_SUFFIXES, versions_in
-from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, CANDIDATES, PROPOSAL_SUFFIX
+from monitor.adapters.artifacts.versions import versions_in
+from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, CANDIDATES, PROPOSAL_SUFFIX, VERSION_SUFFIXES
 from monitor.core.artifact.proposal import Proposal, ProposalError, parse_proposal
 from monitor.settings.regular_file import read_regular
 from monitor.settings.whole_file import write_whole

@@ -4,11 +4,12 @@ Everything is written before `current` moves, and the move is one step: whatever
 was in use, whole, and the same call does the rest.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from monitor.adapters.artifacts.anchor_file import accept_streams
-from monitor.adapters.artifacts.candidates import remove_candidate
+from monitor.adapters.artifacts.anchor_file import keep_anchor, make_anchor
+from monitor.adapters.artifacts.candidates import copy_in, remove_candidate, take_away
 from monitor.adapters.artifacts.generation_file import Sign, known_generation, write_generation
 from monitor.adapters.artifacts.versions import has_version, version_in_use
 from monitor.core.artifact.generation import By, Generation, Why, following
@@ -17,18 +18,38 @@ from monitor.core.artifact.proposal import Proposal
 from monitor.settings.whole_file import point_link
 
 
-def promote(folder: Path, proposal: Proposal, at: datetime, by: By) -> Generation:
-    """Put a candidate into use that was copied beside the version in use. Its streams get the anchor that is theirs.
+def promote(
+    folder: Path,
+    proposal: Proposal,
+    prove: Callable[[Path], None],
+    at: datetime,
+    by: By,
+    max_bytes: int,
+    anchored_by: str | None = None,
+) -> Generation:
+    """Put a candidate into use. Its streams with accepted data get it as their anchor.
 
-    Precondition: the folder's lock is held, and the copy was looked at.
+    prove: looks at the copy of its artifact, and raises if the daemon could not use it. max_bytes: most that one of its
+    files may take. Precondition: the folder's lock is held.
 
     Raises:
+        CandidateError: it is not what the proposal speaks of.
         OSError: the folder cannot be written; what was in use is in use.
 
     """
-    if proposal.accepted:
-        accept_streams(folder, proposal)
-    generation = put_into_use(folder, proposal.version, at, by, "accepted" if proposal.accepted else "promoted")
+    copied = copy_in(folder, proposal, max_bytes)
+    try:
+        prove(folder / f"{proposal.version}{ARTIFACT_SUFFIX}")
+    except BaseException:
+        take_away(copied)
+        raise
+    champion = version_in_use(folder)
+    if anchored_by is not None:
+        make_anchor(folder, proposal.version, at, anchored_by)
+    elif champion is not None:
+        keep_anchor(folder, champion, proposal)
+    anchored = anchored_by is not None or proposal.accepted
+    generation = put_into_use(folder, proposal.version, at, by, "accepted" if anchored else "promoted")
     remove_candidate(folder, proposal.version)
     return generation
 

@@ -6,7 +6,6 @@ from monitor.adapters.artifacts.anchor_file import read_anchor
 from monitor.adapters.artifacts.candidates import candidates_in, take_away
 from monitor.adapters.artifacts.generation_file import read_generations
 from monitor.adapters.artifacts.versions import files_of, version_in_use, versions_in
-from monitor.core.artifact.model_folder_names import ANCHOR_FILE
 
 KEPT_GENERATIONS = 5
 
@@ -18,8 +17,12 @@ def prunable(folder: Path, generations: int = KEPT_GENERATIONS) -> list[str]:
     single streams, what proposals name, and whatever is newer than the version in use: somebody may just have put it
     there. Nothing may go where it is not known what is in use or what the anchor is.
     """
-    champion, anchor = version_in_use(folder), read_anchor(folder)
-    if champion is None or (anchor is None and (folder / ANCHOR_FILE).exists()):
+    champion = version_in_use(folder)
+    try:
+        anchor = read_anchor(folder)
+    except OSError:
+        return []
+    if champion is None:
         return []
     kept = {champion} | (anchor.versions if anchor is not None else frozenset())
     written_down = read_generations(folder)

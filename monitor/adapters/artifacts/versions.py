@@ -5,18 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
-from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, CURRENT, ONNX_SUFFIX, REPORT_SUFFIX
+from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, CURRENT, VERSION_SUFFIXES
 from monitor.core.values.names import is_name
-
-# In the order in which they are written: who finds the artifact finds all that belongs to it.
-VERSION_SUFFIXES = (
-    REPORT_SUFFIX,
-    ONNX_SUFFIX + SIGNATURE_SUFFIX,
-    ONNX_SUFFIX,
-    ARTIFACT_SUFFIX + SIGNATURE_SUFFIX,
-    ARTIFACT_SUFFIX,
-)
 
 _MOST_ENTRIES = 10_000  # in a folder; nobody keeps so many versions, and a look must end
 

@@ -33,6 +33,11 @@ class Trust:
         self._max_bytes = config.max_bytes
         self._keys = [(path, _public_key(path)) for path in config.trusted_keys]
 
+    @property
+    def required(self) -> bool:
+        """Whether only signed files are loaded."""
+        return self._required
+
     def read(self, file: Path) -> bytes:
         """Read a regular file; where signatures are required, only if one of the keys signed these very bytes.
 

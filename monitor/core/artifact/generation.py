@@ -27,8 +27,8 @@ class Generation(ManifestPart):
     """How the version in use came into use.
 
     generation: counts from 1. at: when. by: what moved `current`: the first fit, the gate (all checks of a proposal
-    held), or a person. why: `accepted` is a promotion that takes in data that a person accepted. before: the version
-    that was in use until then; None for the first.
+    held), or a person. why: `accepted` is a promotion that moved the anchor, if only that of one stream. before: the
+    version that was in use until then; None for the first.
     """
 
     generation: Annotated[int, Field(ge=1, le=_LARGEST)]

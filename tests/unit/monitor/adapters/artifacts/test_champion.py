@@ -30,8 +30,7 @@ LARGE = 2**20
 
 def promoted(folder: Path, proposal: Proposal) -> None:
     with locked(folder):
-        copy_in(folder, proposal, LARGE)
-        promote(folder, proposal, LATER, "gate")
+        promote(folder, proposal, lambda path: None, LATER, "gate", LARGE)
 
 
 def in_use(folder: Path) -> bytes:
@@ -77,6 +76,23 @@ def test_streams_whose_accepted_data_it_holds_get_it_as_their_anchor(tmp_path: P
     assert generation is not None
     assert (anchor.version, anchor.streams["pump"].version, anchor.streams["pump"].since_seconds) == ("v1", "v2", 5.0)
     assert generation.why == "accepted"
+
+
+def test_the_anchor_does_not_move_along_where_none_is_written_down(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "v1")
+    promoted(folder, candidate(folder, "v2", "v1", HOLDS))
+    promoted(folder, candidate(folder, "v3", "v2", HOLDS, at=LATER))
+    anchor = read_anchor(folder)
+    assert anchor is not None
+    assert (anchor.version, anchor.by, anchor.streams) == ("v1", "fit", {})
+
+
+def test_nothing_is_promoted_over_an_anchor_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "v1")
+    (folder / "anchor.json").write_text("{")
+    with pytest.raises(OSError, match="is no anchor"):
+        promoted(folder, candidate(folder, "v2", "v1", HOLDS))
+    assert in_use(folder) == content("v1")
 
 
 def test_a_promotion_that_is_killed_at_any_step_leaves_a_whole_version_and_can_be_done_again(tmp_path: Path) -> None:
@@ -139,6 +155,21 @@ def test_a_full_disk_leaves_the_version_in_use_and_nothing_half_written(tmp_path
         if nbytes < len(content("v2")):
             assert not (folder / "v2.pt").exists()
     assert failed == [True, True, True, True, True, False, False]
+
+
+def test_what_the_daemon_could_not_use_is_not_promoted_and_leaves_no_copy(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "v1")
+    proposal = candidate(folder, "v2", "v1", HOLDS)
+    before = names(folder)
+
+    def refuses(path: Path) -> None:
+        assert path.read_bytes() == content("v2")
+        raise ValueError("golden windows do not match")
+
+    with pytest.raises(ValueError, match="golden windows"):
+        promote(folder, proposal, refuses, LATER, "gate", LARGE)
+    assert names(folder) == before
+    assert in_use(folder) == content("v1")
 
 
 def test_only_one_at_a_time_changes_what_is_in_use(tmp_path: Path) -> None:
