@@ -7,6 +7,9 @@ HISTORY_FILE = "history.sqlite"  # in the journal's folder
 APPLICATION_ID = 0x52534448  # `RSDH`
 VERSION = 1
 
+# Where the unit of systemd keeps it; a command that a person runs is not told of the unit's state directory.
+UNIT_HISTORY = Path("/var/lib/residuald/journal") / HISTORY_FILE
+
 
 class ForeignFileError(ValueError):
     """The database is no history that this program can use; the text says why."""

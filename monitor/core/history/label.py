@@ -30,9 +30,10 @@ MAX_NOTE = 500  # characters
 MAX_LABELS = 100_000  # of all streams, those withdrawn included
 MAX_LABELS_PER_STREAM = 1000  # likewise
 MAX_OPEN_PER_STREAM = 4  # labels without an end, those withdrawn aside
-MAX_TAKEN_IN_PER_REFIT = 1000  # labels that may take in what alerts leave out, of all streams of a model
 
 OPEN = math.inf  # the end of a label that has none
+
+_AHEAD_SECONDS = 60.0  # that the clock of who says something may be ahead
 
 
 class LabelError(ValueError):
@@ -98,3 +99,20 @@ class Label:
     def kept_as(self, number: int) -> "Label":
         """The same label, kept under this id."""
         return replace(self, id=number)
+
+
+def require_in_time(label: Label) -> Label:
+    """Hold a label that is new to be about what has been: what is still to come can be called normal by nobody.
+
+    What leaves out may reach ahead: a maintenance that is planned, a sensor that is broken.
+
+    Raises:
+        LabelError: it says that something to come is normal.
+
+    """
+    latest = label.at_seconds + _AHEAD_SECONDS
+    if label.kind in TAKES_IN and label.from_seconds > latest:
+        raise LabelError(f"{label.kind} from a time to come: what has not been cannot be normal yet")
+    if label.kind == "false_alarm" and label.to_seconds > latest:
+        raise LabelError("a false alarm is over when it is said: let it end now at the latest")
+    return label
