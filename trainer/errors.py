@@ -37,6 +37,12 @@ class OutputError(TrainerError):
     exit_code = 73
 
 
+class WaitsForPersonError(TrainerError):
+    """A candidate waits for a person, or a refit waits for a person to look at labels (EX_TEMPFAIL)."""
+
+    exit_code = 75
+
+
 class SettingsError(TrainerError):
     """The fit settings cannot be used; `problems` lists every reason with its dotted path (EX_CONFIG)."""
 

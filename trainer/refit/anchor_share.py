@@ -46,7 +46,6 @@ class AnchorShare:
 
 def anchor_shares(
     files: Sequence[DataFile],
-    first_number: int,
     manifest: Manifest,
     split: SplitSettings,
     gap_seconds: float,
@@ -57,13 +56,13 @@ def anchor_shares(
 ) -> list[AnchorShare]:
     """Cut and split what the anchor was fitted to, recording by recording.
 
-    first_number: of the first recording among the files of the fit. bad: what people say of streams that is no use as
+    bad: what people say of streams that is no use as
     data. accepted: streams that are another machine by now. calibrates: whether the last part of each recording sets
     the threshold, because nothing newer can; otherwise it is held out.
     """
     shares = []
-    for number, file in enumerate(files, first_number):
-        piece = cut(file, number, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
+    for file in files:
+        piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
         reasons = with_labels(
             reasons_to_distrust(piece.batch, manifest.window, manifest.channels).astype("<U32"), piece.labels
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from monitor.core.artifact.manifest import DataRange, Manifest
 from trainer.data.corpus import Corpus
+from trainer.data.cutting import FileWindows
 from trainer.data.split import Part
 from trainer.data.window_pool import MIN_WINDOWS, WindowPool
 from trainer.refit.anchor_share import AnchorShare
@@ -55,7 +56,7 @@ def refit_corpus(
         manifest.window,
         manifest.sample_period_seconds,
         settings,
-        [share.windows for share in shares],
+        [_numbered(share.windows, number) for number, share in enumerate(shares)],
         unreasoned,
         [each.copy() for each in unreasoned],
     )
@@ -75,6 +76,12 @@ def _thinned(recent: Sequence[StreamShare], anchor: Sequence[AnchorShare], max_w
     room = max(max_windows - taken, int(ANCHOR_SHARE * max_windows))
     each = max(1, room // max(1, len(anchor)))
     return [share.at_most(each, max(1, int(_VALIDATION * each))) for share in anchor]
+
+
+def _numbered(windows: FileWindows, number: int) -> FileWindows:
+    """The windows of a file as those of this number among the files of the fit."""
+    stream = np.full(len(windows), number, np.int64)
+    return replace(windows, batch=replace(windows.batch, stream=stream))
 
 
 def _whole_range(found: DataRange, share: StreamShare | AnchorShare) -> DataRange:

@@ -1,17 +1,19 @@
 """What one stream gives a refit: few enough of its windows to hold those of all streams at once, each with its part."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.cutting import FileWindows
 from trainer.data.split import Part, split_by_time
-from trainer.refit.selection import Exclusion, Selection, Taken
+from trainer.refit.selection import Exclusion, Reason, Selection, Taken
 from trainer.refit.stream_history import StreamHistory
 from trainer.settings import SplitSettings
 
+# Why windows that are taken are not used: they straddle two parts, or are more than a fit takes.
+_MAKES_ROOM = ("split_gap", "thinned")
 _EXAMPLES = 2  # windows of each reason that the report may show
 
 
@@ -67,6 +69,24 @@ class StreamShare:
     def of_part(self, part: Part) -> int:
         """How many windows serve a part."""
         return int((self.part == part).sum())
+
+    def without_any(self, reason: Reason) -> "StreamShare":
+        """The same with all that was taken left out."""
+        left_out = (
+            Exclusion(self.name, each.from_seconds, each.to_seconds, reason, each.windows) for each in self.taken
+        )
+        excluded = sorted((*self.excluded, *left_out), key=lambda piece: piece.from_seconds)
+        counts = {name: count for name, count in self.left_out.items() if name not in _MAKES_ROOM}
+        return replace(
+            self,
+            windows=rows_of(self.windows, np.zeros(len(self.part), np.bool_)),
+            part=self.part[:0],
+            taken=(),
+            excluded=tuple(excluded),
+            left_out=counts | {reason: self.taken_windows},
+            brought_back=0,
+            new_windows=0,
+        )
 
 
 def share_of(

@@ -1,0 +1,158 @@
+"""The sorter: what all streams of a model give a refit, each read, sorted out and thinned before the next."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config.refit import RefitConfig
+from monitor.core.artifact.data_levels import DataLevels
+from monitor.core.artifact.manifest import Manifest
+from monitor.core.history.alert_record import AlertRecord
+from monitor.core.history.label import Label
+from monitor.core.history.stretch import Stretch
+from monitor.readers.history import History, StreamSummary
+from trainer.calibration.alerts_at_threshold import ErrorSeries
+from trainer.data.split import Part
+from trainer.evaluation.evaluation import score_file
+from trainer.refit.anchor import Anchor
+from trainer.refit.beyond_anchor import BeyondAnchor, beyond_anchor, budget_per_day
+from trainer.refit.day_cap import cap_days
+from trainer.refit.movement import Movement, movement
+from trainer.refit.selection import Margins, Said, Selection
+from trainer.refit.stream_history import StreamHistory, history_of
+from trainer.refit.stream_share import Quota, StreamShare, share_of
+from trainer.settings import SplitSettings
+
+# What the windows of one stream may take in memory. Of a stream with more, stretches are left unread, evenly.
+MOST_STREAM_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryShares:
+    """What there is for a refit.
+
+    shares: by stream, in order of names. beyond: what the anchor made of each stream. movement: how far streams moved
+    from their anchors. pending: streams with data that a person accepted and no anchor holds yet, and since when.
+    """
+
+    shares: tuple[StreamShare, ...]
+    beyond: dict[str, BeyondAnchor]
+    movement: Movement
+    pending: dict[str, float]
+    alerts: tuple[AlertRecord, ...]
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sorter:
+    """How the streams of one model are sorted out: by its manifest, held to its anchor."""
+
+    manifest: Manifest
+    anchor: Anchor
+    config: RefitConfig
+    split: SplitSettings
+    since_seconds: float
+
+    def shares(
+        self, history: History, model: str, quota: Quota, on_stream: Callable[[str], None] = lambda name: None
+    ) -> HistoryShares:
+        """Read all streams of a model.
+
+        Raises:
+            RecordingError: the history cannot be read.
+
+        """
+        alerts, labels = history.alerts(model), history.labels()
+        shares: list[StreamShare] = []
+        beyond: dict[str, BeyondAnchor] = {}
+        pending: dict[str, float] = {}
+        for number, summary in enumerate(history.streams(model)):
+            on_stream(summary.name)
+            read = history_of(summary.name, number, self._stretches(history, model, summary), self.manifest)
+            if read is None:
+                continue
+            said = self._said(summary.name, alerts, labels)
+            if said.pending_since_seconds is not None:
+                pending[summary.name] = said.pending_since_seconds
+            selection, held = self.sort(read, said)
+            if held is not None:
+                beyond[summary.name] = held
+            shares.append(share_of(read, selection, self.split, quota, self.gap_seconds, self.since_seconds))
+        moved = self._movement(shares)
+        shares = [
+            share.without_any("moved") if share.name in moved.beyond - pending.keys() else share for share in shares
+        ]
+        return HistoryShares(tuple(shares), beyond, moved, pending, tuple(alerts), tuple(labels))
+
+    def sort(self, read: StreamHistory, said: Said) -> tuple[Selection, BeyondAnchor | None]:
+        """Sort out the windows of one stream. Returns what the anchor made of it, too; None: it has no budget."""
+        selection = Selection(read.name, read.spans)
+        margins = Margins(self.config.margin_before_seconds, self.config.margin_after_seconds)
+        selection.judge(said, read.withheld != "", read.unlike, margins)
+        held = self._hold_to_anchor(read, selection, said, margins)
+        cap_days(selection)
+        return selection, held
+
+    @property
+    def gap_seconds(self) -> float:
+        """Between parts: a window may begin with values held over from before it; half a sample absorbs rounding."""
+        return (self.manifest.window.max_gap_samples + 0.5) * self.manifest.sample_period_seconds
+
+    def _said(self, stream: str, alerts: list[AlertRecord], labels: list[Label]) -> Said:
+        own = self.anchor.of_streams.get(stream)
+        return Said(
+            [alert for alert in alerts if alert.stream == stream],
+            [label for label in labels if label.stream == stream],
+            None if own is None else own.since_seconds,
+        )
+
+    def _stretches(self, history: History, model: str, summary: StreamSummary) -> Iterator[Stretch]:
+        window, period = self.manifest.window, self.manifest.sample_period_seconds
+        windows = summary.seconds / (window.stride * period)
+        nbytes = windows * len(self.manifest.channels) * window.length * np.dtype(np.float32).itemsize
+        every = max(1, math.ceil(nbytes / MOST_STREAM_BYTES))
+        return islice(history.stretches(model, summary.name), 0, None, every)
+
+    def _hold_to_anchor(
+        self, read: StreamHistory, selection: Selection, said: Said, margins: Margins
+    ) -> BeyondAnchor | None:
+        artifact = self.anchor.artifact_of(read.name)
+        per_day = budget_per_day(artifact.manifest)
+        if per_day is None or said.pending_since_seconds is not None or not selection.taken.any():
+            return None
+        scored = score_file(artifact, read.cut.file)
+        if len(scored.cut) != len(read):  # the anchor cuts other windows: it cannot be asked window by window
+            return None
+        called_normal = selection.brought_back | selection.accepted_of(said)
+        score = np.where(selection.taken & ~called_normal, scored.score, np.float32(np.nan))
+        false_alarms = artifact.manifest.calibration.false_alarms
+        if false_alarms is None:
+            return None
+        held = beyond_anchor(
+            ErrorSeries(read.name, read.spans.end_seconds, score, self._interval_seconds(read.spans.end_seconds)),
+            per_day,
+            false_alarms.judge,
+            margins.before_seconds,
+            margins.after_seconds,
+        )
+        selection.leave_out(held.holds(read.spans.end_seconds) & ~called_normal, "beyond_anchor")
+        return held
+
+    def _interval_seconds(self, end_seconds: NDArray[np.float64]) -> float:
+        planned = self.manifest.window.stride * self.manifest.sample_period_seconds
+        return float(np.median(np.diff(end_seconds))) if len(end_seconds) > 1 else planned
+
+    def _movement(self, shares: list[StreamShare]) -> Movement:
+        """How far the newest part of what is taken of each stream lies from its anchor."""
+        now, before = {}, {}
+        for share in shares:
+            newest = share.windows.batch.values[share.part == Part.CALIBRATION]
+            levels = self.anchor.levels_of(share.name)
+            if len(newest) and levels is not None:
+                now[share.name], before[share.name] = DataLevels.of(newest), levels
+        floor = self.manifest.normalization.scale_floor
+        return movement(self.manifest.channels, floor, before, now, self.config.bounds)
