@@ -34,7 +34,7 @@ class InputHealth:
         self.clocks = ClockOffsets()
         self.rates = SampleRates(grid.groups, rules.sample_period_seconds, rules.max_ahead_seconds)
         self.discards = StreamDiscards(grid.groups)
-        self._unmeasured = UnmeasuredBlocks()
+        self._unmeasured = UnmeasuredBlocks(grid.groups, rules.sample_period_seconds)
         self._grid = grid
         self._progress = windows.progress
         self._alignment = windows.alignment
@@ -46,6 +46,7 @@ class InputHealth:
     def open_stream(self, stream: int) -> None:
         """Know nothing of a stream number any more."""
         self.settle()
+        self._unmeasured.open_stream(stream)
         self.clocks.forget(stream)
         self.rates.open_stream(stream)
         self.discards.open_stream(stream)
@@ -59,12 +60,8 @@ class InputHealth:
         """Measure clocks and rates by all that came; to be called once a second, too, since nothing more may come."""
         for blocks in self._unmeasured.take():
             if blocks.timed:
-                ends = blocks.first_time_seconds + (blocks.length - 1) * self._grid.rules.sample_period_seconds
-                self.clocks.observe(
-                    self._grid.groups.stream(blocks.channel_group),
-                    ends - blocks.arrival_seconds,
-                    blocks.arrival_seconds,
-                )
+                streams, arrivals = self._grid.groups.stream(blocks.channel_group), blocks.arrival_seconds
+                self.clocks.observe(streams, blocks.end_seconds - arrivals, arrivals)
             for verdict in self.rates.observe(blocks):
                 self._notice_rate(verdict)
 

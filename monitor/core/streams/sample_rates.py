@@ -79,7 +79,7 @@ class SampleRates(Columns):
         tolerance: float = RATE_TOLERANCE,
     ) -> None:
         super().__init__(groups, sums=SUMS, recent=_RECENT_SPANS)
-        self._period_seconds = period_seconds
+        self.period_seconds = period_seconds
         self.tolerance = tolerance
         self._max_ahead_seconds = max_ahead_seconds
         self._any_verdict = False  # whether any channel group was ever found wrong
@@ -114,14 +114,15 @@ class SampleRates(Columns):
             before = before.copy()
             for row in first[np.logical_or.reduceat(~ahead, first)].tolist():
                 self._order_group(group, seconds, row, kept, before)
-            group, seconds, length, before = group[kept], seconds[kept], length[kept], before[kept]
+            order, group, length = order[kept], group[kept], length[kept]
+            seconds, before = seconds[kept], before[kept]
             if not len(group):
                 return []
             first = _first_of_each(group)
         elif timed:
             self._behind[group[first]] = 0
         covered = self._before(self._newest_length, group, length, first) if timed else length
-        terms = interval_terms(seconds - before, np.multiply(covered, self._period_seconds, dtype=np.float64), covered)
+        terms = interval_terms(seconds - before, np.multiply(covered, self.period_seconds, dtype=np.float64), covered)
         groups, last = group[first], np.append(first[1:], len(group)) - 1
         self._newest[groups], self._newest_length[groups] = seconds[last], length[last]
         # each once, as where many devices send one after another: then there is nothing to add up
@@ -135,7 +136,8 @@ class SampleRates(Columns):
         self._sums[groups[~full]] = sums[~full]
         rows = np.repeat(full, last + 1 - first)
         size = (last + 1 - first)[full]
-        return self._close_spans(groups[full], terms[:, rows], np.cumsum(size) - size, size, seconds[rows], timed=timed)
+        ends = blocks.end_seconds[order[rows]]
+        return self._close_spans(groups[full], terms[:, rows], np.cumsum(size) - size, size, ends, timed=timed)
 
     def wrong(self, streams: Ints, end_seconds: Floats) -> Bools:
         """Whether windows come from samples of another rate: bool [B].
@@ -175,9 +177,9 @@ class SampleRates(Columns):
     def _full_at(self, groups: Ints, *, timed: bool) -> tuple[Floats | int, Floats | float]:
         """How many intervals make the open spans of these groups complete, and over how many sample periods [K]."""
         if not timed:
-            return _ARRIVAL_INTERVALS, _ARRIVAL_SECONDS / self._period_seconds
+            return _ARRIVAL_INTERVALS, _ARRIVAL_SECONDS / self.period_seconds
         opening = self._spans[groups] == 0
-        periods = np.where(opening, _FIRST_SECONDS, _SECONDS) / self._period_seconds
+        periods = np.where(opening, _FIRST_SECONDS, _SECONDS) / self.period_seconds
         return np.where(opening, float(FIRST_INTERVALS), float(_INTERVALS)), periods
 
     @staticmethod
@@ -207,11 +209,12 @@ class SampleRates(Columns):
         self._behind[number] = behind
 
     def _close_spans(
-        self, groups: Ints, terms: Floats, start: Ints, size: Ints, seconds: Floats, *, timed: bool
+        self, groups: Ints, terms: Floats, start: Ints, size: Ints, end_seconds: Floats, *, timed: bool
     ) -> list[RateVerdict]:
         """Add intervals to the spans of K groups, and come to a verdict wherever one is complete.
 
-        groups: int64 [K]; terms: float64 [SUMS, M]; start, size: int64 [K], where the intervals of each are.
+        groups: int64 [K]; terms: float64 [SUMS, M]; start, size: int64 [K], where the intervals of each are;
+        end_seconds: float64 [M], when their blocks ended.
         """
         changed: list[RateVerdict] = []
         sums = np.zeros((SUMS, terms.shape[1] + 1))
@@ -231,7 +234,7 @@ class SampleRates(Columns):
             self._sums[groups] = np.where(closing[:, None], 0.0, so_far)
             groups, start, stop = groups[closing], end[closing], stop[closing]
             if len(groups):
-                changed += self._judge(groups, so_far[closing], seconds[start - 1], timed=timed)
+                changed += self._judge(groups, so_far[closing], end_seconds[start - 1], timed=timed)
         return changed
 
     def _judge(self, groups: Ints, sums: Floats, seconds: Floats, *, timed: bool) -> list[RateVerdict]:
@@ -250,7 +253,7 @@ class SampleRates(Columns):
         if timed:
             first = spans == 1
             interval = sums[:, SAMPLES] / sums[:, COUNT]
-            jitter = np.maximum(interval, _JITTER_SECONDS / self._period_seconds)
+            jitter = np.maximum(interval, _JITTER_SECONDS / self.period_seconds)
             margin = np.where(first, jitter / (intervals * interval), _GROSS)
             limit = self.tolerance + np.where(self._wrong[groups], 0.0, margin)
             before = np.where(first, found, previous)

@@ -62,11 +62,11 @@ def parts(whole: StreamBlocks, size: int) -> list[StreamBlocks]:
 
 
 def observed(rates: SampleRates, whole: StreamBlocks, size: int = 64) -> list[RateVerdict]:
-    return [verdict for part in parts(whole, size) for verdict in rates.observe(arrived(part))]
-
-
-def arrived(part: StreamBlocks) -> ArrivedBlocks:
-    return ArrivedBlocks(part.channel_group, part.first_time_seconds, part.length, part.arrival_seconds, part.timed)
+    return [
+        verdict
+        for part in parts(whole, size)
+        for verdict in rates.observe(ArrivedBlocks.of(part, rates.period_seconds))
+    ]
 
 
 def stamps(
