@@ -79,7 +79,7 @@ class FrameReader:
         except IndexError:  # a length field points behind the end of its packet
             raise FrameError("a packet is shorter than its fields") from None
 
-    def _split(self, data: bytes, arrival_seconds: float) -> MessageBatch:  # noqa: C901 see below
+    def _split(self, data: bytes, arrival_seconds: float) -> MessageBatch:  # noqa: C901, PLR0912, PLR0915 see below
         # One loop without calls for the usual PUBLISH: a call per message costs as much as all the rest.
         topic: list[int] = []
         payloads: list[bytes] = []
@@ -92,7 +92,10 @@ class FrameReader:
             kind = data[position]
             start, length = position + 2, data[position + 1]
             if length > 127:
-                start, length = _variable_integer(data, position + 1)
+                if start < end and data[start] < 128:  # of two bytes, as that of most payloads
+                    start, length = start + 1, length - 128 | data[start] << 7
+                else:
+                    start, length = _variable_integer(data, position + 1)
                 if start < 0:  # the length itself is not complete
                     self._wanted_bytes = end - position + 1
                     break

@@ -13,10 +13,13 @@ def completed_by(channel_groups: Ints, end: Ints, of_blocks: Ints, placed: Place
     of_blocks: int64 [M], the channel group of each block, in the order in which they came.
     """
     taken = np.flatnonzero(placed.take)
-    taken = taken[np.argsort(of_blocks[taken], kind="stable")]
     if not len(taken):
         return np.full(len(end), -1, np.int64)
-    groups, rank = np.unique(of_blocks[taken], return_inverse=True)
+    taken = taken[np.argsort(of_blocks[taken], kind="stable")]
+    of_taken = of_blocks[taken]
+    opens = np.ones(len(taken), np.bool_)
+    opens[1:] = of_taken[1:] != of_taken[:-1]
+    groups, rank = of_taken[opens], np.cumsum(opens) - 1
     head = placed.slot[taken] + placed.take[taken]
     base = min(int(head.min()), int(end.min()))
     span = max(int(head.max()), int(end.max())) - base + 2

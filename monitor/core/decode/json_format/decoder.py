@@ -56,7 +56,8 @@ class JsonDecoder(Decoder):
             parsed = self._parse_singly(batch.payload, refusals)
         index = refusals.kept()
         first_time_seconds = self._times(parsed)
-        length = self._layout.measure(self._columns(parsed))
+        columns = self._columns(parsed)
+        length = self._layout.measure(columns)
         bad_time = np.isnan(first_time_seconds) & (self._timestamp is not None)
         good = (length > 0) & ~bad_time
         if not good.all():
@@ -67,8 +68,9 @@ class JsonDecoder(Decoder):
             refusals.add_where(length == 0, index, Reason.EMPTY, "no sample")
             refusals.add_where(length < 0, index, Reason.WRONG_SHAPE, self._layout.expected)
             parsed = [parsed[kept] for kept in np.flatnonzero(good).tolist()]
+            columns = self._columns(parsed)
             index, first_time_seconds, length = index[good], first_time_seconds[good], length[good]
-        values = to_float32(self._layout.flatten(self._columns(parsed)))
+        values = to_float32(self._layout.flatten(columns))
         keys = {name: list(map(getter, parsed)) for name, getter in self._get_keys.items()}
         return Decoded(index, first_time_seconds, length, values, refusals.as_tuple(), keys or None)
 
