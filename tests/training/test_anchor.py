@@ -11,7 +11,7 @@ from tests.sines import sine_recording, write_npz
 from trainer.artifact.folder import read_artifact
 from trainer.cli import main
 from trainer.errors import ArtifactError
-from trainer.refit.anchor import Anchor
+from trainer.refit.anchor import Anchor, levels_in
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ def test_the_first_fit_is_the_anchor_with_its_data_and_tells_where_each_stream_l
     assert anchor.data is not None
     assert [file.name for file in anchor.data.files] == ["anchor/motor-1.npz", "anchor/motor-2.npz"]
     assert anchor.data.settings.model.family == "pca"
-    levels = anchor.levels_of("motor-2")
+    levels = levels_in(anchor.artifact.manifest).get("motor-2")
     assert levels is not None
     np.testing.assert_allclose(levels.centre, [10.0, 0.0], atol=0.3)
     np.testing.assert_allclose(levels.scale, [3 / 2**0.5, 0.2 / 2**0.5], rtol=0.15)
-    assert anchor.levels_of("motor-3") is None
+    assert "motor-3" not in levels_in(anchor.artifact.manifest)
 
 
 def test_a_later_fit_into_the_folder_leaves_the_anchor(model: Path, tmp_path: Path) -> None:

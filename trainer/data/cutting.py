@@ -65,6 +65,11 @@ class FileWindows:
         """How many windows."""
         return len(self.batch)
 
+    def rows(self, chosen: NDArray[np.bool_]) -> "FileWindows":
+        """Some of the windows. chosen: bool [N]."""
+        labels = None if self.labels is None else self.labels[chosen]
+        return FileWindows(self.file, self.batch.select(chosen), self.start_seconds[chosen], labels)
+
 
 def read_files(
     paths: list[Path], reading: ReadingSettings | None = None, sample_rate_hz: float | None = None

@@ -3,11 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.artifact.manifest import Manifest
 from monitor.core.scoring.channel_limits import ChannelLimits
 from monitor.core.scoring.masking import Masking
 from monitor.core.scoring.normalize import Normalizer
@@ -74,31 +75,20 @@ class Figures:
     channels: tuple[ChannelFigures, ...]
 
 
-def prepare_file(
-    artifact: Artifact, file: DataFile, normals: Iterable[tuple[str, LearntNormals]] = ()
-) -> tuple[FileWindows, PreparedBatch]:
-    """Cut a file and make its windows ready to score, as the daemon would do with a stream of its name.
-
-    normals: what streams have learnt already; where the artifact brings numbers of a stream, those come first. A stream
-    without either warms up.
+def score_file(artifact: Artifact, file: DataFile) -> Scored:
+    """Score all windows of a file that can be trusted.
 
     Raises:
         DataError: the file does not fit the model.
 
     """
     manifest = artifact.manifest
-    piece = cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
-    normalizer = Normalizer(manifest.normalization, len(manifest.channels), manifest.window.length)
-    normalizer.inherit(normals)
-    normalizer.open_stream(file.content.name, 0)
-    limits = ChannelLimits.of(manifest.channels, manifest.normalization.scale_floor)
-    quality = assess_windows(piece.batch, manifest.window, max_skew_seconds=math.inf)
-    return piece, prepare_windows(piece.batch, quality, manifest.window, limits, Masking(manifest), normalizer)
+    return score_cut(artifact, cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds))
 
 
-def score_file(artifact: Artifact, file: DataFile, normals: Iterable[tuple[str, LearntNormals]] = ()) -> Scored:
-    """Score all windows of a file that can be trusted; arguments and errors as for `prepare_file`."""
-    piece, ready = prepare_file(artifact, file, normals)
+def score_cut(artifact: Artifact, piece: FileWindows, normals: Iterable[tuple[str, LearntNormals]] = ()) -> Scored:
+    """Score windows of one stream that can be trusted; arguments as for `prepare_cut`."""
+    ready = prepare_cut(artifact.manifest, piece, normals)
     trusted, usable = is_trusted(ready.quality), ready.judged
     withheld = np.where(trusted, "warming_up", np.array(QUALITIES, dtype="<U32")[ready.quality])
     withheld[usable] = ""
@@ -108,6 +98,23 @@ def score_file(artifact: Artifact, file: DataFile, normals: Iterable[tuple[str, 
     error[usable], channel_error[usable] = artifact.scorer.errors(windows[usable])
     threshold = Masking(artifact.manifest).judge_without(ready.masked, error, channel_error)
     return Scored(piece, error, error / threshold, channel_error, withheld)
+
+
+def prepare_cut(
+    manifest: Manifest, piece: FileWindows, normals: Iterable[tuple[str, LearntNormals]] = ()
+) -> PreparedBatch:
+    """Make windows of one stream ready to score, as the daemon would.
+
+    normals: what streams have learnt already; where the artifact brings numbers of a stream, those come first. A stream
+    without either warms up.
+    """
+    normalizer = Normalizer(manifest.normalization, len(manifest.channels), manifest.window.length)
+    normalizer.inherit(normals)
+    normalizer.open_stream(piece.file.content.name, 0)
+    limits = ChannelLimits.of(manifest.channels, manifest.normalization.scale_floor)
+    batch = replace(piece.batch, stream=np.zeros(len(piece), np.int64))
+    quality = assess_windows(batch, manifest.window, max_skew_seconds=math.inf)
+    return prepare_windows(batch, quality, manifest.window, limits, Masking(manifest), normalizer)
 
 
 def figures(scored: list[Scored], channels: tuple[str, ...]) -> Figures:

@@ -5,7 +5,7 @@ accept`). Without `anchor.json`, as in folders of before there were anchors, the
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +14,17 @@ from monitor.core.artifact.anchor import AnchorError, AnchorRecord, parse_anchor
 from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.artifact.model_folder_names import ANCHOR_FILE, ARTIFACT_SUFFIX, CURRENT
+from monitor.core.scoring.remembered_normals import LearntNormals
 from monitor.settings.regular_file import MAX_SETTINGS_BYTES, read_regular
 from monitor.settings.whole_file import write_whole
 from trainer.artifact.export import Artifact, load_artifact
 from trainer.artifact.folder import read_artifact
-from trainer.data.cutting import DataFile
+from trainer.data.cutting import DataFile, FileWindows, cut
 from trainer.data.published_alerts import Alerted
 from trainer.errors import ArtifactError, OutputError
 from trainer.refit.anchor_data import PREFIX, AnchorData, keep_anchor_data, read_anchor_data, stream_of
+from trainer.refit.movement import Reference
+from trainer.refit.stream_judge import StreamJudge, warmed_up
 from trainer.settings import FitSettings
 
 
@@ -72,19 +75,66 @@ class Anchor:
         own = self.of_streams.get(stream)
         return self.artifact if own is None else own.artifact
 
-    def levels_of(self, stream: str) -> DataLevels | None:
-        """Where the normal data of a stream lay when it was anchored; None where the anchor has never seen it."""
-        return levels_in(self.artifact_of(stream).manifest, stream)
+    def references(self, streams: Iterable[str]) -> list[Reference]:
+        """Where data lay when these streams were anchored: one for each version that is the anchor of any of them."""
+        artifacts = {stream: self.artifact_of(stream) for stream in streams}
+        versions = {artifact.manifest.version: artifact.manifest for artifact in artifacts.values()}
+        return [
+            Reference(
+                levels_in(manifest),
+                frozenset(stream for stream, artifact in artifacts.items() if artifact.manifest.version == version),
+            )
+            for version, manifest in versions.items()
+        ]
+
+    def judges(self, pieces: Iterable[FileWindows]) -> dict[str, StreamJudge]:
+        """The model that each stream is held to, as it judges that stream.
+
+        pieces: windows of each stream from the beginning of its history on. Where neither the model nor its data tell
+        what the stream had learnt, that is learnt from the first of them, as the daemon did.
+        """
+        known = self.learnt()
+        judges = {}
+        for piece in pieces:
+            stream = piece.file.content.name
+            artifact = self.artifact_of(stream)
+            learnt = known.get(stream) or warmed_up(artifact.manifest, piece)
+            judges[stream] = StreamJudge(artifact, {} if learnt is None else {stream: learnt})
+        return judges
+
+    def learnt(self) -> dict[str, LearntNormals]:
+        """What the streams of the anchor's data taught it, where streams have numbers of their own."""
+        if self.data is None:
+            return {}
+        manifest = self.artifact.manifest
+        found = {file.content.name: warmed_up(manifest, cut_for(manifest, file)) for file in self.data.files}
+        return {stream: learnt for stream, learnt in found.items() if learnt is not None}
+
+    def held_out(self) -> list[FileWindows]:
+        """The normal windows of the anchor's data that calibrated its threshold, of each recording."""
+        if self.data is None:
+            return []
+        pieces = (cut_for(self.artifact.manifest, file) for file in self.data.parts()[1])
+        return [piece if piece.labels is None else piece.rows(piece.labels == 0) for piece in pieces if len(piece)]
 
 
-def levels_in(manifest: Manifest, stream: str) -> DataLevels | None:
-    """Where the data of a stream lie that an artifact was fitted to; None where there are none of it.
+def levels_in(manifest: Manifest) -> dict[str, DataLevels]:
+    """Where the data of each stream lie that an artifact was fitted to.
 
     Recent data of a refit come before those it took from its anchor.
     """
-    own = [data for data in manifest.provenance.data if data.levels is not None and stream_of(data.name) == stream]
-    own.sort(key=lambda data: data.name.startswith(PREFIX))
-    return own[0].levels if own else None
+    ranges = sorted(manifest.provenance.data, key=lambda data: not data.name.startswith(PREFIX))
+    return {stream_of(data.name): data.levels for data in ranges if data.levels is not None}
+
+
+def cut_for(manifest: Manifest, file: DataFile) -> FileWindows:
+    """The windows of a file as a model takes them.
+
+    Raises:
+        DataError: the file does not fit the model.
+
+    """
+    return cut(file, 0, manifest.channel_names, manifest.window, manifest.sample_period_seconds)
 
 
 def anchor_first_fit(

@@ -102,44 +102,94 @@ class Movement:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where the normal data of all streams lay when some of them were anchored.
+
+    levels: by stream, of all that were fitted to then. anchored: the streams that are held to it. A stream that is
+    anchored and not in `levels` has never been seen: it is held to the range of those that are.
+    """
+
+    levels: Mapping[str, DataLevels]
+    anchored: frozenset[str]
+
+
 def movement(
     channels: Sequence[ChannelSpec],
     scale_floor: Sequence[float],
-    anchor: Mapping[str, DataLevels],
+    references: Sequence[Reference],
     now: Mapping[str, DataLevels],
     bounds: RefitBounds,
 ) -> Movement:
     """Compare where the normal data of streams lie with where they lay.
 
-    scale_floor: per channel, what a channel that hardly moves is taken to vary by, in its unit. anchor, now: levels by
-    stream; streams that are not in both are left aside. Derived channels are, too.
+    scale_floor: per channel, what a channel that hardly moves is taken to vary by, in its unit. now: levels by stream.
+    Derived channels are left aside. What is shared is told by the reference with the most streams.
     """
-    streams = sorted(anchor.keys() & now.keys())
-    measured = [number for number, channel in enumerate(channels) if not channel.derived]
-    floor = np.asarray(scale_floor, np.float64)
-    before = np.array([anchor[stream].centre for stream in streams]).reshape(-1, len(channels))
-    after = np.array([now[stream].centre for stream in streams]).reshape(-1, len(channels))
-    varied = np.maximum(np.array([anchor[stream].scale for stream in streams]).reshape(-1, len(channels)), floor)
-    varies = np.maximum(np.array([now[stream].scale for stream in streams]).reshape(-1, len(channels)), floor)
-    shift, growth = (after - before) / varied, np.log(varies / varied)
-    shared, shared_growth = (_shared(each, len(channels)) for each in (shift, growth))
-    in_units = {bound.name: bound.centre for bound in bounds.channel}
-    each = tuple(
-        Moved(
-            stream=stream,
-            channel=channels[at].name,
-            unit=channels[at].unit,
-            anchor=(float(before[row, at]), float(varied[row, at])),
-            now=(float(after[row, at]), float(varies[row, at])),
-            shared_centre=float(shared[at] * varied[row, at]),
-            shared_factor=float(np.exp(shared_growth[at])),
-            centre_bound=in_units.get(channels[at].name, bounds.centre * float(varied[row, at])),
-            factor_bound=bounds.scale,
-        )
-        for row, stream in enumerate(streams)
-        for at in measured
-    )
-    return Movement(each, {channels[at].name: float(shared[at]) for at in measured}, bounds.shared_centre)
+    each: list[Moved] = []
+    shared_by_most: dict[str, float] = {}
+    for reference in sorted(references, key=lambda one: -len(one.levels)):
+        compared = _Compared(channels, np.asarray(scale_floor, np.float64), reference, now)
+        each += compared.moved(bounds)
+        shared_by_most = shared_by_most or compared.shared_by_channel
+    return Movement(tuple(each), shared_by_most, bounds.shared_centre)
+
+
+class _Compared:
+    """One reference, and the streams that are held to it."""
+
+    def __init__(
+        self, channels: Sequence[ChannelSpec], floor: Floats, reference: Reference, now: Mapping[str, DataLevels]
+    ) -> None:
+        self._channels, self._floor, self._reference, self._now = channels, floor, reference, now
+        self._measured = [number for number, channel in enumerate(channels) if not channel.derived]
+        both = sorted(reference.levels.keys() & now.keys())
+        before, after = ([self._of(levels[stream]) for stream in both] for levels in (reference.levels, now))
+        shift = np.array([(b[0] - a[0]) / a[1] for a, b in zip(before, after, strict=True)])
+        growth = np.array([np.log(b[1] / a[1]) for a, b in zip(before, after, strict=True)])
+        self._shared, self._shared_growth = (_shared(each, len(channels)) for each in (shift, growth))
+
+    @property
+    def shared_by_channel(self) -> dict[str, float]:
+        """How far most streams moved together, by channel, in scales."""
+        return {self._channels[at].name: float(self._shared[at]) for at in self._measured}
+
+    def moved(self, bounds: RefitBounds) -> list[Moved]:
+        """What moved of the streams that are held to the reference."""
+        in_units = {bound.name: bound.centre for bound in bounds.channel}
+        found = []
+        for stream in sorted(self._reference.anchored & self._now.keys()):
+            centre, scale = self._of(self._now[stream])
+            seen = stream in self._reference.levels
+            if not seen and not self._reference.levels:
+                continue
+            was, varied = self._of(self._reference.levels[stream]) if seen else self._nearest(centre, scale)
+            for at in self._measured:
+                channel = self._channels[at]
+                found.append(
+                    Moved(
+                        stream=stream,
+                        channel=channel.name,
+                        unit=channel.unit,
+                        anchor=(float(was[at]), float(varied[at])),
+                        now=(float(centre[at]), float(scale[at])),
+                        shared_centre=float(self._shared[at] * varied[at]) if seen else 0.0,
+                        shared_factor=float(np.exp(self._shared_growth[at])) if seen else 1.0,
+                        centre_bound=in_units.get(channel.name, bounds.centre * float(varied[at])),
+                        factor_bound=bounds.scale,
+                    )
+                )
+        return found
+
+    def _of(self, levels: DataLevels) -> tuple[Floats, Floats]:
+        return np.array(levels.centre), np.maximum(levels.scale, self._floor)
+
+    def _nearest(self, centre: Floats, scale: Floats) -> tuple[Floats, Floats]:
+        """The centre and scale [C] nearest to these within what was seen of all streams, moved as most of them have."""
+        centres, scales = map(np.array, zip(*map(self._of, self._reference.levels.values()), strict=True))
+        along = self._shared * np.median(scales, axis=0)
+        low, high = centres.min(axis=0) + np.minimum(along, 0), centres.max(axis=0) + np.maximum(along, 0)
+        return np.clip(centre, low, high), np.clip(scale, scales.min(axis=0), scales.max(axis=0))
 
 
 def _shared(moved: Floats, channels: int) -> Floats:

@@ -21,8 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.dataset.recording import WindowSet
-from monitor.core.scoring.normalize import Normalizer
-from monitor.core.windows.stream_windows import WindowBatch
 from trainer.data.corpus import Corpus
 from trainer.data.cutting import DataFile
 from trainer.data.gathering import gather
@@ -31,6 +29,7 @@ from trainer.data.windows import Windows
 from trainer.errors import DataError, SettingsError, TrainingError
 from trainer.fitting.fit import fit
 from trainer.selection.candidates import Candidate
+from trainer.selection.renormalizing import renormalized
 from trainer.selection.synthetic import KINDS, inject
 from trainer.settings import FitSettings
 
@@ -239,22 +238,4 @@ def _injected(kind: str, block: Windows, corpus: Corpus, seed: int) -> Windows:
     deviation = corpus.parts[Part.TRAIN].values[:, :measured].std(axis=2).mean(axis=0)
     values = block.values.copy()
     values[:, :measured] = inject(values[:, :measured], deviation, kind, seed)
-    return _normalized(values, block, corpus)
-
-
-def _normalized(values: NDArray[np.float32], block: Windows, corpus: Corpus) -> Windows:
-    """Injected windows with what normalizes them: where that is taken from the window itself, it changes too."""
-    if corpus.normalization.kind != "window":
-        return Windows(values, block.centre, block.scale)
-    count = len(values)
-    times = np.zeros(count)
-    batch = WindowBatch(
-        stream=np.zeros(count, np.int64),
-        end_seconds=times,
-        arrival_seconds=times,
-        coverage=np.ones(values.shape[:2], np.float32),
-        values=values,
-    )
-    normalizer = Normalizer(corpus.normalization, *values.shape[1:])
-    centre, scale, _ = normalizer.parameters(batch, np.ones(count, np.bool_))
-    return Windows(values, centre, scale)
+    return renormalized(values, block, corpus.normalization)

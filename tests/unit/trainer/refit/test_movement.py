@@ -6,7 +6,7 @@ import pytest
 from monitor.config.refit_bounds import ChannelBound, RefitBounds
 from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.manifest import ChannelSpec
-from trainer.refit.movement import Movement, movement
+from trainer.refit.movement import Movement, Reference, movement
 
 CHANNELS = (ChannelSpec(name="vibration", unit="mm/s"), ChannelSpec(name="bearing", unit="degC"))
 FLOOR = (0.01, 0.01)
@@ -19,7 +19,16 @@ def levels(vibration: float = 1.2, bearing: float = 50.0, scale: tuple[float, fl
 
 
 def moved(now: dict[str, DataLevels], bounds: RefitBounds = BOUNDS) -> Movement:
-    return movement(CHANNELS, FLOOR, {stream: levels() for stream in FLEET}, now, bounds)
+    return held_to({stream: levels() for stream in FLEET}, now, bounds)
+
+
+def held_to(
+    anchor: dict[str, DataLevels],
+    now: dict[str, DataLevels],
+    bounds: RefitBounds = BOUNDS,
+    channels: tuple[ChannelSpec, ...] = CHANNELS,
+) -> Movement:
+    return movement(channels, FLOOR, [Reference(anchor, frozenset(now))], now, bounds)
 
 
 def test_nothing_moves_where_all_is_as_it_was() -> None:
@@ -86,25 +95,42 @@ def test_many_small_steps_together_reach_the_bound_since_the_anchor_stays() -> N
 
 
 def test_a_channel_that_stood_still_is_measured_by_its_floor() -> None:
-    anchor = {"a": levels(scale=(0.0, 4.0))}
-    found = movement(CHANNELS, FLOOR, anchor, {"a": levels(1.205, scale=(0.0, 4.0))}, BOUNDS)
+    found = held_to({"a": levels(scale=(0.0, 4.0))}, {"a": levels(1.205, scale=(0.0, 4.0))})
     assert found.furthest is not None
     assert found.furthest.extent == pytest.approx(0.5)
 
 
-def test_streams_that_the_anchor_has_never_seen_and_derived_channels_are_left_aside() -> None:
+def test_derived_channels_are_left_aside_and_without_an_anchor_nothing_is_told() -> None:
     channels = (CHANNELS[0], ChannelSpec(name="rr", unit="s", derived=True))
-    anchor, now = {"a": levels()}, {"a": levels(bearing=500.0), "new": levels(9.0)}
-    assert not movement(channels, FLOOR, anchor, now, BOUNDS).beyond
-    nothing = movement(channels, FLOOR, anchor, {}, BOUNDS)
+    assert not held_to({"a": levels()}, {"a": levels(bearing=500.0)}, channels=channels).beyond
+    nothing = held_to({}, {"a": levels()})
     assert nothing.furthest is None
-    assert nothing.shared == {"vibration": 0.0}
+    assert nothing.shared == {"vibration": 0.0, "bearing": 0.0}
+
+
+def test_a_stream_that_the_anchor_has_never_seen_is_held_to_the_range_of_the_others() -> None:
+    now = {stream: levels(bearing=57.0) for stream in FLEET}
+    for bearing, beyond in ((50.0, False), (57.0, False), (60.0, False), (62.0, True), (45.0, True)):
+        assert bool(moved(now | {"new": levels(bearing=bearing)}).beyond) == beyond
+
+
+def test_a_stream_that_was_anchored_later_is_held_to_what_the_others_did_since() -> None:
+    first = {stream: levels() for stream in FLEET}
+    later = {stream: levels(bearing=56.0) for stream in FLEET} | {"motor-1": levels(bearing=70.0)}
+    now = {stream: levels(bearing=58.0) for stream in FLEET} | {"motor-1": levels(bearing=72.0)}
+    others = frozenset(FLEET) - {"motor-1"}
+    references = [Reference(first, others), Reference(later, frozenset({"motor-1"}))]
+    found = movement(CHANNELS, FLOOR, references, now, BOUNDS)
+    assert not found.beyond
+    assert found.shared["bearing"] == pytest.approx(2.0)
+    assert found.furthest is not None
+    assert found.furthest.extent == pytest.approx(0.0, abs=1e-9)
 
 
 def test_levels_are_compared_as_they_were_measured() -> None:
     rng = np.random.default_rng(3)
     windows = rng.normal([[[1.2], [50.0]]], [[[0.2], [4.0]]], (500, 2, 16)).astype(np.float32)
     again = rng.normal([[[1.2], [50.0]]], [[[0.2], [4.0]]], (500, 2, 16)).astype(np.float32)
-    found = movement(CHANNELS, FLOOR, {"a": DataLevels.of(windows)}, {"a": DataLevels.of(again)}, BOUNDS)
+    found = held_to({"a": DataLevels.of(windows)}, {"a": DataLevels.of(again)})
     assert found.furthest is not None
     assert found.furthest.extent < 0.2
