@@ -5,11 +5,12 @@ accept`). Without `anchor.json`, as in folders of before there were anchors, the
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from monitor.config.refit_bounds import RefitBounds
 from monitor.core.artifact.anchor import AnchorError, AnchorRecord, parse_anchor
 from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.manifest import Manifest
@@ -23,9 +24,12 @@ from trainer.data.cutting import DataFile, FileWindows, cut
 from trainer.data.published_alerts import Alerted
 from trainer.errors import ArtifactError, OutputError
 from trainer.refit.anchor_data import PREFIX, AnchorData, keep_anchor_data, read_anchor_data, stream_of
-from trainer.refit.movement import Reference
+from trainer.refit.movement import Movement, Reference, movement
 from trainer.refit.stream_judge import StreamJudge, warmed_up
 from trainer.settings import FitSettings
+
+# A stream of which there is less moves by chance alone.
+LEAST_WINDOWS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,13 @@ class Anchor:
             )
             for version, manifest in versions.items()
         ]
+
+    def moved(self, pieces: Mapping[str, FileWindows], bounds: RefitBounds) -> Movement:
+        """How far streams have moved from their anchors. pieces: of each, its newest normal windows."""
+        enough = {stream: piece for stream, piece in pieces.items() if len(piece) >= LEAST_WINDOWS}
+        now = {stream: DataLevels.of(piece.batch.values) for stream, piece in enough.items()}
+        manifest = self.artifact.manifest
+        return movement(manifest.channels, manifest.normalization.scale_floor, self.references(now), now, bounds)
 
     def judges(self, pieces: Iterable[FileWindows]) -> dict[str, StreamJudge]:
         """The model that each stream is held to, as it judges that stream.

@@ -19,15 +19,12 @@ from trainer.artifact.export import Artifact
 from trainer.calibration.alerts_at_threshold import ErrorSeries, fired_alerts
 from trainer.data.cutting import FileWindows
 from trainer.refit import checks
-from trainer.refit.anchor import Anchor, levels_in
+from trainer.refit.anchor import LEAST_WINDOWS, Anchor, levels_in
 from trainer.refit.anchor_data import PREFIX
 from trainer.refit.beyond_anchor import events_of
 from trainer.refit.injection import Recall, recall_of
-from trainer.refit.movement import Movement, movement
+from trainer.refit.movement import Movement
 from trainer.refit.stream_judge import StreamJudge
-
-# A stream of which less was held out moves by chance alone.
-LEAST_WINDOWS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def judge(
     for normal; no model was trained on them.
     """
     trial = _Trial(candidate, champion, anchor, anchors, held_out)
-    moved = moved_since(anchor, {piece.file.content.name: piece for piece in trial.pieces}, bounds)
+    moved = anchor.moved({piece.file.content.name: piece for piece in trial.pieces}, bounds)
     seen = levels_in(anchor.artifact.manifest).keys() | anchor.of_streams.keys()
     recalls = trial.recalls()
     counted = [trial.counted(piece) for piece in trial.pieces]
@@ -90,13 +87,6 @@ def judge(
     )
     unseen = (piece.file.content.name for piece in trial.pieces)
     return Verdict(found, moved, tuple(stream for stream in unseen if stream not in seen))
-
-
-def moved_since(anchor: Anchor, pieces: Mapping[str, FileWindows], bounds: RefitBounds) -> Movement:
-    """How far streams have moved from their anchors. pieces: of each, its newest normal windows."""
-    now = {stream: DataLevels.of(piece.batch.values) for stream, piece in pieces.items() if len(piece) >= LEAST_WINDOWS}
-    manifest = anchor.artifact.manifest
-    return movement(manifest.channels, manifest.normalization.scale_floor, anchor.references(now), now, bounds)
 
 
 class _Trial:

@@ -2,29 +2,25 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.config.refit import RefitConfig
-from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.manifest import Manifest
 from monitor.core.history.alert_record import AlertRecord
 from monitor.core.history.label import Label
 from monitor.core.history.stretch import Stretch
 from monitor.readers.history import History, StreamSummary
-from trainer.calibration.alerts_at_threshold import ErrorSeries
 from trainer.data.split import Part
-from trainer.evaluation.evaluation import score_file
 from trainer.refit.anchor import Anchor
 from trainer.refit.beyond_anchor import BeyondAnchor, beyond_anchor, budget_per_day
 from trainer.refit.day_cap import cap_days
-from trainer.refit.movement import Movement, movement
+from trainer.refit.movement import Movement
 from trainer.refit.selection import Margins, Said, Selection
 from trainer.refit.stream_history import StreamHistory, history_of
-from trainer.refit.stream_share import Quota, StreamShare, share_of
+from trainer.refit.stream_share import Quota, StreamShare, rows_of, share_of
 from trainer.settings import SplitSettings
 
 # What the windows of one stream may take in memory. Of a stream with more, stretches are left unread, evenly.
@@ -120,39 +116,20 @@ class Sorter:
     def _hold_to_anchor(
         self, read: StreamHistory, selection: Selection, said: Said, margins: Margins
     ) -> BeyondAnchor | None:
-        artifact = self.anchor.artifact_of(read.name)
-        per_day = budget_per_day(artifact.manifest)
+        judge = self.anchor.judges([read.cut])[read.name]
+        per_day = budget_per_day(judge.manifest)
         if per_day is None or said.pending_since_seconds is not None or not selection.taken.any():
             return None
-        scored = score_file(artifact, read.cut.file)
-        if len(scored.cut) != len(read):  # the anchor cuts other windows: it cannot be asked window by window
-            return None
         called_normal = selection.brought_back | selection.accepted_of(said)
-        score = np.where(selection.taken & ~called_normal, scored.score, np.float32(np.nan))
-        false_alarms = artifact.manifest.calibration.false_alarms
-        if false_alarms is None:
-            return None
+        scores = judge.scores(read.cut)
+        score = np.where(selection.taken & ~called_normal, scores.error, np.float32(np.nan))
         held = beyond_anchor(
-            ErrorSeries(read.name, read.spans.end_seconds, score, self._interval_seconds(read.spans.end_seconds)),
-            per_day,
-            false_alarms.judge,
-            margins.before_seconds,
-            margins.after_seconds,
+            replace(scores, error=score), per_day, judge.rule, margins.before_seconds, margins.after_seconds
         )
         selection.leave_out(held.holds(read.spans.end_seconds) & ~called_normal, "beyond_anchor")
         return held
 
-    def _interval_seconds(self, end_seconds: NDArray[np.float64]) -> float:
-        planned = self.manifest.window.stride * self.manifest.sample_period_seconds
-        return float(np.median(np.diff(end_seconds))) if len(end_seconds) > 1 else planned
-
     def _movement(self, shares: list[StreamShare]) -> Movement:
         """How far the newest part of what is taken of each stream lies from its anchor."""
-        now, before = {}, {}
-        for share in shares:
-            newest = share.windows.batch.values[share.part == Part.CALIBRATION]
-            levels = self.anchor.levels_of(share.name)
-            if len(newest) and levels is not None:
-                now[share.name], before[share.name] = DataLevels.of(newest), levels
-        floor = self.manifest.normalization.scale_floor
-        return movement(self.manifest.channels, floor, before, now, self.config.bounds)
+        newest = {share.name: rows_of(share.windows, share.part == Part.CALIBRATION) for share in shares}
+        return self.anchor.moved(newest, self.config.bounds)
