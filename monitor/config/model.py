@@ -23,6 +23,10 @@ class ModelConfig(Section):
     """Name of the model that its artifacts say they are of: the name of the folder that `fit --out` wrote. Left out:
     `name`. Another one is refused, so that no model judges what it was not fitted to."""
 
+    history: bool | None = None
+    """Whether what its streams measure is kept in the history. Left out: it is, unless it judges heartbeats, which are
+    a patient's."""
+
     max_batch: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Most windows scored in one call. Left out: measured when the artifact is loaded, which takes a moment."""
 

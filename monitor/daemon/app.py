@@ -30,12 +30,14 @@ from monitor.core.values.discards import Discard
 from monitor.daemon.engine import HOUSEKEEPING_SECONDS, Engine
 from monitor.daemon.health import Health
 from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.history_keeper import HistoryKeeper
 from monitor.errors import ConfigError, UnavailableError
 from monitor.pipeline.pipeline import Pipeline
 from monitor.setup.build import Setup, build_pipeline, fingerprint_of, older_fingerprints_of, succeed
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.doors import Doors, build_doors, name_shares, rebuild_doors, without_dead
 from monitor.setup.reloader import Reloader
+from monitor.setup.remembered import remembered_models
 from monitor.setup.summary import LEARNS_ANY_FAULT, NEEDS_ALL_CHANNELS
 from monitor.telemetry.metrics import registry_of
 
@@ -82,6 +84,8 @@ class App:
         previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
             self.engine.start()
+            if self.history is not None:
+                self.history.start()
             log.info("running", http=http.address, models=self._versions())
             self._warn_of_artifacts()
             self._notifier.ready(self.health.status())
@@ -93,6 +97,8 @@ class App:
             watchdog.stop()
             self._notifier.stopping()
             self.engine.drain(_STOP_SECONDS, walk_seconds=_WALK_SECONDS)
+            if self.history is not None:
+                self.history.close()
         finally:
             http.stop()
             for number, handler in previous.items():
@@ -113,6 +119,7 @@ class App:
             if store is None
             else Checkpointer(store, config.journal, fingerprint_of(config), older_fingerprints_of(config)),
             self._clock,
+            history=self._history_of(setup),
             linger_seconds=config.scoring.max_delay_seconds * _LINGER_SHARE,
             on_moved=self._moved,
             on_notice=self._log_notice,
@@ -120,6 +127,22 @@ class App:
         health, registry = self.health, registry_of(self)
         self._http = HttpServer(config.http, registry, web=config.web, healthz=health.liveness, readyz=health.readiness)
         self.engine.recover()
+        if self.history is not None:
+            self.history.begin(self.pipeline.model_groups)
+
+    def _history_of(self, setup: Setup) -> HistoryKeeper | None:
+        config = setup.config
+        if config.history_file is None:
+            return None
+        history = HistoryKeeper(
+            config.history_file,
+            config.history,
+            config.journal.max_bytes,
+            lambda model: self.artifacts[model].sha256,
+            self._clock,
+        )
+        history.use(remembered_models(setup))
+        return history
 
     def turn(self) -> None:
         """One round of the loop, and once a second what is to be done besides."""
@@ -184,6 +207,8 @@ class App:
             engine.change_pipeline(pipeline, final_step, fingerprint_of(config))
             name_shares(self.doors, config)
         self._setup = setup
+        if self.history is not None:
+            self.history.use(remembered_models(setup))
         self._http.protect(config.web)
         if diff.at_next_start:
             log.warning("some changes take effect at the next start", sections=diff.at_next_start)
@@ -220,6 +245,11 @@ class App:
     def checkpointer(self) -> Checkpointer | None:
         """What keeps journal and checkpoints; None where nothing is kept."""
         return self.engine.checkpointer
+
+    @property
+    def history(self) -> HistoryKeeper | None:
+        """What keeps the history; None where none is kept."""
+        return self.engine.history
 
     @property
     def artifacts(self) -> Mapping[str, Artifact]:

@@ -19,6 +19,7 @@ from monitor.core.values.messages import MessageBatch
 from monitor.daemon.bell import Bell
 from monitor.daemon.step_size import StepSize
 from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.history_keeper import HistoryKeeper
 from monitor.durability.outbox import Outbox
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
 
@@ -34,9 +35,9 @@ NOTHING = Step((), ())
 class Engine:
     """Moves messages from sources through a pipeline to sinks. All methods but `wake` belong to one thread.
 
-    checkpointer: None where nothing is kept on a disk. clock: wall time, epoch seconds. linger_seconds: how long
-    messages that nobody waits for may gather. on_moved: called when the engine moved, also within a long step.
-    on_notice: called with a model and what the owner of one of its streams should know.
+    checkpointer: None where nothing is kept on a disk; history: likewise. clock: wall time, epoch seconds.
+    linger_seconds: how long messages that nobody waits for may gather. on_moved: called when the engine moved, also
+    within a long step. on_notice: called with a model and what the owner of one of its streams should know.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Engine:
         checkpointer: Checkpointer | None,
         clock: Callable[[], float],
         *,
+        history: HistoryKeeper | None = None,
         linger_seconds: float = 0.0,
         on_moved: Callable[[], None] = lambda: None,
         on_notice: Callable[[str, Notice], None] = lambda model, notice: None,
@@ -54,6 +56,7 @@ class Engine:
         self.sources: dict[str, Source] = {source.name: source for source in sources}
         self.outbox = Outbox(sinks)
         self.checkpointer = checkpointer
+        self.history = history
         self._bell = Bell(linger_seconds)
         self._step_size = StepSize()
         self._clock = clock
@@ -153,6 +156,11 @@ class Engine:
             self._give(rows, progress, step.reports)
         if waiting is not None and source is not None:
             source.acknowledge(waiting.tokens)
+        self._remember(step)
+
+    def _remember(self, step: Step) -> None:
+        if self.history is not None and (step.scored_batches or step.reports):
+            self.history.offer(step, self.pipeline)
 
     def _give(self, rows: list[OutboxRow], progress: list[tuple[str, Progress]], reports: Iterable[Report]) -> None:
         """Let the sinks have what is committed now, and all that is told of states."""
@@ -170,6 +178,7 @@ class Engine:
         rows, progress = outbox.rows_of(step.reports, checkpointer.known(step.reports, outbox.sinks)), outbox.progress()
         checkpointer.keep_housekeeping(now, rows, progress, changed=bool(step.reports))
         self._give(rows, progress, step.reports)
+        self._remember(step)
         checkpointer.settle_writing(self.pipeline, list(outbox.sinks), now)
         if checkpointer.is_due(now.monotonic_seconds):
             self.flush()

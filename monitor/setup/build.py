@@ -91,6 +91,8 @@ def _file_problems(config: Config) -> Iterator[str]:
     folder = config.journal.path
     if folder is not None and folder.exists() and not folder.is_dir():
         yield f"journal.path: {folder} is a file; name a folder"
+    if config.history.enabled and config.journal.folder is None:
+        yield "history.enabled: it lies beside the journal, and there is none; give [journal] a path"
 
 
 def _artifact_of(model: ModelConfig, config: Config, trust: Trust, before: Setup | None) -> Artifact:
@@ -203,7 +205,8 @@ def subscriptions_of(config: Config) -> list[tuple[str, int]]:
 def pipeline_settings_of(config: Config) -> dict[str, Any]:
     """The settings that the pipeline is made of; where an artifact lies is not one of them."""
     walk = config.model_dump(
-        include={"source", "model", "scoring", "timing", "limits"}, exclude={"model": {"__all__": {"path", "artifact"}}}
+        include={"source", "model", "scoring", "timing", "limits"},
+        exclude={"model": {"__all__": {"path", "artifact", "history"}}},
     )
     return walk | {"mqtt": config.mqtt.model_dump(include={"commands", "base_topic"})}
 
@@ -222,7 +225,10 @@ def older_fingerprints_of(config: Config) -> tuple[str, ...]:
 
 
 _KEPT_SECTIONS = {"source", "model", "timing", "limits"}
-_NOT_KEPT: dict[str, Any] = {"model": {"__all__": {"path", "artifact", "max_batch"}}, "timing": {"ask_after_seconds"}}
+_NOT_KEPT: dict[str, Any] = {
+    "model": {"__all__": {"path", "artifact", "history", "max_batch"}},
+    "timing": {"ask_after_seconds"},
+}
 # All keys that these sections had in commit ada64b2, at any depth
 _KEYS_OF_ADA64B2 = _KEPT_SECTIONS | {
     *("name", "topic", "format", "qos", "stream", "channels", "accept_retained"),

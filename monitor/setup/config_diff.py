@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from monitor.setup.build import pipeline_settings_of, subscriptions_of
 from monitor.setup.registry import Config
 
-_AT_NEXT_START = ("http", "log", "journal")
+_AT_NEXT_START = ("http", "log", "journal", "history")
 
 
 @dataclass(frozen=True, slots=True)

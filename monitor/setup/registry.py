@@ -3,6 +3,7 @@
 The text below a key is its entry in `docs/configuration.md`.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 from monitor.adapters.engines.settings import ArtifactsConfig, ScoringConfig
 from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.process.settings import LogConfig
-from monitor.adapters.storage.settings import JournalConfig
+from monitor.adapters.storage.settings import HistoryConfig, JournalConfig
 from monitor.adapters.web.settings import HttpConfig, WebConfig
 from monitor.adapters.webhook.settings import WebhookConfig
 from monitor.config.impossible import impossible_problems
@@ -20,6 +21,7 @@ from monitor.config.references import reference_problems
 from monitor.config.refit import RefitConfig
 from monitor.config.timing import TimingConfig
 from monitor.core.sources.source import SourceSpec
+from monitor.readers.history_file import history_beside
 from monitor.settings.section import Section
 
 
@@ -34,11 +36,18 @@ class Config(Section):
     timing: TimingConfig = TimingConfig()
     limits: LimitsConfig = LimitsConfig()
     journal: JournalConfig = JournalConfig()
+    history: HistoryConfig = HistoryConfig()
     refit: RefitConfig = RefitConfig()
     webhook: tuple[WebhookConfig, ...] = ()
     http: HttpConfig = HttpConfig()
     web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def history_file(self) -> Path | None:
+        """Where the history lies: beside the journal; None: there is none."""
+        folder = self.journal.folder
+        return None if folder is None or self.history.enabled is False else history_beside(folder)
 
     @property
     def uses_broker(self) -> bool:

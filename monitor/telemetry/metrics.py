@@ -32,10 +32,12 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.discards import OF_MESSAGES, OF_SAMPLES, Reason
 from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.history_keeper import HistoryKeeper
 from monitor.pipeline.intake import UNROUTED
 from monitor.pipeline.pipeline import Pipeline
 from monitor.telemetry.door_metrics import checkpointer_metrics, link_metrics, webhooks_metrics
 from monitor.telemetry.families import add_histogram, gauge, histograms
+from monitor.telemetry.history_metrics import history_metrics
 from monitor.telemetry.stream_columns import StreamColumns
 
 
@@ -61,6 +63,10 @@ class Observed(Protocol):
     @property
     def checkpointer(self) -> Checkpointer | None:
         """What keeps journal and checkpoints; None where nothing is kept."""
+
+    @property
+    def history(self) -> HistoryKeeper | None:
+        """What keeps the history; None where none is kept."""
 
     @property
     def artifacts(self) -> Mapping[str, Artifact]:
@@ -103,6 +109,8 @@ class DaemonCollector(Collector):
         if observed.checkpointer is not None:
             sinks = [sink.name for sink in (observed.link, *observed.webhooks) if sink is not None]
             yield from checkpointer_metrics(observed.checkpointer, sinks)
+        if observed.history is not None:
+            yield from history_metrics(observed.history)
         yield from _sources(pipeline)
         yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
         model_groups = list(pipeline.model_groups.values())

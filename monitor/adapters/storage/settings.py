@@ -1,4 +1,4 @@
-"""The section `[journal]`: what is kept on disk."""
+"""The sections `[journal]` and `[history]`: what is kept on disk."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,9 @@ from monitor.config.field_types import AnyPath, Seconds
 from monitor.settings.section import Section
 
 STATE_DIRECTORY = "STATE_DIRECTORY"  # set by systemd for a unit with StateDirectory=, see systemd.exec(5)
+
+_MAX_BYTES = 2_000_000_000
+_DISK_SHARE = 0.05
 
 
 class JournalConfig(Section):
@@ -34,3 +37,28 @@ class JournalConfig(Section):
         """Where journal and checkpoint lie: `path`, or in the unit's state directory; None: there is no journal."""
         given = os.environ.get(STATE_DIRECTORY)  # systemd.exec(5): several are separated by colons
         return self.path or (Path(given.split(":")[0], "journal") if given else None)
+
+
+class HistoryConfig(Section):
+    """What is remembered of what was measured, so that a model can be fitted to it again; see docs/history.md."""
+
+    enabled: bool | None = None
+    """Whether there is a history, in the journal's folder. Left out: there is one where there is a journal."""
+
+    max_bytes: Annotated[int, Field(ge=1024 * 1024)] | None = None
+    """Bound of the file, for all streams together. Left out: 2 GB, or 5 % of the disk where that is less."""
+
+    max_write_bytes_per_second: Annotated[float, Field(ge=100, allow_inf_nan=False)] = 100_000.0
+    """Most bytes that are written, over ten minutes. What is more is left out of the sample; scores are thinned."""
+
+    whole_below_bytes_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 64.0
+    """A stream whose samples take less than this is kept whole, as far as its share of the file allows: 64 are 16
+    channels at 1 Hz, four bytes each. Of faster ones a sample is kept."""
+
+    max_age_seconds: Seconds | None = None
+    """What is older is deleted, whatever it was kept for. Left out: nothing is, but for models that judge heartbeats:
+    there 30 days."""
+
+    def bound_bytes(self, disk_bytes: int) -> int:
+        """The bound of the file on a disk of this size."""
+        return self.max_bytes or min(_MAX_BYTES, int(disk_bytes * _DISK_SHARE))

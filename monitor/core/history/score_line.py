@@ -31,15 +31,26 @@ class ScoreLine:
         if not lines:
             nothing = np.zeros(0)
             return ScoreLine(nothing, nothing.astype(np.float32), nothing.astype(np.int8), nothing.astype(np.int8))
-        ends, first = np.unique(np.concatenate([line.ends_seconds for line in lines]), return_index=True)
+        chained = ScoreLine.chain(lines)
+        _, first = np.unique(chained.ends_seconds, return_index=True)
+        return chained.select(first)
+
+    @staticmethod
+    def chain(lines: list["ScoreLine"]) -> "ScoreLine":
+        """The windows of several lines (at least one), one line after the other."""
+        if len(lines) == 1:
+            return lines[0]
         return ScoreLine(
-            ends,
-            np.concatenate([line.score for line in lines])[first],
-            np.concatenate([line.verdict for line in lines])[first],
-            np.concatenate([line.quality for line in lines])[first],
+            np.concatenate([line.ends_seconds for line in lines]),
+            np.concatenate([line.score for line in lines]),
+            np.concatenate([line.verdict for line in lines]),
+            np.concatenate([line.quality for line in lines]),
         )
+
+    def select(self, at: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "ScoreLine":
+        """The windows at `at`. at: bool [W], int64 [n], or a slice."""
+        return ScoreLine(self.ends_seconds[at], self.score[at], self.verdict[at], self.quality[at])
 
     def between(self, since_seconds: float, until_seconds: float) -> "ScoreLine":
         """The windows that end between these two times, both included."""
-        inside = (self.ends_seconds >= since_seconds) & (self.ends_seconds <= until_seconds)
-        return ScoreLine(self.ends_seconds[inside], self.score[inside], self.verdict[inside], self.quality[inside])
+        return self.select((self.ends_seconds >= since_seconds) & (self.ends_seconds <= until_seconds))

@@ -19,6 +19,7 @@ import yaml  # type: ignore[import-untyped]
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.storage.disk_store import DiskStore
+from monitor.adapters.storage.settings import HistoryConfig
 from monitor.adapters.webhook.settings import WebhookConfig
 from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.artifact.calibration import Calibration
@@ -26,6 +27,7 @@ from monitor.core.scoring.quality import Quality
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.history_keeper import HistoryKeeper
 from monitor.pipeline.pipeline import Moment
 from monitor.setup.build import build_pipeline, load_setup
 from monitor.simulators.ecg import Ecg
@@ -95,6 +97,8 @@ def exported() -> Exported:
     link = MqttLink(setup.config.mqtt, [], inbox, max_payload_bytes=setup.config.limits.max_payload_bytes)
     checkpointer = Checkpointer(DiskStore(Path("journal")), setup.config.journal, "")  # not opened: it has kept nothing
     checkpointer.checkpoint_seconds = now
+    history = HistoryKeeper(Path("journal/history.sqlite"), HistoryConfig(), 0, str)  # not started
+    history.state = replace(history.state, oldest_seconds=now)
     artifact = setup.artifacts["motor"]
     with_budget = artifact.manifest.model_copy(update={"calibration": Calibration.model_validate(budget_fields())})
     daemon = SimpleNamespace(  # the parts of a running daemon that its metrics are read from
@@ -107,6 +111,7 @@ def exported() -> Exported:
         reload_success_seconds=now,
         max_channel_series=100,
         checkpointer=checkpointer,
+        history=history,
         webhooks=(WebhookSink(WebhookConfig(url="http://localhost/")),),
     )
     found: Exported = {"up": set(TARGET_LABELS), "ALERTS": {*TARGET_LABELS, *ALERT_LABELS}}
@@ -175,6 +180,16 @@ FOR_EXPLORERS = {
     "residuald_config_last_reload_success_timestamp_seconds",
     "residuald_checkpoint_timestamp_seconds",
     "residuald_checkpoints_discarded_total",
+    "residuald_history_batches_dropped_total",
+    "residuald_history_bytes",
+    "residuald_history_healthy",
+    "residuald_history_max_bytes",
+    "residuald_history_moved_aside_total",
+    "residuald_history_oldest_timestamp_seconds",
+    "residuald_history_processor_seconds_total",
+    "residuald_history_stretches",
+    "residuald_history_windows_thinned_total",
+    "residuald_history_written_bytes_total",
     "residuald_inbox_bytes",
     "residuald_inbox_dropped_by_share_total",
     "residuald_stream_masked_channels",

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.mqtt.settings import MqttConfig
 from monitor.adapters.storage.disk_store import DiskStore
-from monitor.adapters.storage.settings import JournalConfig
+from monitor.adapters.storage.settings import HistoryConfig, JournalConfig
 from monitor.adapters.web.exposition import expose
 from monitor.adapters.webhook.settings import WebhookConfig
 from monitor.adapters.webhook.sink import WebhookSink
@@ -28,6 +29,7 @@ from monitor.core.sources.source import SourceSpec
 from monitor.core.streams.stream_table import StreamState
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.durability.checkpointer import Checkpointer
+from monitor.durability.history_keeper import HistoryKeeper
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from monitor.telemetry.metrics import registry_of
 from tests.manifests import PERIOD, MeanSquareScorer, budget_fields, manifest_of, model_group_of
@@ -66,6 +68,8 @@ class Daemon:
         )  # not opened: it has kept nothing
         self.checkpointer.checkpoint_seconds = START
         self.checkpointer.given_up["mqtt"] = 2
+        self.history = HistoryKeeper(Path("journal/history.sqlite"), HistoryConfig(), 0, str)
+        self.history.state = replace(self.history.state, oldest_seconds=START)
         self.webhooks: Sequence[WebhookSink] = (WebhookSink(WebhookConfig(url="http://localhost/")),)
         artifact = Artifact(Path("m.pt"), "ab" * 32, self.model_group.manifest, MeanSquareScorer(), 256)
         self.artifacts: Mapping[str, Artifact] = {"m": artifact}
