@@ -1,6 +1,6 @@
 """What the gate makes of refits of a small fleet: a season passes, a fault that was learnt does not."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -74,12 +74,17 @@ def refit(files: Sequence[DataFile]) -> Artifact:
 
 
 def verdict(
-    anchor: Anchor, files: Sequence[DataFile], candidate: Artifact, faults: Sequence[ConfirmedFault] = (), **bounds: Any
+    anchor: Anchor,
+    files: Sequence[DataFile],
+    candidate: Artifact,
+    faults: Sequence[ConfirmedFault] = (),
+    accepted: Collection[str] = (),
+    **bounds: Any,
 ) -> Verdict:
     pieces = [cut_for(candidate.manifest, file) for file in files]
     held_out = [piece.rows(np.arange(len(piece)) >= HELD_OUT * len(piece)) for piece in pieces]
     anchors = anchor.judges(pieces)
-    return judge(candidate, anchor.artifact, anchor, anchors, held_out, faults, RefitBounds(**bounds))
+    return judge(candidate, anchor.artifact, anchor, anchors, held_out, faults, RefitBounds(**bounds), accepted)
 
 
 def refused(found: Verdict) -> set[str]:
@@ -111,6 +116,15 @@ def test_a_refit_that_learnt_a_growing_fault_is_refused(anchor: Anchor, what: di
     furthest = found.movement.furthest
     assert furthest is not None
     assert furthest.channel == channel
+
+
+def test_what_a_person_accepted_is_not_held_to_the_anchor_of_before(anchor: Anchor) -> None:
+    files = fleet(motor_2={"friction_kelvin": 6.0})
+    candidate = refit(files)
+    assert verdict(anchor, files, candidate, accepted=["motor-2"]).holds
+    assert "moved" in refused(verdict(anchor, files, candidate, accepted=["motor-3"]))
+    alone = verdict(anchor, files[2:3], candidate, accepted=["motor-2"])
+    assert "moved" not in refused(alone)
 
 
 def test_what_is_within_the_bounds_in_one_unit_may_be_beyond_them_in_another(

@@ -130,12 +130,15 @@ def recall(candidate: Recall, anchor: Recall, *, ramps: bool) -> Check:
     return Check(name=name, holds=both.candidate >= bound, found=both.candidate, bound=bound, text=text)
 
 
-def moved(movement: Movement, anchored_streams: int) -> Check:
+def moved(movement: Movement, anchored_streams: int, *, all_accepted: bool = False) -> Check:
     """What moved since the anchor, over all refits together, lies within the bounds.
 
-    anchored_streams: how many streams the anchor has data of, in the refit or not.
+    anchored_streams: how many streams the anchor has data of, in the refit or not. all_accepted: whether a person
+    accepted each stream of the refit as it is now, so that there is nothing to hold.
     """
     furthest = movement.furthest
+    if all_accepted:
+        return Check(name="moved", holds=True, text="a person accepted all streams of the refit as they are now")
     if furthest is None:
         text = (
             f"how far data have moved cannot be told: the refit holds no stream of the {anchored_streams} of the anchor"

@@ -4,7 +4,7 @@ It is compared with the model in use (the champion) and with the anchor, on norm
 on what people confirmed as faults, and on injected faults. All checks must hold; what cannot be told does not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,14 +64,17 @@ def judge(
     held_out: Sequence[FileWindows],
     confirmed: Sequence[ConfirmedFault],
     bounds: RefitBounds,
+    accepted: Collection[str] = (),
 ) -> Verdict:
     """Check a refit.
 
     anchors: `anchor.judges` of the history of each stream. held_out: of each stream, the newest windows that are taken
-    for normal; no model was trained on them.
+    for normal; no model was trained on them. accepted: streams that a person accepted as they are now. The refit is
+    about to be their anchor, so nothing holds them to the one of before.
     """
-    trial = _Trial(candidate, champion, anchor, anchors, held_out)
-    moved = anchor.moved({piece.file.content.name: piece for piece in trial.pieces}, bounds)
+    trial = _Trial(candidate, champion, anchor, anchors, held_out, accepted)
+    held = {piece.file.content.name: piece for piece in trial.pieces if piece.file.content.name not in accepted}
+    moved = anchor.moved(held, bounds)
     seen = levels_in(anchor.artifact.manifest).keys() | anchor.of_streams.keys()
     recalls = trial.recalls()
     counted = [trial.counted(piece) for piece in trial.pieces]
@@ -81,7 +84,7 @@ def judge(
         checks.confirmed([trial.outcome(fault) for fault in confirmed]),
         checks.recall(*recalls, ramps=False),
         checks.recall(*recalls, ramps=True),
-        checks.moved(moved, len(seen)),
+        checks.moved(moved, len(seen), all_accepted=bool(trial.pieces) and not held),
         checks.moved_together(moved),
         *trial.thresholds(),
     )
@@ -99,9 +102,11 @@ class _Trial:
         anchor: Anchor,
         anchors: Mapping[str, StreamJudge],
         held_out: Sequence[FileWindows],
+        accepted: Collection[str],
     ) -> None:
         self._candidate, self._champion, self._anchor, self._anchors = candidate, champion, anchor, anchors
         self.pieces = [piece for piece in held_out if len(piece)]
+        self._reanchored = {*accepted, *anchor.of_streams}
         self.own = anchor.held_out()
         self._own_judges = anchor.judges(self.own)
 
@@ -149,7 +154,7 @@ class _Trial:
         medians = {}
         for piece in self.pieces:
             stream = piece.file.content.name
-            if stream in own and stream not in self._anchor.of_streams:
+            if stream in own and stream not in self._reanchored:
                 was = _finite([self._own_judges[stream].scores(own[stream])])
                 now = _finite([self._anchors[stream].scores(piece)])
                 if min(len(was), len(now)) >= LEAST_WINDOWS:
