@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence, Sized
 from itertools import chain, repeat
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,3 @@ def flat(lists: Sequence[Sequence[float | None]]) -> NDArray[np.float64]:
 def holds_lists(items: Sequence[object]) -> bool:
     """Whether any item is a list."""
     return any(map(isinstance, items, repeat(list)))
-
-
-def are_lists(items: Sequence[object]) -> TypeGuard[Sequence[list[float | None]]]:
-    """Whether every item is a list."""
-    return set(map(type, items)) == {list}

@@ -168,10 +168,11 @@ class Rings(Columns):
         if total == len(take) == len(values) and take.all():  # as sensors mostly send: one sample a message
             position = slot % slots
         else:
-            within = np.arange(total) - np.repeat(np.cumsum(take) - take, take)
+            before, nth = np.cumsum(take) - take, np.arange(total)
             if total != len(values):
-                values = values[np.repeat(first_row, take) + within]
-            position = (np.repeat(slot, take) + within) % slots
+                values = values[np.repeat(first_row - before, take) + nth]
+            position = np.repeat(slot % slots - before, take) + nth
+            position[position >= slots] -= slots  # a division for each sample takes longer
             base = np.repeat(base, take, axis=0)
         index = base + position[:, None]  # [N, C']
         flat = into.reshape(-1)

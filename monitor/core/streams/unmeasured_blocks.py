@@ -45,7 +45,7 @@ class ArrivedBlocks(NamedTuple):
 class UnmeasuredBlocks(Columns):
     """Blocks of one model group that wait to be measured. period_seconds: of a sample."""
 
-    _earliest: Floats = column(None, np.float64, np.inf, by_channel_group=True)  # end of the first block that waits
+    _first_end: Floats = column(None, np.float64, np.inf, by_channel_group=True)  # end of the first block that waits
 
     def __init__(self, groups: ChannelGroups, period_seconds: float) -> None:
         super().__init__(groups)
@@ -77,7 +77,7 @@ class UnmeasuredBlocks(Columns):
         """All that waits: those that carry their time together, and the others."""
         waiting, self._waiting, self._count = self._waiting, [], 0
         for each in waiting:
-            self._earliest[each.channel_group] = np.inf
+            self._first_end[each.channel_group] = np.inf
         for timed in (True, False):
             blocks = [each for each in waiting if each.timed is timed]
             if len(blocks) == 1:
@@ -89,5 +89,9 @@ class UnmeasuredBlocks(Columns):
 
     def _span_seconds(self, groups: Ints, end_seconds: Floats) -> float:
         """Over how much event time the blocks of a channel group wait at most, of those that these are of."""
-        np.minimum.at(self._earliest, groups, end_seconds)
-        return float((end_seconds - self._earliest[groups]).max())
+        first = self._first_end[groups]
+        if np.isinf(first.max()):
+            fresh = np.flatnonzero(np.isinf(first))[::-1]
+            self._first_end[groups[fresh]] = end_seconds[fresh]  # of several the last, which is the first that came
+            first = self._first_end[groups]
+        return float(np.abs(end_seconds - first).max())

@@ -86,19 +86,21 @@ class _SeriesPerChannel(Layout):
 
     @staticmethod
     def _lengths(series: Sequence[Any]) -> NDArray[np.int64]:
-        if ragged.are_lists(series):  # as a rule all are alike, and need not be looked at one by one
-            return ragged.lengths(series)
-        if not ragged.holds_lists(series):
-            return np.ones(len(series), dtype=np.int64)
-        return np.array([len(item) if isinstance(item, list) else 1 for item in series], dtype=np.int64)
+        try:
+            return ragged.lengths(series)  # as a rule all are lists, and need not be looked at one by one
+        except TypeError:
+            if not ragged.holds_lists(series):
+                return np.ones(len(series), dtype=np.int64)
+            return np.array([len(item) if isinstance(item, list) else 1 for item in series], dtype=np.int64)
 
     @staticmethod
     def _flat(series: Sequence[Any]) -> NDArray[np.float64]:
-        if ragged.are_lists(series):
+        try:
             return ragged.flat(series)
-        if not ragged.holds_lists(series):
-            return np.fromiter(series, dtype=np.float64, count=len(series))
-        return ragged.flat([item if isinstance(item, list) else (item,) for item in series])
+        except TypeError:
+            if not ragged.holds_lists(series):
+                return np.fromiter(series, dtype=np.float64, count=len(series))
+            return ragged.flat([item if isinstance(item, list) else (item,) for item in series])
 
 
 def layout_of(values: str | None, rows: str | None, fields: tuple[str, ...] | None, channels: int) -> Layout:
