@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.jit import _recursive
 
 from monitor.core.artifact.manifest import MANIFEST_FILE, Manifest, ManifestError, parse_manifest
 from trainer.data.windows import Windows, batches_of, normalize
@@ -84,8 +85,13 @@ class CompiledScorer:
 
     @classmethod
     def compile(cls, scorer: WindowScorer) -> "CompiledScorer":
-        """Script a fitted scorer, in evaluation mode."""
+        """Script a fitted scorer, in evaluation mode.
+
+        The code depends on the scorer alone: torch would otherwise take classes over that an earlier compilation made,
+        with all methods that were asked for then. So a refit has the code of what it refits.
+        """
         with _deprecation_accepted():
+            _recursive.concrete_type_store = _recursive.ConcreteTypeStore()
             return cls(torch.jit.script(scorer.eval()))
 
     @torch.inference_mode()

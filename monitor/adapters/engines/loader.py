@@ -13,7 +13,7 @@ import numpy as np
 from monitor.adapters.engines.batch_tuning import Engine, busy_clock, fastest_batch, warm_up
 from monitor.adapters.engines.model_folder import resolve_artifact
 from monitor.adapters.engines.settings import ArtifactsConfig, ScoringConfig
-from monitor.adapters.engines.signature import Trust
+from monitor.adapters.engines.signature import Trust, TrustedArtifact
 from monitor.core.artifact.manifest import Manifest, ManifestError, parse_manifest
 from monitor.core.values.scorer import Scorer
 from monitor.errors import ArtifactError
@@ -41,7 +41,7 @@ def is_current(artifact: Artifact, path: Path, trust: Trust) -> bool:
 
     """
     file = resolve_artifact(path)
-    return file == artifact.path and hashlib.sha256(_read(file, trust)).hexdigest() == artifact.sha256
+    return file == artifact.path and hashlib.sha256(_read(file, trust).data).hexdigest() == artifact.sha256
 
 
 def load_artifact(
@@ -63,8 +63,8 @@ def load_artifact(
     scoring = scoring or ScoringConfig()
     trust = trust or Trust(ArtifactsConfig())
     file = resolve_artifact(path)
-    data = _read(file, trust)
-    text, scorer = _open(file, data, scoring, trust)
+    found = _read(file, trust)
+    text, scorer = _open(file, found, scoring, trust)
     try:
         manifest = parse_manifest(text)
     except ManifestError as error:
@@ -75,25 +75,25 @@ def load_artifact(
         max_batch = fastest_batch(scorer, *golden, busy_clock(scorer))
     else:
         warm_up(scorer, *golden, size=max_batch)
-    return Artifact(file, hashlib.sha256(data).hexdigest(), manifest, scorer, max_batch)
+    return Artifact(file, hashlib.sha256(found.data).hexdigest(), manifest, scorer, max_batch)
 
 
-def _read(file: Path, trust: Trust) -> bytes:
+def _read(file: Path, trust: Trust) -> TrustedArtifact:
     try:
-        return trust.read(file)
+        return trust.read_artifact(file)
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def _open(file: Path, data: bytes, scoring: ScoringConfig, trust: Trust) -> tuple[str, Engine]:
+def _open(file: Path, found: TrustedArtifact, scoring: ScoringConfig, trust: Trust) -> tuple[str, Engine]:
     # torch takes a second to import and 200 MB to hold: only for who scores with it
     if scoring.engine == "onnx":
         from monitor.adapters.engines.onnx_runtime import open_onnx  # noqa: PLC0415
 
-        return open_onnx(file, data, scoring.threads, trust.read)
+        return open_onnx(file, found.data, scoring.threads, trust.read_graph)
     from monitor.adapters.engines.torchscript import open_torchscript  # noqa: PLC0415
 
-    return open_torchscript(file, data, scoring.device, scoring.threads)
+    return open_torchscript(file, found.program, scoring.device, scoring.threads)
 
 
 def _check_golden(file: Path, manifest: Manifest, scorer: Scorer) -> None:

@@ -41,6 +41,11 @@ class ArtifactsConfig(Section):
     """Files with Ed25519 public keys (PEM), as `residuald-trainer keygen` writes them. Any one of them is enough, so
     that keys can be changed without a gap."""
 
+    refit_keys: tuple[ReadableFile, ...] = ()
+    """Files with public keys of those who fit models anew by themselves. What such a key signed is loaded if it is the
+    same program as a version in the same folder that a trusted key signed, for the same model and channels, with other
+    numbers. See SECURITY.md."""
+
     max_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
     """Largest artifact or ONNX model that is read. Loading one takes several times its size in memory; see
     docs/reliability.md."""
@@ -50,4 +55,6 @@ class ArtifactsConfig(Section):
         # keys that nothing is checked by would look like a protection
         if self.require_signature != bool(self.trusted_keys):
             raise ValueError("`require_signature = true` and `trusted_keys` go together")
+        if self.refit_keys and not self.require_signature:
+            raise ValueError("`refit_keys` need `require_signature = true` and `trusted_keys`, which vouch for them")
         return self

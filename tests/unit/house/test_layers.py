@@ -86,6 +86,7 @@ PURE = {
     *("numpy", "scipy", "pydantic", "msgspec", "monitor.core"),
     "pathlib.PurePath",  # names of files, without files
     "mmap",  # memory, without files: see the test below
+    *("pickletools", "struct", "zipfile", "zlib"),  # bytes taken apart, without files
     "random.Random",  # the type of a generator that is given
 }
 # What looks pure and yet reaches for the world: files, the terminal, the clock, the environment, chance.
