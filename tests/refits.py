@@ -13,7 +13,7 @@ import onnx
 from monitor.core.artifact.manifest import ARTIFACT_SHA256, MANIFEST_FILE, Manifest, Parent
 from monitor.settings.signing_key import read_signing_key
 from tests.sines import data_file, sine_recording
-from trainer.data.corpus import gather
+from trainer.data.gathering import gather
 from trainer.fitting.fit import FitResult, fit
 from trainer.settings import load_settings
 
