@@ -146,9 +146,11 @@ class Questions(Columns):
 
     # --- kept by name, of the streams that are watched alone: most streams have nothing here
 
-    def kept(self, names: dict[str, int]) -> State:
-        """What is watched, to be kept. names: the numbers of streams by name."""
-        watched = {name: number for name, number in names.items() if self.watched[number]} if self._any_watched else {}
+    def kept(self, names: dict[str, int], firing: Bools) -> State:
+        """What is watched, to be kept. names: the numbers of streams by name; firing: bool [S'], as for `review`."""
+        watched = {}
+        if self._any_watched:  # an alert may be over since the last review
+            watched = {name: number for name, number in names.items() if self.watched[number] and firing[number]}
         return {
             "streams": list(watched),
             "columns": self.snapshot(np.fromiter(watched.values(), np.int64, len(watched))),

@@ -104,7 +104,7 @@ def kept_of(group: ModelGroup) -> State:
         "streams_discarded": group.inputs.discards.kept(numbers),
         "remembered": group.normalizer.remembered.snapshot(group.normalizer.shape),
         "relearnt": dict(group.normalizer.given.relearnt),
-        "questions": group.questions.kept(table.number),
+        "questions": group.questions.kept(table.number, group.decision.phase == Phase.FIRING),
     }
 
 

@@ -36,6 +36,10 @@ def fired(questions: Questions, scores: Floats, stream: int = 0, first_seconds: 
     return ends
 
 
+def firing(streams: int) -> NDArray[np.bool_]:
+    return np.ones(streams, np.bool_)
+
+
 def asks(questions: Questions, stream: int = 0) -> bool:
     questions.review(np.ones(questions.capacity, np.bool_))
     return bool(np.isfinite(questions.asks_since_seconds[stream]))
@@ -161,11 +165,11 @@ def test_questions_outlive_the_process() -> None:
     fired(before, scores(3.0, 3.0), 3)
     before.answered[2] = True
     assert asks(before, 1)
-    state = decode_state(encode_state(before.kept(names)))
+    state = decode_state(encode_state(before.kept(names, firing(4))))
     after = questions_of(4)
     after.check_kept({"asks", "answered", "young"}, state)
     after.put_kept(names, state, np.array([1, 2, 3]), np.full(3, START))
-    assert after.kept(names)["streams"] == ["asks", "answered", "young"]
+    assert after.kept(names, firing(4))["streams"] == ["asks", "answered", "young"]
     assert after.asks_since_seconds[1] == before.asks_since_seconds[1]
     for questions in (before, after):
         ends = minutes(START + 3 * HOUR + WINDOW, 239)
@@ -175,9 +179,16 @@ def test_questions_outlive_the_process() -> None:
     assert not asks(after, 2)
 
 
+def test_an_alert_that_is_over_since_the_last_review_is_not_kept() -> None:
+    questions = questions_of(2)
+    for stream in (0, 1):
+        fired(questions, scores(6.5, 3.0), stream)
+    assert questions.kept({"over": 0, "fires": 1}, np.array([False, True]))["streams"] == ["fires"]
+
+
 def test_calm_streams_take_no_room_in_what_is_kept() -> None:
     questions = questions_of(1000)
-    assert questions.kept({str(stream): stream for stream in range(1000)})["streams"] == []
+    assert questions.kept({str(stream): stream for stream in range(1000)}, firing(1000))["streams"] == []
 
 
 def test_an_alert_that_an_older_version_kept_begins_when_the_new_one_does() -> None:
@@ -195,7 +206,7 @@ def test_an_alert_that_an_older_version_kept_begins_when_the_new_one_does() -> N
 def test_a_damaged_state_is_refused(name: str, value: float) -> None:
     questions = questions_of()
     fired(questions, scores(6.5, 3.0))
-    state = questions.kept({"motor": 0})
+    state = questions.kept({"motor": 0}, firing(1))
     questions.check_kept({"motor"}, state)
     state["columns"][name][0] = value
     with pytest.raises(StateError):
@@ -206,4 +217,4 @@ def test_a_question_about_a_stream_that_does_not_fire_is_refused() -> None:
     questions = questions_of()
     fired(questions, scores(6.5, 3.0))
     with pytest.raises(StateError, match="does not fire"):
-        questions.check_kept(set(), questions.kept({"motor": 0}))
+        questions.check_kept(set(), questions.kept({"motor": 0}, firing(1)))
