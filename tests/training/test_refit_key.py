@@ -22,6 +22,7 @@ from monitor.adapters.engines.signature import Trust
 from monitor.core.artifact.code_equality.module_archive import ModuleArchive
 from monitor.errors import ArtifactError
 from tests.refits import Members, archive_of, fit_sine, members_of, parent_of, put, refit_archive, refit_graph
+from trainer.artifact.refit_key import difference_from_parent
 from trainer.cli import main
 from trainer.fitting.fit import FitResult
 
@@ -292,6 +293,14 @@ EDITS: dict[str, tuple[str, Callable[[Members], Members]]] = {
 def test_a_refit_with_something_else_than_new_numbers_is_refused_with_a_word(plant: Plant, what: str) -> None:
     why, edit = EDITS[what]
     plant.refuses(archive_of(edit(members_of(plant.refit))), why)
+
+
+def test_the_trainer_finds_before_it_signs_what_a_daemon_would_refuse(made: Plant) -> None:
+    assert difference_from_parent(made.parent.artifact, made.refit) is None
+    why, edit = EDITS["a line of code"]
+    found = difference_from_parent(made.parent.artifact, archive_of(edit(members_of(made.refit))))
+    assert found is not None
+    assert re.fullmatch(why, found)
 
 
 def test_another_program_is_refused_and_never_run(plant: Plant) -> None:

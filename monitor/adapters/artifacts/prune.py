@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from monitor.adapters.artifacts.anchor_file import read_anchor
+from monitor.adapters.artifacts.archive_manifest import read_manifest
 from monitor.adapters.artifacts.candidates import candidates_in, take_away
 from monitor.adapters.artifacts.generation_file import read_generations
 from monitor.adapters.artifacts.versions import files_of, version_in_use, versions_in
+from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX
 
 KEPT_GENERATIONS = 5
 
@@ -14,8 +16,9 @@ def prunable(folder: Path, generations: int = KEPT_GENERATIONS) -> list[str]:
     """The versions of a folder that may go, oldest first.
 
     Kept are the version in use, those of the last generations (each with the one before it), the anchor and those of
-    single streams, what proposals name, and whatever is newer than the version in use: somebody may just have put it
-    there. Nothing may go where it is not known what is in use or what the anchor is.
+    single streams, what proposals name, the parents that vouch for any of these, and whatever is newer than the version
+    in use: somebody may just have put it there. Nothing may go where it is not known what is in use or what the anchor
+    is.
     """
     champion = version_in_use(folder)
     try:
@@ -33,7 +36,15 @@ def prunable(folder: Path, generations: int = KEPT_GENERATIONS) -> list[str]:
     if anchor is None:
         # nobody wrote down which one the model began with: the oldest
         kept |= set(versions_in(folder)[:1])
+    kept |= _parents_of(folder, kept)
     return [version for version in versions_in(folder) if version not in kept and version < champion]
+
+
+def _parents_of(folder: Path, versions: set[str]) -> set[str]:
+    """The versions without which none of these is loaded where refits are signed by a key of their own."""
+    manifests = [read_manifest(folder / f"{version}{ARTIFACT_SUFFIX}") for version in sorted(versions)]
+    parents = [manifest.provenance.parent for manifest in manifests if manifest is not None]
+    return {parent.version for parent in parents if parent is not None}
 
 
 def prune(folder: Path, generations: int = KEPT_GENERATIONS) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from monitor.adapters.artifacts.champion import put_into_use
 from monitor.adapters.artifacts.prune import prunable, prune
 from monitor.adapters.artifacts.versions import version_in_use
 from monitor.core.artifact.anchor import AnchorRecord, StreamAnchor
+from tests.manifests import manifest_fields
 from tests.model_folders import HOLDS, THEN, candidate, model_folder, names
 
 
@@ -47,6 +49,16 @@ def test_what_a_candidate_was_compared_with_stays(tmp_path: Path) -> None:
     folder = weekly(tmp_path, 9)
     candidate(folder, "v20", "v02", HOLDS)
     assert "v02" not in prune(folder, 1)
+
+
+def test_the_parent_that_vouches_for_a_version_that_stays_stays(tmp_path: Path) -> None:
+    folder = weekly(tmp_path, 9)
+    fields = manifest_fields(version="v08")
+    fields["provenance"] |= {"parent": {"version": "v03", "sha256": "ab" * 32}}
+    with zipfile.ZipFile(folder / "v08.pt", "w") as archive:
+        archive.writestr("archive/extra/manifest.json", json.dumps(fields))
+    anchored(folder, "v00")
+    assert prune(folder, 1) == ["v01", "v02", "v04", "v05", "v06"]
 
 
 def test_after_a_rollback_what_is_newer_stays(tmp_path: Path) -> None:
