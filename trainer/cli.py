@@ -13,7 +13,7 @@ from typing import get_args
 from monitor import __version__
 from monitor.core.artifact.normalization_spec import NormalizationKind
 from trainer.errors import TrainerError
-from trainer.help_texts import EVALUATE, EXIT_CODES, FIT, INSPECT, KEYGEN, SELECT, SIGN
+from trainer.help_texts import EVALUATE, EXIT_CODES, FIT, INSPECT, KEYGEN, REFIT, SELECT, SIGN
 from trainer.registry import FAMILIES, REPRESENTATIONS
 from trainer.settings.presets import KINDS
 
@@ -82,6 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
     select.add_argument("--seed", type=int, metavar="N", help="decides initial weights and injected anomalies")
     select.add_argument("--sign-key", type=Path, metavar="FILE", help="sign what is written (see `sign`)")
 
+    _add_refit(commands)
+
     evaluate = _command(commands, "evaluate", "measure a model on data", EVALUATE)
     evaluate.add_argument("--model", type=Path, required=True, metavar="MODEL", help="models/NAME or an artifact file")
     _add_data(evaluate)
@@ -102,6 +104,24 @@ def build_parser() -> argparse.ArgumentParser:
     sign.add_argument("model", type=Path, metavar="MODEL", help="models/NAME or an artifact file")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key, as `keygen` wrote it")
     return parser
+
+
+def _add_refit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    refit = _command(commands, "refit", "refit the daemon's models to what was normal since", REFIT)
+    refit.add_argument(
+        "--config",
+        type=Path,
+        default=Path("/etc/residuald/monitor.toml"),
+        metavar="FILE",
+        help="the daemon's configuration (default: %(default)s)",
+    )
+    refit.add_argument("--model", metavar="NAME", help="only this model of the configuration")
+    refit.add_argument("--history", type=Path, metavar="FILE", help="history.sqlite, where it is not the daemon's own")
+    refit.add_argument("--dry-run", action="store_true", help="fit and judge, and write nothing")
+    refit.add_argument("--json", action="store_true", help="print JSON instead of text")
+    refit.add_argument(
+        "--sign-key", type=Path, metavar="FILE", help="sign candidates (default: the unit's credential `refit.key`)"
+    )
 
 
 def _minutes(text: str) -> float:

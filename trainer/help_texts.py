@@ -4,8 +4,8 @@ from trainer.registry import FAMILIES
 
 EXIT_CODES = """\
 exit codes:
-  0 done   2 usage   65 data   66 artifact   70 training diverged   73 cannot write   77 key   78 settings
-  130 interrupted
+  0 done   2 usage   65 data   66 artifact   70 training diverged   73 cannot write   75 waits for a person   77 key
+  78 settings   130 interrupted
 """
 
 DATA_FILES = """\
@@ -113,6 +113,25 @@ examples:
   residuald-trainer select --data patient-*.csv --out models/ecg --kind ecg
 
 {DATA_FILES}
+{EXIT_CODES}"""
+
+REFIT = f"""\
+Refit each model of the daemon's configuration to what its history holds that was normal, and lay the result among the
+model's candidates, with a report and with all that was checked. Without arguments it reads
+/etc/residuald/monitor.toml; the timer of the package does that. What passes all checks the running daemon takes up by
+itself; everything else waits for a person, and the exit code is 75.
+
+A model is refitted once there are enough new normal data (refit.least_days, and as many as its threshold takes), or
+when a person calls data bad that it learnt from. Left out are alerts that fired with a margin before and after, windows
+that the daemon did not trust, and what people label `maintenance`, `confirmed` or `bad`; `false_alarm` and `new_normal`
+take in. At least a third of what trains are the data that the first model was fitted to; the newest part sets the
+threshold. docs/refit.md says more.
+
+examples:
+  residuald-trainer refit
+  residuald-trainer refit --config monitor.toml --model motor --dry-run
+  residuald-trainer refit --json | jq '.[].reasons'
+
 {EXIT_CODES}"""
 
 EVALUATE = f"""\

@@ -20,6 +20,7 @@ from trainer.refit.day_cap import cap_days
 from trainer.refit.movement import Movement
 from trainer.refit.selection import Margins, Said, Selection
 from trainer.refit.stream_history import StreamHistory, history_of
+from trainer.refit.stream_judge import StreamJudge
 from trainer.refit.stream_share import Quota, StreamShare, rows_of, share_of
 from trainer.settings import SplitSettings
 
@@ -33,12 +34,14 @@ class HistoryShares:
 
     shares: by stream, in order of names. beyond: what the anchor made of each stream. movement: how far streams moved
     from their anchors. pending: streams with data that a person accepted and no anchor holds yet, and since when.
+    anchors: what each stream is held to.
     """
 
     shares: tuple[StreamShare, ...]
     beyond: dict[str, BeyondAnchor]
     movement: Movement
     pending: dict[str, float]
+    anchors: dict[str, StreamJudge]
     alerts: tuple[AlertRecord, ...]
     labels: tuple[Label, ...]
 
@@ -66,6 +69,7 @@ class Sorter:
         shares: list[StreamShare] = []
         beyond: dict[str, BeyondAnchor] = {}
         pending: dict[str, float] = {}
+        anchors: dict[str, StreamJudge] = {}
         for number, summary in enumerate(history.streams(model)):
             on_stream(summary.name)
             read = history_of(summary.name, number, self._stretches(history, model, summary), self.manifest)
@@ -74,7 +78,8 @@ class Sorter:
             said = self._said(summary.name, alerts, labels)
             if said.pending_since_seconds is not None:
                 pending[summary.name] = said.pending_since_seconds
-            selection, held = self.sort(read, said)
+            anchors |= self.anchor.judges([read.cut])
+            selection, held = self.sort(read, said, anchors[read.name])
             if held is not None:
                 beyond[summary.name] = held
             shares.append(share_of(read, selection, self.split, quota, self.gap_seconds, self.since_seconds))
@@ -82,14 +87,17 @@ class Sorter:
         shares = [
             share.without_any("moved") if share.name in moved.beyond - pending.keys() else share for share in shares
         ]
-        return HistoryShares(tuple(shares), beyond, moved, pending, tuple(alerts), tuple(labels))
+        return HistoryShares(tuple(shares), beyond, moved, pending, anchors, tuple(alerts), tuple(labels))
 
-    def sort(self, read: StreamHistory, said: Said) -> tuple[Selection, BeyondAnchor | None]:
-        """Sort out the windows of one stream. Returns what the anchor made of it, too; None: it has no budget."""
+    def sort(self, read: StreamHistory, said: Said, anchor: StreamJudge) -> tuple[Selection, BeyondAnchor | None]:
+        """Sort out the windows of one stream, which is held to its `anchor`.
+
+        Returns what the anchor made of it, too; None: it was not asked.
+        """
         selection = Selection(read.name, read.spans)
         margins = Margins(self.config.margin_before_seconds, self.config.margin_after_seconds)
         selection.judge(said, read.withheld != "", read.unlike, margins)
-        held = self._hold_to_anchor(read, selection, said, margins)
+        held = _hold_to_anchor(read, selection, said, margins, anchor)
         cap_days(selection)
         return selection, held
 
@@ -113,23 +121,23 @@ class Sorter:
         every = max(1, math.ceil(nbytes / MOST_STREAM_BYTES))
         return islice(history.stretches(model, summary.name), 0, None, every)
 
-    def _hold_to_anchor(
-        self, read: StreamHistory, selection: Selection, said: Said, margins: Margins
-    ) -> BeyondAnchor | None:
-        judge = self.anchor.judges([read.cut])[read.name]
-        per_day = budget_per_day(judge.manifest)
-        if per_day is None or said.pending_since_seconds is not None or not selection.taken.any():
-            return None
-        called_normal = selection.brought_back | selection.accepted_of(said)
-        scores = judge.scores(read.cut)
-        score = np.where(selection.taken & ~called_normal, scores.error, np.float32(np.nan))
-        held = beyond_anchor(
-            replace(scores, error=score), per_day, judge.rule, margins.before_seconds, margins.after_seconds
-        )
-        selection.leave_out(held.holds(read.spans.end_seconds) & ~called_normal, "beyond_anchor")
-        return held
-
     def _movement(self, shares: list[StreamShare]) -> Movement:
         """How far the newest part of what is taken of each stream lies from its anchor."""
         newest = {share.name: rows_of(share.windows, share.part == Part.CALIBRATION) for share in shares}
         return self.anchor.moved(newest, self.config.bounds)
+
+
+def _hold_to_anchor(
+    read: StreamHistory, selection: Selection, said: Said, margins: Margins, judge: StreamJudge
+) -> BeyondAnchor | None:
+    per_day = budget_per_day(judge.manifest)
+    if per_day is None or said.pending_since_seconds is not None or not selection.taken.any():
+        return None
+    called_normal = selection.brought_back | selection.accepted_of(said)
+    scores = judge.scores(read.cut)
+    score = np.where(selection.taken & ~called_normal, scores.error, np.float32(np.nan))
+    held = beyond_anchor(
+        replace(scores, error=score), per_day, judge.rule, margins.before_seconds, margins.after_seconds
+    )
+    selection.leave_out(held.holds(read.spans.end_seconds) & ~called_normal, "beyond_anchor")
+    return held

@@ -1,0 +1,35 @@
+"""The lock of refits: one at a time for each model's folder, also of several timers and people."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from monitor.core.artifact.model_folder_names import CANDIDATES
+from trainer.errors import OutputError
+
+LOCK_FILE = ".refit.lock"  # among the candidates: nothing else in the folder is the trainer's to write
+
+
+@contextmanager
+def refit_locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a model's folder.
+
+    Raises:
+        OutputError: another refit holds it, or the folder cannot be written.
+
+    """
+    inbox = folder / CANDIDATES
+    try:
+        inbox.mkdir(exist_ok=True)
+        descriptor = os.open(inbox / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise OutputError(f"cannot write {error.filename or inbox}: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise OutputError(f"{folder}: another refit of this model is running; wait until it is done") from None
+    finally:
+        os.close(descriptor)
