@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from monitor import __version__
-from monitor.commands import accept, check, demo, label, models, record, replay, run, simulate
+from monitor.commands import accept, check, demo, history, label, models, record, replay, run, simulate
 from monitor.errors import ResidualdError
 
 _EPILOG = """\
@@ -59,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"residuald {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for command in (run, check, models, replay, record, simulate, demo, label, accept):
+    for command in (run, check, models, replay, record, simulate, demo, label, accept, history):
         command.add_parser(subparsers)
     return parser

@@ -41,6 +41,11 @@ class JsonLines:
                     self._line({"kind": "alert", **alert_fields(alert, model_group)})
         self._out.flush()
 
+    def tell_covered(self, path: Path, stream: str, share: float, told: str) -> None:
+        """Tell which share of a stream's time the samples of a history cover. told: the sentence for people."""
+        self._line({"kind": "covered", "stream": stream, "share": round(share, 4)})
+        print(f"residuald: {path}: {told}", file=self._told)
+
     def sum_up(self, path: Path, pipeline: Pipeline) -> None:
         """Tell what was refused of each stream, and which streams have another sampling rate."""
         lines: list[str] = []

@@ -20,7 +20,7 @@ from monitor.readers.history_file import UNIT_HISTORY, history_beside
 if TYPE_CHECKING:  # pydantic is loaded when the command runs, so that --help is quick
     import sqlite3
 
-_UNIT_CONFIG = Path("/etc/residuald/monitor.toml")
+UNIT_CONFIG = Path("/etc/residuald/monitor.toml")
 
 
 def add_history_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_history_options(parser: argparse.ArgumentParser) -> None:
     place = where.add_mutually_exclusive_group()
     place.add_argument("--history", type=Path, metavar="FILE", help="history.sqlite itself")
     place.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"the daemon's configuration (default: {_UNIT_CONFIG})"
+        "--config", type=Path, metavar="FILE", help=f"the daemon's configuration (default: {UNIT_CONFIG})"
     )
 
 
@@ -52,7 +52,7 @@ def history_of(args: argparse.Namespace) -> Path:
         return Path(args.history)
     from monitor.setup.config_file import load_config  # noqa: PLC0415 - keeps pydantic out of --help
 
-    config: Path = args.config or _UNIT_CONFIG
+    config: Path = args.config or UNIT_CONFIG
     if args.config is None and not config.exists():
         raise DataError("name the history with --history FILE, or the daemon's configuration with --config FILE")
     folder = load_config(config, secrets=False).journal.folder

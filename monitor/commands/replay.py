@@ -16,6 +16,7 @@ import numpy as np
 
 from monitor.commands.arguments import positive
 from monitor.commands.json_lines import JsonLines
+from monitor.commands.label_arguments import instant
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.dataset.capture import Capture, CaptureError, read_capture
 from monitor.core.dataset.cutting import PIECE_SAMPLES, recording_blocks, recording_rows, segments_of
@@ -45,6 +46,10 @@ examples:
   residuald replay --model models/motor recordings/fault.npz
   residuald replay --model models/motor --speed 1 recordings/fault.npz      as slowly as it happened
   residuald replay --config configs/monitor.toml night.capture              messages kept by `residuald record`
+  residuald replay --model models/motor --since "30d ago" --alerts-only journal/history.sqlite
+
+Of a history (`residuald history`) each stream is walked through on its own; which share of its time is covered by
+samples goes to standard error and into a line {"kind":"covered","stream":…,"share":…}.
 
 Of a capture that was cut off (a crash, a full disk) all whole messages are replayed; how much is left over goes to
 standard error.
@@ -55,6 +60,7 @@ exit codes:
 _PIECE_SECONDS = 0.1  # what a live stream would bring at a time
 _MAX_RECORDING_BYTES = 2 * 2**30  # a CSV or NPZ file is held in memory, and more than once
 _STEP_JITTER = 0.7  # over the root of their number: how far the median of irregular steps may be off
+HISTORY_SUFFIX = ".sqlite"
 _MAX_BATCH = 256  # fixed, so that the same recording always gives the same figures to the last digit
 
 _Data = TypeVar("_Data")
@@ -70,13 +76,20 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="each CSV or NPZ file is one stream")
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="each CSV or NPZ file is one stream; history.sqlite"
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", type=Path, metavar="PATH", help="a model's folder or an artifact (for CSV and NPZ)")
     source.add_argument("--config", type=Path, metavar="FILE", help="a configuration (for captures)")
     parser.add_argument(
         "--speed", type=positive, metavar="FACTOR", help="1 is real time; as fast as it goes when left out"
     )
+    kept = parser.add_argument_group("of a history (history.sqlite), all of whose streams of the model are replayed")
+    kept.add_argument("--stream", metavar="S", help="this stream alone")
+    kept.add_argument("--since", type=instant, default=-math.inf, metavar="T", help="from then on, e.g. `30d ago`")
+    kept.add_argument("--until", type=instant, default=math.inf, metavar="T", help="until then")
+    kept.add_argument("--as-model", metavar="M", help="of this model of the daemon's (default: as the artifact says)")
     parser.add_argument("--alerts-only", action="store_true", help="leave the windows out")
     parser.set_defaults(run=run)
 
@@ -111,19 +124,34 @@ def run(args: argparse.Namespace) -> int:
         return 0
     artifact = load_artifact(args.model, max_batch=_MAX_BATCH)
     for path in args.files:
-        content = _fitting(path, _read(path, _whole, partial(parse_recording, path.name)), artifact)
-        pipeline = _pipeline_for(artifact)
-        model_group = pipeline.model_groups[artifact.manifest.model]
-        channel_groups = [list(range(len(model_group.measured)))]
-        stream = model_group.open_stream(content.name, {}, channel_groups)
-        if isinstance(content, WindowSet):
-            steps = _replay_windows(pipeline, model_group, content, stream)
-        else:
-            steps = _replay_recording(pipeline, model_group, content, channel_groups, pace if args.speed else None)
-        for step in steps:
-            printer.show(step, pipeline)
-        printer.sum_up(path, pipeline)
+        for whole in _contents(path, artifact, args, printer):
+            content = _fitting(path, whole, artifact)
+            pipeline = _pipeline_for(artifact)
+            model_group = pipeline.model_groups[artifact.manifest.model]
+            channel_groups = [list(range(len(model_group.measured)))]
+            stream = model_group.open_stream(content.name, {}, channel_groups)
+            if isinstance(content, WindowSet):
+                steps = _replay_windows(pipeline, model_group, content, stream)
+            else:
+                steps = _replay_recording(pipeline, model_group, content, channel_groups, pace if args.speed else None)
+            for step in steps:
+                printer.show(step, pipeline)
+            printer.sum_up(path, pipeline)
     return 0
+
+
+def _contents(
+    path: Path, artifact: "Artifact", args: argparse.Namespace, printer: JsonLines
+) -> Iterator[Recording | WindowSet]:
+    """What there is in a file: one stream, or those of a history."""
+    if path.suffix.lower() != HISTORY_SUFFIX:
+        yield _read(path, _whole, partial(parse_recording, path.name))
+        return
+    from monitor.commands.replay_history import remembered_streams  # noqa: PLC0415 - keeps rich out of --help
+
+    for stream in remembered_streams(path, artifact.manifest.model, args):
+        printer.tell_covered(path, stream.recording.name, stream.share, stream.told)
+        yield stream.recording
 
 
 def _replay_recording(

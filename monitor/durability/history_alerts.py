@@ -86,6 +86,11 @@ class HistoryAlerts:
         for payload in payloads:
             self.note(payload)
 
+    def drop(self, stream: str) -> None:
+        """Let go of all that is known of a stream's alerts."""
+        self.changed = {key: each for key, each in self.changed.items() if each.stream != stream}
+        self.open = {key: each for key, each in self.open.items() if key[1] != stream}
+
     @property
     def open_ids(self) -> set[str]:
         """The ids of the open alerts."""

@@ -8,6 +8,7 @@ still need.
 """
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from monitor.adapters.storage.history_forget import mark_of
 from monitor.adapters.storage.history_store import HistoryStore
 from monitor.adapters.storage.settings import HistoryConfig
 from monitor.core.alerting.end_reason import EndReason
@@ -53,7 +55,8 @@ class HistoryKeeper:
     """The history of one daemon. All but `offer`, `start` and `close` belong to its own thread.
 
     file: of the history. journal_bytes: what the journal may grow to. ages: by model, what is older in seconds is
-    deleted. sha256_of: of a model's artifact. trouble: why nothing is kept for now; None while all is well.
+    deleted. sha256_of: of a model's artifact. chores: what is done with the file in each turn besides, in short
+    transactions; it raises nothing but sqlite3.Error. trouble: why nothing is kept for now; None while all is well.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class HistoryKeeper:
         self.ages: Mapping[str, float] = {}
         self.trouble: str | None = None
         self.state = HistoryState()
-        self.lost_turns = 0
+        self.chores: Callable[[sqlite3.Connection], object] = lambda database: None
         self.processor_seconds = 0.0
         self._reserve_bytes = journal_bytes + _RESERVE_BYTES
         self._clock = clock
@@ -166,6 +169,7 @@ class HistoryKeeper:
             if self.trouble is None:
                 self._take(now)
                 self._work(now)
+                self._store.run(self.chores)
         except DamagedError as error:
             self._stop(str(error))
             with suppress(StoreError):
@@ -191,6 +195,7 @@ class HistoryKeeper:
         waited = now - self._last_write
         if self._writer.is_due(now) or (self._writer.waits and waited > _WRITE_SECONDS):
             self._require_room()
+            self._mind_others()
             self._writer.write(now)
             self._last_write = now
             self._look()
@@ -202,13 +207,23 @@ class HistoryKeeper:
         self._require_room()
         self._sampler.look_after(now)
         self._sampler.hold_more()
-        if self._store.look_again():
-            log.info("another process has changed the history; what it holds is counted anew")
+        self._mind_others()
         wall = self._clock()
         for age in set(self.ages.values()):
             self._store.forget_before({name for name, each in self.ages.items() if each == age}, wall - age)
         self._store.flush()
         self._look()
+
+    def _mind_others(self) -> None:
+        """Look what other processes have changed: streams to be forgotten, labels."""
+        if not self._store.look_again():
+            return
+        marks = self._store.take_marks()
+        for stream in self._sampler.streams() if marks else ():
+            if mark_of(stream) in marks:
+                self._sampler.drop(stream)
+        self._store.exempt_labelled()
+        self._store.flush()
 
     # --- trouble
 
@@ -220,6 +235,7 @@ class HistoryKeeper:
             self._require_room()
             if not self._store.is_open:
                 self._store.open()
+                self._store.take_marks()  # of what a process before held in memory
                 self._store.end_alerts_but(self._sampler.alerts.open_ids, self._clock(), EndReason.LOST)
                 self._store.flush()
         except StoreError as error:
@@ -234,7 +250,6 @@ class HistoryKeeper:
         if self.trouble is None:
             log.warning("nothing is kept in the history for now", reason=why)
         self.trouble = why
-        self.lost_turns += 1
         self._sampler.lose()
         self._store.close()
 

@@ -230,6 +230,11 @@ class HistorySampler:
             if history.lines.windows == 0:  # its numbers stand for names
                 history.forget_idle()
 
+    def streams(self) -> set[str]:
+        """The names of all streams of which anything is held."""
+        held = {name for _, history in self._models.values() for name in history.names}
+        return held | {each.stream for each in self.lines} | {each.piece.stream for each in self.chosen}
+
     def drop(self, stream: str) -> None:
         """Let go of all of a stream that is not written yet."""
         for name, (_, history) in self._models.items():
@@ -237,7 +242,8 @@ class HistorySampler:
             history.drop(stream)
         self.lines = [each for each in self.lines if each.stream != stream]
         self.chosen = [each for each in self.chosen if each.piece.stream != stream]
-        self.alerts.changed = {key: each for key, each in self.alerts.changed.items() if each.stream != stream}
+        self.exempt = [each for each in self.exempt if each[0].stream != stream]
+        self.alerts.drop(stream)
 
     def lose(self) -> None:
         """Let go of everything that waits: the disk takes nothing."""

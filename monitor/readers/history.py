@@ -92,8 +92,10 @@ class History:
         rows = self._rows("SELECT * FROM layout WHERE model = ? ORDER BY version", model)
         return [_layout_of(row) for row in rows]
 
-    def streams(self, model: str) -> list[StreamSummary]:
-        """What there is of the streams of a model, by name.
+    def streams(self, model: str, since: float = _EVER[0], until: float = _EVER[1]) -> list[StreamSummary]:
+        """What there is of the streams of a model between `since` and `until`, by name.
+
+        Bytes count whole what lies within in part.
 
         Raises:
             RecordingError: the file cannot be read.
@@ -102,14 +104,19 @@ class History:
         question = """
             SELECT stream, sum(stretches), sum(seconds), min(first), max(last), sum(bytes) FROM (
               SELECT stream, count(*) AS stretches,
-                     sum(s.end_seconds - s.start_seconds + l.sample_period_seconds) AS seconds,
+                     sum(min(s.end_seconds, ?3) - max(s.start_seconds, ?2) + l.sample_period_seconds) AS seconds,
                      min(s.start_seconds) AS first, max(s.end_seconds) AS last, sum(s.nbytes) AS bytes
-                FROM stretch s JOIN layout l USING (model, version) WHERE s.model = ?1 GROUP BY stream
+                FROM stretch s JOIN layout l USING (model, version)
+               WHERE s.model = ?1 AND s.end_seconds >= ?2 AND s.start_seconds <= ?3 GROUP BY stream
               UNION ALL
               SELECT stream, 0, 0.0, min(start_seconds), max(end_seconds), sum(nbytes)
-                FROM line WHERE model = ?1 GROUP BY stream
+                FROM line WHERE model = ?1 AND end_seconds >= ?2 AND start_seconds <= ?3 GROUP BY stream
             ) GROUP BY stream ORDER BY stream"""
-        return [StreamSummary(*row) for row in self._rows(question, model)]
+        found = [StreamSummary(*row) for row in self._rows(question, model, since, until)]
+        return [
+            each._replace(first_seconds=max(each.first_seconds, since), last_seconds=min(each.last_seconds, until))
+            for each in found
+        ]
 
     def stretches(self, model: str, stream: str, since: float = _EVER[0], until: float = _EVER[1]) -> Iterator[Stretch]:
         """The stretches of a stream that hold any of the time between `since` and `until`, in order of time.

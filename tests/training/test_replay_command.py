@@ -9,7 +9,10 @@ import pytest
 
 from monitor import cli
 from monitor.adapters.engines.loader import load_artifact
+from monitor.adapters.storage.history_store import HistoryStore
 from monitor.core.dataset.capture import encode_header, encode_message
+from monitor.core.history.layout import Layout
+from monitor.core.history.stretch import Stretch
 from monitor.core.values.messages import Message
 from monitor.core.values.names import safe_name
 from monitor.setup.config_file import load_config
@@ -137,3 +140,39 @@ def test_a_recording_names_its_stream_as_a_stream_may_be_named(
     assert cli.main(["replay", "--model", str(model), str(path)]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["stream"] for line in lines} == {safe_name("Küche # 1")}
+
+
+def test_a_history_is_replayed_stream_by_stream_with_the_share_of_time_that_it_covers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ROOT / "configs" / "models" / "motor"
+    manifest = load_artifact(model, max_batch=1).manifest
+    period, length = manifest.sample_period_seconds, manifest.window.length
+    store = HistoryStore(tmp_path / "history.sqlite", 2**30)
+    store.open()
+    store.put_layout(Layout("motor", "1", manifest.measured_names, period, length, ""))
+    rng = np.random.default_rng(0)
+    for stream, starts in (("plant.m1", (1e9, 1e9 + 30 * length * period)), ("plant.m2", (1e9,))):
+        for start in starts:
+            values = rng.normal(size=(len(manifest.measured_names), 10 * length)).astype(np.float32)
+            none = np.zeros(0)
+            store.put_stretch(
+                Stretch(
+                    *("motor", stream, "1", manifest.measured_names, period, start, values),
+                    *(none, none.astype(np.float32), none.astype(np.int8), none.astype(np.int8), "sample"),
+                )
+            )
+    store.flush()
+    store.close()
+    assert cli.main(["replay", "--model", str(model), str(store.file)]) == 0
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    covered = {line["stream"]: line["share"] for line in lines if line["kind"] == "covered"}
+    assert covered == {"plant.m1": pytest.approx(0.5, abs=0.01), "plant.m2": 1.0}
+    windows = [line["stream"] for line in lines if line["kind"] == "window"]
+    each = (10 * length - length) // manifest.window.stride + 1
+    assert (windows.count("plant.m1"), windows.count("plant.m2")) == (2 * each, each)
+    assert "what happened in between is not judged" in told.err
+    assert cli.main(["replay", "--model", str(model), "--stream", "plant.m3", str(store.file)]) == 65
+    assert cli.main(["replay", "--model", str(model), "--as-model", "pump", str(store.file)]) == 65
+    assert "it has motor" in capsys.readouterr().err

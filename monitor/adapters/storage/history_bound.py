@@ -60,6 +60,22 @@ def delete_stretch(
     shares.add(key, stratum, -nbytes, exempt=kept in EXEMPT, stretches=-1)
 
 
+def exempt_labelled(database: sqlite3.Connection) -> None:
+    """Exempt what lies within labels that count and have an end, and let age again what no label covers any more.
+
+    The tallies have to be made anew after this.
+    """
+    database.execute("UPDATE stretch SET kept = 'sample' WHERE kept = 'label'")
+    labels = database.execute(
+        "SELECT from_seconds, to_seconds, stream FROM label WHERE to_seconds IS NOT NULL AND withdrawn_seconds IS NULL"
+    ).fetchall()
+    database.executemany(
+        "UPDATE stretch SET kept = 'label' WHERE end_seconds >= ? AND start_seconds <= ? AND stream = ? "
+        "AND kept <> 'alert' AND model IN (SELECT model FROM layout)",
+        labels,
+    )
+
+
 def _thin_out(database: sqlite3.Connection, shares: Shares, excess: int) -> None:
     for key, given in list(givers(shares.ordinary, excess)):
         for stratum, amount in list(givers(shares.strata(key), min(given, excess))):

@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from monitor.adapters.storage.database import connect, explained
+from monitor.adapters.storage.history_forget import FORGOTTEN_TABLE
 from monitor.adapters.storage.label_table import TABLE as LABEL_TABLE
 from monitor.adapters.storage.private_files import make_private_folder, open_private, tighten
 from monitor.core.ports import StoreError
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS alert (
   fired INTEGER NOT NULL, peak REAL NOT NULL, end_reason TEXT, channels TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS alert_by_time ON alert (model, stream, from_seconds);
+{FORGOTTEN_TABLE};
 {LABEL_TABLE}
 PRAGMA application_id={APPLICATION_ID};
 PRAGMA user_version={VERSION};

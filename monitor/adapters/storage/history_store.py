@@ -1,96 +1,40 @@
 """The history store: stretches, score lines and alerts into `history.sqlite`, within one bound.
 
-Everything that is put stands in one transaction until `flush`. What an error leaves undone is rolled back; the next
-`put` begins anew. The tallies of `shares` follow what is committed, by whichever process.
+Everything that is put stands in one transaction until `flush`; the next `put` begins another.
 """
 
 import math
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import structlog
 
-from monitor.adapters.storage.database import OURS, explained, move_aside
-from monitor.adapters.storage.history_bound import IS_EXEMPT, delete_stretch, is_full, keep_within, used_bytes
-from monitor.adapters.storage.history_database import open_history
+from monitor.adapters.storage.history_bound import (
+    IS_EXEMPT,
+    delete_stretch,
+    exempt_labelled,
+    keep_within,
+    used_bytes,
+)
+from monitor.adapters.storage.history_file import HistoryFile
+from monitor.adapters.storage.history_forget import take_marks
 from monitor.core.history.alert_record import AlertRecord
 from monitor.core.history.content import encode_content
 from monitor.core.history.layout import Layout
 from monitor.core.history.score_line import ScoreLine
-from monitor.core.history.shares import Shares, StreamKey
+from monitor.core.history.shares import StreamKey
 from monitor.core.history.stretch import EXEMPT, Stretch
-from monitor.core.ports import DamagedError, StoreError
-
-log = structlog.get_logger()
 
 _BESIDES_BYTES = 160  # of a row, beside its content: names, numbers and what stands of them in the indexes
 _VACUUM_PAGES = 256  # that go back to the file system at a time
-_ASIDE_KEPT = 1  # a damaged history may be as large as a whole one
 
 
-class HistoryStore:
-    """The history of one daemon, for writing. Used by one thread.
-
-    max_bytes: the bound of the file. shares: who takes up how much. moved_aside: damaged files that were replaced.
-    """
+class HistoryStore(HistoryFile):
+    """The history of one daemon, for writing. written_bytes: of what was put so far, with what was lost of it."""
 
     def __init__(self, file: Path, max_bytes: int) -> None:
-        self.file = file
-        self.max_bytes = max_bytes
-        self.shares = Shares()
-        self.moved_aside = 0
+        super().__init__(file, max_bytes)
         self.written_bytes = 0
-        self._layouts: set[tuple[str, str]] = set()
-        self._others = 0  # SQLite's count of what other connections have changed, when the tallies were made
-        self._database: sqlite3.Connection | None = None
-
-    # --- open and close
-
-    def open(self) -> None:
-        """Open the file, or make it. A damaged one is put aside.
-
-        Raises:
-            StoreError: it cannot be opened, is something else, or a newer version wrote it.
-
-        """
-        try:
-            self._open()
-        except DamagedError as error:
-            self.replace(str(error))
-
-    def replace(self, why: str) -> None:
-        """Put a damaged file aside and begin a fresh one.
-
-        Raises:
-            StoreError: that cannot be done.
-
-        """
-        self.close()
-        aside = move_aside(self.file, _ASIDE_KEPT)
-        self.moved_aside += 1
-        log.error("the history is damaged; a fresh one was started", reason=why, moved_to=str(aside))
-        self._open()
-
-    def _open(self) -> None:
-        self._database = open_history(self.file, OURS)
-        with self._explaining() as database:
-            self._layouts = set(database.execute("SELECT model, version FROM layout"))
-            self._count(database)
-
-    def close(self) -> None:
-        """Let the file go; what was put since the last `flush` is lost."""
-        database, self._database = self._database, None
-        if database is not None:
-            database.close()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it can be written."""
-        return self._database is not None
 
     # --- what is put
 
@@ -224,7 +168,8 @@ class HistoryStore:
             keep_within(database, self.shares, self.max_bytes)
             database.execute("COMMIT")
         with self._explaining() as database:
-            database.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+            # `execute` would take its first page alone
+            database.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
 
     @property
     def used_bytes(self) -> int:
@@ -268,62 +213,23 @@ class HistoryStore:
                     self.shares.add_line(StreamKey(model, stream), -nbytes)
                 database.execute("DELETE FROM alert WHERE model = ? AND to_seconds < ?", (model, seconds))
 
-    def look_again(self) -> bool:
-        """Count anew where another process has changed the file (a label, `forget`); whether one has.
+    def exempt_labelled(self) -> None:
+        """Exempt from ageing what lies within labels that count and have an end, and nothing else for labels' sake.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: it cannot be written.
+
+        """
+        with self._writing() as database:
+            exempt_labelled(database)
+            self._count(database)
+
+    def take_marks(self) -> set[bytes]:
+        """Take the marks of streams that another process had forgotten, as `mark_of` makes them.
+
+        Raises:
+            StoreError: they cannot be taken.
 
         """
         with self._explaining() as database:
-            (others,) = database.execute("PRAGMA data_version").fetchone()
-            changed = others != self._others
-            if changed:
-                self._count(database)
-            return bool(changed)
-
-    def _count(self, database: sqlite3.Connection) -> None:
-        """Make the tallies from what the file holds."""
-        shares = Shares()
-        question = (
-            "SELECT model, stream, stratum, "  # noqa: S608 - no part comes from outside
-            f"{IS_EXEMPT}, sum(nbytes), count(*), min(priority) FROM stretch GROUP BY 1, 2, 3, 4"
-        )
-        full = is_full(database, self.max_bytes)
-        for model, stream, stratum, exempt, nbytes, count, priority in database.execute(question):
-            key = StreamKey(model, stream)
-            shares.add(key, stratum, nbytes, exempt=bool(exempt), stretches=count)
-            if full and not exempt:  # what is left of a stratum that was cut down
-                shares.raise_bar(key, stratum, priority)
-        for model, stream, nbytes in database.execute("SELECT model, stream, sum(nbytes) FROM line GROUP BY 1, 2"):
-            shares.add_line(StreamKey(model, stream), nbytes)
-        (self._others,) = database.execute("PRAGMA data_version").fetchone()
-        self.shares = shares
-
-    # --- SQLite
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._explaining() as database:
-            if not database.in_transaction:
-                database.execute("BEGIN IMMEDIATE")
-            yield database
-
-    @contextmanager
-    def _explaining(self) -> Iterator[sqlite3.Connection]:
-        if self._database is None:
-            raise StoreError("it is not open")
-        try:
-            yield self._database
-        except sqlite3.Error as error:
-            self._roll_back(self._database)
-            raise explained(error) from error
-
-    def _roll_back(self, database: sqlite3.Connection) -> None:
-        try:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            self._layouts = set(database.execute("SELECT model, version FROM layout"))
-            self._count(database)
-        except sqlite3.Error:  # the disk is gone: the tallies are made anew when it is opened again
-            log.debug("the tallies of the history cannot be made")
+            return take_marks(database)

@@ -3,13 +3,17 @@
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from monitor.adapters.storage.history_forget import forget_stream
+from monitor.adapters.storage.label_table import add_label, withdraw_label
 from monitor.adapters.storage.settings import HistoryConfig
+from monitor.core.history.label import Label
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.windows.stream_blocks import StreamBlocks
 from monitor.durability import history_keeper, history_queue
@@ -207,3 +211,49 @@ def test_what_is_too_old_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     now[0] = START + 86400
     daemon.wait_for(lambda: daemon.history.state.stretches == 0)
     daemon.history.close()
+
+
+def test_a_stream_that_another_process_forgets_is_dropped_also_from_what_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_keeper, "_CARE_SECONDS", 0.05)
+    file = tmp_path / "history.sqlite"
+    daemon = Daemon(file)
+    daemon.history.start()
+    daemon.feed(300)  # less than a slot: nothing of it is written yet
+    daemon.wait_for(lambda: daemon.history._sampler.held_bytes > 0)
+    assert forget_stream(file, "m1").stretches == 0
+    daemon.wait_for(lambda: daemon.history._sampler.held_bytes == 0)
+    daemon.history.close()
+    with History.open(file) as history:
+        assert history.streams("m") == []
+
+
+def test_what_a_label_with_an_end_covers_is_exempt_from_ageing_until_it_is_withdrawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_keeper, "_CARE_SECONDS", 0.05)
+    monkeypatch.setattr(history_keeper, "_WRITE_SECONDS", 0.0)
+    file = tmp_path / "history.sqlite"
+    daemon = Daemon(file)
+    daemon.history.start()
+    daemon.feed(20_000)
+    daemon.feed(20_000)
+    daemon.wait_for(lambda: daemon.history.state.stretches > 1)
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as database:
+        label = add_label(database, Label("m1", START, START + 1.0, "confirmed", "ann", START, "command"))
+        of_labels = "SELECT count(*) FROM stretch WHERE kept = 'label'"
+        daemon.wait_for(lambda: database.execute(of_labels).fetchone()[0] == 1)
+        withdraw_label(database, label.id or 0, START)
+        daemon.wait_for(lambda: database.execute(of_labels).fetchone()[0] == 0)
+    daemon.history.close()
+
+
+def test_chores_are_done_with_the_file_in_each_turn(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "history.sqlite")
+    done: list[bool] = []
+    daemon.history.chores = lambda database: done.append(database.in_transaction)
+    daemon.history.start()
+    daemon.wait_for(lambda: len(done) > 3)
+    daemon.history.close()
+    assert not any(done)
