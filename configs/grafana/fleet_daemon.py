@@ -66,7 +66,7 @@ def add_input(board: build.Dashboard) -> None:
 
 
 def add_daemon(board: build.Dashboard) -> None:
-    """Show backlog, inference, CPU, memory and the artifacts in use."""
+    """Show backlog, inference, CPU, memory and the artifacts in use and their generations."""
     board.with_row(build.Row("Daemon"))
     board.with_panel(
         lines(
@@ -122,5 +122,16 @@ def add_daemon(board: build.Dashboard) -> None:
             )
         )
         .height(5)
-        .span(WIDTH)
+        .span(WIDTH - 8)
+    ).with_panel(
+        lines(
+            "Generations",
+            "How often the version in use has changed, and whether another waits for a person (right).",
+            "none",
+            query(f"residuald_model_generation{{{OF_MODEL}}}", "{{model}}"),
+            query(f"residuald_model_candidate_waiting{{{OF_MODEL}}}", "{{model}} waits", "B"),
+            span=8,
+        )
+        .override_by_query("B", [model.DynamicConfigValue(id_val="custom.axisPlacement", value="right")])
+        .height(5)
     )

@@ -124,11 +124,15 @@ def _topic_problems(topic: str, base: object) -> Iterator[str]:
         )
 
 
+# of ourselves and of our models, below the base topic
+_TOLD_OF_ITSELF: tuple[tuple[str | None, ...], ...] = (("status",), ("status", "journal"), ("model", None, "state"))
+
+
 def _published(base: str, topic: str) -> Iterator[tuple[str | None, ...]]:
-    """What we publish and a source could take for telemetry; our status only where the topic names our own levels."""
+    """What we publish and a source could take for telemetry; of ourselves only where the topic names our own levels."""
     levels = base.split("/")
     named = topic.split("/")[: len(levels)] == levels
-    for below in (None, "state"), (None, "alert"), *([("status",), ("status", "journal")] if named else []):
+    for below in (None, "state"), (None, "alert"), *(_TOLD_OF_ITSELF if named else ()):
         yield (*levels, *below)
 
 

@@ -18,6 +18,7 @@ from types import FrameType
 
 import structlog
 
+from monitor.adapters.artifacts.standing import Standing
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.process.clock import ArrivalClock
@@ -29,6 +30,7 @@ from monitor.core.streams.notices import Notice
 from monitor.core.values.discards import Discard
 from monitor.daemon.engine import HOUSEKEEPING_SECONDS, Engine
 from monitor.daemon.health import Health
+from monitor.daemon.model_news import ModelNews
 from monitor.durability.checkpointer import Checkpointer
 from monitor.durability.history_keeper import HistoryKeeper
 from monitor.errors import ConfigError, UnavailableError
@@ -65,6 +67,7 @@ class App:
         self.reload_success_seconds = self.started_seconds
         self._setup = setup
         self._reloader = Reloader(config_path, setup)
+        self._models = ModelNews()
         self._notifier = notifier
         self._stopping = threading.Event()
         self.moved_monotonic = time.monotonic()
@@ -148,6 +151,7 @@ class App:
         """One round of the loop, and once a second what is to be done besides."""
         if self.engine.turn():
             self._reload()
+            self._models.tell(self.artifacts, self.standings, self.engine)
             self._replace_dead()
             self._notifier.status(self.health.status())
 
@@ -181,6 +185,8 @@ class App:
         if idle and self._reloader.loading:
             self._notifier.reloading()
         if outcome is None:
+            if not idle and not self._reloader.loading:  # what was loaded is in use already
+                self._notifier.ready(self.health.status())
             return
         if isinstance(outcome, ConfigError):
             self.reload_succeeded = False
@@ -255,6 +261,11 @@ class App:
     def artifacts(self) -> Mapping[str, Artifact]:
         """The artifacts in use, by model."""
         return self._setup.artifacts
+
+    @property
+    def standings(self) -> Mapping[str, Standing]:
+        """How the folders of the models stand, by model."""
+        return self._reloader.standings
 
     @property
     def max_channel_series(self) -> int:

@@ -8,7 +8,7 @@ The engine runs in one thread. Sources and sinks have threads of their own and r
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
 
@@ -64,6 +64,7 @@ class Engine:
         self._on_notice = on_notice
         self._next_housekeeping = 0.0
         self._journal_told: bytes | None = None
+        self._models_told: dict[str, bytes] = {}  # payloads by topic
         self._use(pipeline)
 
     def _use(self, pipeline: Pipeline) -> None:
@@ -188,6 +189,13 @@ class Engine:
             self._journal_told = told.payload
             outbox.tell([told])
 
+    def tell_models(self, reports: Sequence[Report]) -> None:
+        """Tell how all models stand, as far as that has changed."""
+        before, self._models_told = self._models_told, {report.topic: report.payload for report in reports}
+        changed = [report for report in reports if before.get(report.topic) != report.payload]
+        if changed:
+            self.outbox.tell(changed)
+
     # --- changes
 
     def flush(self) -> None:
@@ -246,6 +254,7 @@ class Engine:
     def _tell_all_again(self) -> None:
         """Let every state be told with the next step: a sink is new, and may tell them elsewhere."""
         self._journal_told = None
+        self._models_told.clear()
         for model_group in self.pipeline.model_groups.values():
             model_group.report_all()
 

@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from monitor import __version__
+from monitor.adapters.artifacts.standing import Standing
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.mqtt.link import MqttLink
 from monitor.adapters.web.exposition import Series, StreamMetric
@@ -38,6 +39,7 @@ from monitor.pipeline.pipeline import Pipeline
 from monitor.telemetry.door_metrics import checkpointer_metrics, link_metrics, webhooks_metrics
 from monitor.telemetry.families import add_histogram, gauge, histograms
 from monitor.telemetry.history_metrics import history_metrics
+from monitor.telemetry.model_metrics import model_metrics
 from monitor.telemetry.stream_columns import StreamColumns
 
 
@@ -73,6 +75,10 @@ class Observed(Protocol):
         """The artifacts in use, by model."""
 
     @property
+    def standings(self) -> Mapping[str, Standing]:
+        """How the folders of the models stand, by model."""
+
+    @property
     def max_channel_series(self) -> int:
         """Most series of `residuald_channel_error`."""
 
@@ -102,6 +108,7 @@ class DaemonCollector(Collector):
         observed = self._observed
         pipeline = observed.pipeline
         yield from _daemon(observed)
+        yield from model_metrics(observed.standings)
         if observed.link is not None:
             yield from link_metrics(observed.link)
         if observed.webhooks:

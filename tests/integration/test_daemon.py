@@ -1,5 +1,6 @@
 """The daemon as a process, between a real broker and whoever asks it over HTTP."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -213,6 +215,48 @@ def test_a_new_current_artifact_is_taken_by_itself_without_a_signal(
         machine.send(20)
         wait_until(lambda: daemon.value("residuald_samples_received_total", model="hum") == 400, "all samples")
         assert daemon.value("residuald_streams", model="hum") == 1
+
+
+def test_a_candidate_whose_checks_hold_is_promoted_beside_an_open_alert_and_told_as_a_retained_state(
+    tmp_path: Path, broker: Broker, peer: Peer, model: Path, newer_model: Path
+) -> None:
+    watched = Path(shutil.copytree(model, tmp_path / "hum", symlinks=True))
+    first, newer = (folder.joinpath("current").resolve() for folder in (watched, newer_model))
+    inbox = watched / "candidates"
+    inbox.mkdir()
+    shutil.copy(newer, inbox)
+    told = {"version": newer.stem, "sha256": hashlib.sha256(newer.read_bytes()).hexdigest(), "by": "refit"}
+    with running_daemon(tmp_path, broker, watched) as daemon:
+        peer.listen("residuald/+/alert")
+        peer.listen("residuald/model/hum/state")
+        machine = Machine(peer)
+        machine.send(20, amplitude=4.0)
+        wait_until(lambda: [each["phase"] for each in steps(peer, "north.press")] == ["pending", "firing"], "it fires")
+        for holds in (False, True):
+            check = {"name": "recall", "holds": holds, "text": "slow ramps are found"}
+            at = datetime.now(UTC).isoformat()
+            proposal = json.dumps(told | {"at": at, "parent": first.stem, "checks": [check]})
+            (inbox / "new").write_text(proposal)
+            (inbox / "new").replace(inbox / f"{newer.stem}.json")
+            wanted = 2.0 if holds else 1.0
+            wait_until(
+                lambda wanted=wanted: (  # type: ignore[misc]
+                    daemon.value("residuald_model_generation", model="hum") == wanted
+                    and daemon.value("residuald_model_candidate_waiting", model="hum") == 2 - wanted
+                ),
+                "waits, then is promoted",
+            )
+        machine.send(60)
+        wait_until(lambda: [each["phase"] for each in steps(peer, "north.press")][2:] == ["resolved"], "it is resolved")
+        states = [json.loads(each) for each in peer.payloads("residuald/model/hum/state")]
+        assert [(each["version"], each["candidate"] is None) for each in states][-2:] == [
+            (first.stem, False),
+            (newer.stem, True),
+        ]
+        assert states[-2]["candidate"]["reasons"] == ["slow ramps are found"]
+        assert daemon.value("residuald_streams", model="hum") == 1
+        assert daemon.event("a candidate waits") is not None
+    assert (watched / "current").readlink() == Path(newer.name)
 
 
 def test_reloads_under_load_lose_nothing_and_score_nothing_twice(daemon: Daemon, peer: Peer) -> None:

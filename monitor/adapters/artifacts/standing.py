@@ -36,6 +36,11 @@ class Standing:
         """Whether the candidate may be promoted without a person."""
         return self.candidate is not None and self.candidate.proposal is not None and not self.reasons
 
+    @property
+    def waits(self) -> bool:
+        """Whether a candidate waits for a person."""
+        return self.candidate is not None and bool(self.reasons)
+
     def blocked(self, version: str, reason: str) -> "Standing":
         """The same where a candidate turned out not to be usable; itself if that is not the one that waits."""
         if self.candidate is None or self.candidate.version != version or reason in self.reasons:

@@ -32,11 +32,6 @@ def resolve_artifact(path: Path) -> Path:
         raise ArtifactError(f"{file}: {error.strerror}{remedy}") from None
 
 
-def rollback_beside(artifact: Path) -> Path:
-    """Where the rollback stands that may speak for an artifact."""
-    return artifact.with_name(ROLLBACK_FILE)
-
-
 def read_rollback(artifact: Path, trust: Trust) -> Rollback | None:
     """The rollback beside an artifact; None where there is none.
 
@@ -44,7 +39,7 @@ def read_rollback(artifact: Path, trust: Trust) -> Rollback | None:
         ArtifactError: it cannot be used, or is not signed as it must be.
 
     """
-    file = rollback_beside(artifact)
+    file = artifact.with_name(ROLLBACK_FILE)
     try:
         return parse_rollback(trust.read(file))
     except FileNotFoundError:
@@ -52,4 +47,4 @@ def read_rollback(artifact: Path, trust: Trust) -> Rollback | None:
     except OSError as error:
         raise ArtifactError(f"{file}: {error.strerror}") from None
     except RollbackError as error:
-        raise ArtifactError(f"{file}: {error}; write it with `residuald-trainer rollback`") from None
+        raise ArtifactError(f"{file}: {error}; write a generation with `residuald models rollback`") from None

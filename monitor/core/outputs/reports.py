@@ -158,9 +158,16 @@ def state_topic(name: str) -> str:
     return f"{name}/state"
 
 
+def model_topic(model: str) -> str:
+    """The topic of a model's state, below the base topic."""
+    return f"model/{model}/state"
+
+
 def topics_told(model_groups: Iterable[ModelGroup]) -> list[str]:
-    """The topics, below the base topic, on which the states of these model groups and of the journal stand."""
-    return [STATUS_TOPIC, *(state_topic(name) for group in model_groups for name in group.streams.number)]
+    """The topics, below the base topic, on which the states stand of these models, their streams and the journal."""
+    groups = list(model_groups)
+    of_streams = (state_topic(name) for group in groups for name in group.streams.number)
+    return [STATUS_TOPIC, *(model_topic(group.name) for group in groups), *of_streams]
 
 
 def _known(value: np.floating) -> float | None:

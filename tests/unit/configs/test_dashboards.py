@@ -110,6 +110,7 @@ def exported() -> Exported:
         reload_succeeded=True,
         reload_success_seconds=now,
         max_channel_series=100,
+        standings=setup.standings,
         checkpointer=checkpointer,
         history=history,
         webhooks=(WebhookSink(WebhookConfig(url="http://localhost/")),),

@@ -24,7 +24,7 @@ def run(*command: str | Path) -> str:
 
 
 def test_the_rules_are_valid() -> None:
-    assert run("promtool", "check", "rules", *RULES).count("SUCCESS") == len(RULES) == 4
+    assert run("promtool", "check", "rules", *RULES).count("SUCCESS") == len(RULES) == 5
 
 
 def test_the_scrape_configuration_is_valid_and_finds_the_rules() -> None:

@@ -89,6 +89,7 @@ def test_where_http_listens_is_held_to_the_same(host: str, instead: str) -> None
         ("residuald/{device}/state", "admits residuald/+/state, which"),
         ("{base}/press/alert", "admits residuald/+/alert, which"),
         ("residuald/{device}", "admits residuald/status, which"),
+        ("residuald/{site}/{device}/state", "admits residuald/model/+/state, which"),
     ],
 )
 def test_a_topic_that_cannot_work_is_told(topic: str, why: str) -> None:
@@ -103,6 +104,7 @@ def test_a_topic_that_cannot_work_is_told(topic: str, why: str) -> None:
         "plant/{site}/{device}/vib",
         "$SYS/broker/{device}",
         "{site}/{device}",
+        "{plant}/{site}/{device}/state",
         "residuald/in/{device}/vib",
         "a b/{device}",
     ],

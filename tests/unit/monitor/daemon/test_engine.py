@@ -13,6 +13,7 @@ import structlog
 from monitor.adapters.storage.disk_store import DiskStore
 from monitor.adapters.storage.settings import JournalConfig
 from monitor.core.decode.json_format.settings import JsonFormat
+from monitor.core.outputs.model_report import model_report
 from monitor.core.ports import Delivery, StepKey
 from monitor.core.sources.source import SourceSpec
 from monitor.core.values.messages import Message, Token
@@ -214,6 +215,35 @@ def test_a_sink_under_another_base_is_told_all_states_and_the_old_one_clears_its
     life.engine.flush()
     assert [told.topic for told in fresh.told] == ["one/state"]
     assert [json.loads(told.payload)["state"] for told in fresh.told] == ["firing"]
+
+
+def test_how_models_stand_is_told_when_it_changes_and_again_to_a_sink_that_is_new(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+
+    def tell(version: str) -> None:
+        life.engine.tell_models([model_report("m", version, None, None, frozen=False)])
+
+    def told(sink: MemorySink) -> list[str]:
+        return [json.loads(each.payload)["version"] for each in sink.told if each.topic == "model/m/state"]
+
+    for version in ("1", "1", "2", "2"):
+        tell(version)
+    assert told(life.sink) == ["1", "2"]
+    fresh = MemorySink(base="other")
+    life.engine.change_doors([life.source], [fresh], 0.0)
+    tell("2")
+    assert told(fresh) == ["2"]
+    assert "base/model/m/state" in life.sink.cleared
+
+
+def test_the_state_of_a_model_that_is_no_more_is_cleared(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.engine.tell_models([model_report(name, "1", None, None, frozen=False) for name in ("m", "gone")])
+    life.turn(message(0, LENGTH))
+    life.engine.drain(0.0)
+    after = Life(tmp_path)
+    after.turn()
+    assert after.sink.cleared == ["base/model/gone/state"]
 
 
 def test_a_process_whose_checkpoint_is_of_no_use_clears_the_states_of_the_one_before(tmp_path: Path) -> None:

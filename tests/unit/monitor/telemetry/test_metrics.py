@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from monitor import __version__
+from monitor.adapters.artifacts.standing import Standing
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.mqtt.inbox import Inbox
 from monitor.adapters.mqtt.link import MqttLink
@@ -73,6 +74,7 @@ class Daemon:
         self.webhooks: Sequence[WebhookSink] = (WebhookSink(WebhookConfig(url="http://localhost/")),)
         artifact = Artifact(Path("m.pt"), "ab" * 32, self.model_group.manifest, MeanSquareScorer(), 256)
         self.artifacts: Mapping[str, Artifact] = {"m": artifact}
+        self.standings: Mapping[str, Standing] = {"m": Standing("1")}
         self.registry: CollectorRegistry = registry_of(self)
 
     def send_garbage(self, topic: str) -> None:
