@@ -7,7 +7,7 @@ from monitor.adapters.artifacts.archive_manifest import read_manifest
 from monitor.adapters.artifacts.candidates import candidates_in, take_away
 from monitor.adapters.artifacts.generation_file import read_generations
 from monitor.adapters.artifacts.versions import files_of, version_in_use, versions_in
-from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX
+from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, CANDIDATES
 
 KEPT_GENERATIONS = 5
 
@@ -42,7 +42,8 @@ def prunable(folder: Path, generations: int = KEPT_GENERATIONS) -> list[str]:
 
 def _parents_of(folder: Path, versions: set[str]) -> set[str]:
     """The versions without which none of these is loaded where refits are signed by a key of their own."""
-    manifests = [read_manifest(folder / f"{version}{ARTIFACT_SUFFIX}") for version in sorted(versions)]
+    names = [f"{version}{ARTIFACT_SUFFIX}" for version in sorted(versions)]
+    manifests = [read_manifest(place / name) for place in (folder, folder / CANDIDATES) for name in names]
     parents = [manifest.provenance.parent for manifest in manifests if manifest is not None]
     return {parent.version for parent in parents if parent is not None}
 
