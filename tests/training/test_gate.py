@@ -21,6 +21,7 @@ from trainer.fitting.fit import fit
 from trainer.refit.anchor import Anchor, anchor_first_fit, cut_for
 from trainer.refit.beyond_anchor import beyond_anchor, budget_per_day
 from trainer.refit.gate import ConfirmedFault, Verdict, judge
+from trainer.refit.movement import newest_levels
 from trainer.refit.stream_judge import warmed_up
 
 MOTORS = 6
@@ -84,7 +85,10 @@ def verdict(
     pieces = [cut_for(candidate.manifest, file) for file in files]
     held_out = [piece.rows(np.arange(len(piece)) >= HELD_OUT * len(piece)) for piece in pieces]
     anchors = anchor.judges(pieces)
-    return judge(candidate, anchor.artifact, anchor, anchors, held_out, faults, RefitBounds(**bounds), accepted)
+    levels = {file.name: newest_levels(piece) for file, piece in zip(files, held_out, strict=True)}
+    now = {stream: level for stream, level in levels.items() if level is not None}
+    moved = anchor.moved(now, RefitBounds(**bounds))
+    return judge(candidate, anchor.artifact, anchor, anchors, held_out, faults, moved, accepted)
 
 
 def refused(found: Verdict) -> set[str]:

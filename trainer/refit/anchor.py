@@ -24,12 +24,9 @@ from trainer.data.cutting import DataFile, FileWindows, cut
 from trainer.data.published_alerts import Alerted
 from trainer.errors import ArtifactError, OutputError
 from trainer.refit.anchor_data import PREFIX, AnchorData, keep_anchor_data, read_anchor_data, stream_of
-from trainer.refit.movement import Movement, Reference, movement
+from trainer.refit.movement import Movement, Newest, Reference, movement
 from trainer.refit.stream_judge import StreamJudge, warmed_up
 from trainer.settings import FitSettings
-
-# A stream of which there is less moves by chance alone.
-LEAST_WINDOWS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +88,8 @@ class Anchor:
             for version, manifest in versions.items()
         ]
 
-    def moved(self, pieces: Mapping[str, FileWindows], bounds: RefitBounds) -> Movement:
-        """How far streams have moved from their anchors. pieces: of each, its newest normal windows."""
-        enough = {stream: piece for stream, piece in pieces.items() if len(piece) >= LEAST_WINDOWS}
-        now = {stream: DataLevels.of(piece.batch.values) for stream, piece in enough.items()}
+    def moved(self, now: Mapping[str, Newest], bounds: RefitBounds) -> Movement:
+        """How far streams have moved from their anchors. now: where the newest normal data of each lie."""
         manifest = self.artifact.manifest
         return movement(manifest.channels, manifest.normalization.scale_floor, self.references(now), now, bounds)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.refit_bounds import RefitBounds
 from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.proposal import Check
 from monitor.core.history.label import Label
@@ -19,11 +18,11 @@ from trainer.artifact.export import Artifact
 from trainer.calibration.alerts_at_threshold import ErrorSeries, fired_alerts
 from trainer.data.cutting import FileWindows
 from trainer.refit import checks
-from trainer.refit.anchor import LEAST_WINDOWS, Anchor, levels_in
+from trainer.refit.anchor import Anchor, levels_in
 from trainer.refit.anchor_data import PREFIX
 from trainer.refit.beyond_anchor import events_of
 from trainer.refit.injection import Recall, recall_of
-from trainer.refit.movement import Movement
+from trainer.refit.movement import LEAST_WINDOWS, Movement
 from trainer.refit.stream_judge import StreamJudge
 
 
@@ -63,18 +62,19 @@ def judge(
     anchors: Mapping[str, StreamJudge],
     held_out: Sequence[FileWindows],
     confirmed: Sequence[ConfirmedFault],
-    bounds: RefitBounds,
+    movement: Movement,
     accepted: Collection[str] = (),
 ) -> Verdict:
     """Check a refit.
 
     anchors: `anchor.judges` of the history of each stream. held_out: of each stream, the newest windows that are taken
-    for normal; no model was trained on them. accepted: streams that a person accepted as they are now. The refit is
-    about to be their anchor, so nothing holds them to the one of before.
+    for normal; no model was trained on them. movement: how far all streams moved from their anchors, also those that
+    give the refit nothing, since what most of them do together is told by all. accepted: streams that a person accepted
+    as they are now; the refit is about to be their anchor, so nothing holds them to the one of before.
     """
     trial = _Trial(candidate, champion, anchor, anchors, held_out, accepted)
-    held = {piece.file.content.name: piece for piece in trial.pieces if piece.file.content.name not in accepted}
-    moved = anchor.moved(held, bounds)
+    held = {piece.file.content.name for piece in trial.pieces}.difference(accepted)
+    moved = movement.of(held)
     seen = levels_in(anchor.artifact.manifest).keys() | anchor.of_streams.keys()
     recalls = trial.recalls()
     counted = [trial.counted(piece) for piece in trial.pieces]
@@ -89,7 +89,7 @@ def judge(
         *trial.thresholds(),
     )
     unseen = (piece.file.content.name for piece in trial.pieces)
-    return Verdict(found, moved, tuple(stream for stream in unseen if stream not in seen))
+    return Verdict(found, movement, tuple(stream for stream in unseen if stream not in seen))
 
 
 class _Trial:

@@ -67,7 +67,14 @@ def judge_refit(subject: Subject, refitted: Refitted, history: History, config: 
     held_out = [share.windows.rows(share.part == Part.CALIBRATION) for share in shares.shares]
     confirmed = [_fault(subject, history, label) for label in shares.labels if label.kind == "confirmed"]
     verdict = judge(
-        candidate, subject.champion, refitted.anchor, shares.anchors, held_out, confirmed, config.bounds, shares.pending
+        candidate,
+        subject.champion,
+        refitted.anchor,
+        shares.anchors,
+        held_out,
+        confirmed,
+        shares.movement,
+        shares.pending,
     )
     normals = {name: judged.normals for name, judged in shares.anchors.items()}
     before, after = (

@@ -7,7 +7,7 @@ fault is of one machine.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 from monitor.config.refit_bounds import RefitBounds
 from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.manifest import ChannelSpec
+from trainer.data.cutting import FileWindows
 
 # To tell what streams share takes so many: of four, two that are faulty would be half.
 ENOUGH_STREAMS = 5
+
+# A stream of which there is less moves by chance alone.
+LEAST_WINDOWS = 30
+_WEEK_SECONDS = 7 * 86400.0
 
 Floats = NDArray[np.float64]
 
@@ -95,6 +100,11 @@ class Movement:
         """What moved furthest, measured by its bound."""
         return max(self.each, key=lambda moved: moved.extent, default=None)
 
+    def of(self, streams: Collection[str]) -> "Movement":
+        """The same of some streams alone; what most streams did together stays what it is."""
+        each = tuple(moved for moved in self.each if moved.stream in streams)
+        return Movement(each, self.shared, self.shared_bound)
+
     def furthest_of(self, stream: str) -> Moved | None:
         """Likewise, of one stream."""
         return max(
@@ -114,17 +124,38 @@ class Reference:
     anchored: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Where the newest of a stream's normal windows lie, and until when (event time) there are any."""
+
+    levels: DataLevels
+    until_seconds: float
+
+
+def newest_levels(piece: FileWindows) -> Newest | None:
+    """Measure the newest of a stream's normal windows; None where they are too few to tell.
+
+    The last quarter of them, and at least a week: machines run differently at weekends.
+    """
+    ends = piece.batch.end_seconds
+    if len(ends) < LEAST_WINDOWS:
+        return None
+    newest = (np.arange(len(ends)) >= 0.75 * len(ends)) | (ends >= ends[-1] - _WEEK_SECONDS)
+    return Newest(DataLevels.of(piece.batch.values[newest]), float(ends[-1]))
+
+
 def movement(
     channels: Sequence[ChannelSpec],
     scale_floor: Sequence[float],
     references: Sequence[Reference],
-    now: Mapping[str, DataLevels],
+    now: Mapping[str, Newest],
     bounds: RefitBounds,
 ) -> Movement:
     """Compare where the normal data of streams lie with where they lay.
 
-    scale_floor: per channel, what a channel that hardly moves is taken to vary by, in its unit. now: levels by stream.
-    Derived channels are left aside. What is shared is told by the reference with the most streams.
+    scale_floor: per channel, what a channel that hardly moves is taken to vary by, in its unit. Derived channels are
+    left aside. What is shared is told by the reference with the most streams. A stream whose normal data end more than
+    a week before the others' (its newest raised alerts) may have moved as far as any part of what is shared.
     """
     each: list[Moved] = []
     shared_by_most: dict[str, float] = {}
@@ -139,12 +170,15 @@ class _Compared:
     """One reference, and the streams that are held to it."""
 
     def __init__(
-        self, channels: Sequence[ChannelSpec], floor: Floats, reference: Reference, now: Mapping[str, DataLevels]
+        self, channels: Sequence[ChannelSpec], floor: Floats, reference: Reference, now: Mapping[str, Newest]
     ) -> None:
         self._channels, self._floor, self._reference, self._now = channels, floor, reference, now
+        latest = max((one.until_seconds for one in now.values()), default=0.0)
+        self._old = {stream for stream, one in now.items() if one.until_seconds < latest - _WEEK_SECONDS}
         self._measured = [number for number, channel in enumerate(channels) if not channel.derived]
-        both = sorted(reference.levels.keys() & now.keys())
-        before, after = ([self._of(levels[stream]) for stream in both] for levels in (reference.levels, now))
+        both = sorted(reference.levels.keys() & now.keys() - self._old)
+        before = [self._of(reference.levels[stream]) for stream in both]
+        after = [self._of(now[stream].levels) for stream in both]
         shift = np.array([(b[0] - a[0]) / a[1] for a, b in zip(before, after, strict=True)])
         growth = np.array([np.log(b[1] / a[1]) for a, b in zip(before, after, strict=True)])
         self._shared, self._shared_growth = (_shared(each, len(channels)) for each in (shift, growth))
@@ -159,11 +193,14 @@ class _Compared:
         in_units = {bound.name: bound.centre for bound in bounds.channel}
         found = []
         for stream in sorted(self._reference.anchored & self._now.keys()):
-            centre, scale = self._of(self._now[stream])
+            centre, scale = self._of(self._now[stream].levels)
             seen = stream in self._reference.levels
             if not seen and not self._reference.levels:
                 continue
             was, varied = self._of(self._reference.levels[stream]) if seen else self._nearest(centre, scale)
+            shared = self._shared if seen else np.zeros(len(was))
+            if stream in self._old:
+                shared = np.clip((centre - was) / varied, np.minimum(shared, 0), np.maximum(shared, 0))
             for at in self._measured:
                 channel = self._channels[at]
                 found.append(
@@ -173,7 +210,7 @@ class _Compared:
                         unit=channel.unit,
                         anchor=(float(was[at]), float(varied[at])),
                         now=(float(centre[at]), float(scale[at])),
-                        shared_centre=float(self._shared[at] * varied[at]) if seen else 0.0,
+                        shared_centre=float(shared[at] * varied[at]),
                         shared_factor=float(np.exp(self._shared_growth[at])) if seen else 1.0,
                         centre_bound=in_units.get(channel.name, bounds.centre * float(varied[at])),
                         factor_bound=bounds.scale,

@@ -13,15 +13,14 @@ from monitor.core.history.alert_record import AlertRecord
 from monitor.core.history.label import Label
 from monitor.core.history.stretch import Stretch
 from monitor.readers.history import History, StreamSummary
-from trainer.data.split import Part
 from trainer.refit.anchor import Anchor
 from trainer.refit.beyond_anchor import BeyondAnchor, beyond_anchor, budget_per_day
 from trainer.refit.day_cap import cap_days
-from trainer.refit.movement import Movement
+from trainer.refit.movement import Movement, Newest, newest_levels
 from trainer.refit.selection import Margins, Said, Selection
 from trainer.refit.stream_history import StreamHistory, history_of
 from trainer.refit.stream_judge import StreamJudge
-from trainer.refit.stream_share import Quota, StreamShare, rows_of, share_of
+from trainer.refit.stream_share import Quota, StreamShare, share_of
 from trainer.settings import SplitSettings
 
 # What the windows of one stream may take in memory. Of a stream with more, stretches are left unread, evenly.
@@ -70,6 +69,7 @@ class Sorter:
         beyond: dict[str, BeyondAnchor] = {}
         pending: dict[str, float] = {}
         anchors: dict[str, StreamJudge] = {}
+        newest: dict[str, Newest] = {}
         for number, summary in enumerate(history.streams(model)):
             on_stream(summary.name)
             read = history_of(summary.name, number, self._stretches(history, model, summary), self.manifest)
@@ -82,8 +82,11 @@ class Sorter:
             selection, held = self.sort(read, said, anchors[read.name])
             if held is not None:
                 beyond[summary.name] = held
+            lies = newest_levels(read.cut.rows(selection.taken))
+            if lies is not None:
+                newest[read.name] = lies
             shares.append(share_of(read, selection, self.split, quota, self.gap_seconds, self.since_seconds))
-        moved = self._movement(shares)
+        moved = self.anchor.moved(newest, self.config.bounds)
         shares = [
             share.without_any("moved") if share.name in moved.beyond - pending.keys() else share for share in shares
         ]
@@ -120,11 +123,6 @@ class Sorter:
         nbytes = windows * len(self.manifest.channels) * window.length * np.dtype(np.float32).itemsize
         every = max(1, math.ceil(nbytes / MOST_STREAM_BYTES))
         return islice(history.stretches(model, summary.name), 0, None, every)
-
-    def _movement(self, shares: list[StreamShare]) -> Movement:
-        """How far the newest part of what is taken of each stream lies from its anchor."""
-        newest = {share.name: rows_of(share.windows, share.part == Part.CALIBRATION) for share in shares}
-        return self.anchor.moved(newest, self.config.bounds)
 
 
 def _hold_to_anchor(

@@ -6,7 +6,10 @@ import pytest
 from monitor.config.refit_bounds import ChannelBound, RefitBounds
 from monitor.core.artifact.data_levels import DataLevels
 from monitor.core.artifact.manifest import ChannelSpec
-from trainer.refit.movement import Movement, Reference, movement
+from monitor.core.windows.window_batch import WindowBatch
+from tests.sines import data_file, sine_recording
+from trainer.data.cutting import FileWindows
+from trainer.refit.movement import Movement, Newest, Reference, movement, newest_levels
 
 CHANNELS = (ChannelSpec(name="vibration", unit="mm/s"), ChannelSpec(name="bearing", unit="degC"))
 FLOOR = (0.01, 0.01)
@@ -28,7 +31,11 @@ def held_to(
     bounds: RefitBounds = BOUNDS,
     channels: tuple[ChannelSpec, ...] = CHANNELS,
 ) -> Movement:
-    return movement(channels, FLOOR, [Reference(anchor, frozenset(now))], now, bounds)
+    return movement(channels, FLOOR, [Reference(anchor, frozenset(now))], newest(now), bounds)
+
+
+def newest(now: dict[str, DataLevels], until_seconds: float = 1.7e9) -> dict[str, Newest]:
+    return {stream: Newest(level, until_seconds) for stream, level in now.items()}
 
 
 def test_nothing_moves_where_all_is_as_it_was() -> None:
@@ -120,7 +127,7 @@ def test_a_stream_that_was_anchored_later_is_held_to_what_the_others_did_since()
     now = {stream: levels(bearing=58.0) for stream in FLEET} | {"motor-1": levels(bearing=72.0)}
     others = frozenset(FLEET) - {"motor-1"}
     references = [Reference(first, others), Reference(later, frozenset({"motor-1"}))]
-    found = movement(CHANNELS, FLOOR, references, now, BOUNDS)
+    found = movement(CHANNELS, FLOOR, references, newest(now), BOUNDS)
     assert not found.beyond
     assert found.shared["bearing"] == pytest.approx(2.0)
     assert found.furthest is not None
@@ -134,3 +141,39 @@ def test_levels_are_compared_as_they_were_measured() -> None:
     found = held_to({"a": DataLevels.of(windows)}, {"a": DataLevels.of(again)})
     assert found.furthest is not None
     assert found.furthest.extent < 0.2
+
+
+def test_a_stream_whose_data_are_older_may_have_moved_as_far_as_the_others_on_the_way() -> None:
+    season = {stream: levels(bearing=60.0) for stream in FLEET[1:]}
+    for bearing, beyond in ((50.0, False), (55.0, False), (60.0, False), (65.0, True), (45.0, True)):
+        old = newest({"motor-0": levels(bearing=bearing)}, 1.7e9 - 8 * 86400)
+        first = {stream: levels() for stream in FLEET}
+        found = movement(CHANNELS, FLOOR, [Reference(first, frozenset(FLEET))], newest(season) | old, BOUNDS)
+        assert bool(found.beyond) == beyond
+
+
+def test_some_streams_alone_keep_what_is_shared_by_all() -> None:
+    found = moved({stream: levels(bearing=57.0) for stream in FLEET} | {"motor-3": levels(bearing=62.5)})
+    assert found.of({"motor-1", "motor-2"}).beyond == set()
+    assert found.of({"motor-1", "motor-2"}).shared == found.shared
+    assert found.of({"motor-3"}).beyond == {"motor-3"}
+
+
+def cut_of(days: float, level: float = 1.2) -> FileWindows:
+    """Windows of four an hour, the last day at `level`."""
+    count = round(days * 96)
+    ends = 1.7e9 + 900 * np.arange(count, dtype=np.float64)
+    values = np.full((count, 1, 4), 1.0, np.float32)
+    values[-96:] = level
+    coverage = np.ones((count, 1), np.float32)
+    batch = WindowBatch(np.zeros(count, np.int64), ends, ends, coverage, values)
+    return FileWindows(data_file(sine_recording(50)), batch, ends - 3, None)
+
+
+def test_the_newest_are_the_last_quarter_and_at_least_a_week() -> None:
+    for days, centre in ((60.0, 1.0), (10.0, 1.0 + 0.2 * (96 - 0.1 * 672) / 538)):
+        found = newest_levels(cut_of(days))
+        assert found is not None
+        assert found.levels.windows == pytest.approx(max(days * 96 / 4, 7 * 96), abs=2)
+        assert found.levels.centre[0] == pytest.approx(centre, abs=0.02)
+    assert newest_levels(cut_of(0.2)) is None
