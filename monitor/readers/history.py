@@ -23,8 +23,8 @@ from monitor.core.history.score_line import ScoreLine
 from monitor.core.history.stretch import Stretch, joined
 from monitor.readers.history_file import ForeignFileError, require_history
 from monitor.readers.label_rows import read_labels
+from monitor.readers.read_only_database import ReadOnlyDatabase
 
-_BUSY_SECONDS = 5.0
 _ROWS = 64  # that one transaction reads
 _EVER = -math.inf, math.inf
 
@@ -43,7 +43,7 @@ class StreamSummary(NamedTuple):
 class History:
     """An open history. Use it as a context manager."""
 
-    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, database: ReadOnlyDatabase) -> None:
         self.path = path
         self._database = database
         self._layouts: dict[tuple[str, str], Layout] = {}
@@ -59,14 +59,7 @@ class History:
         if not path.is_file():
             raise RecordingError(f"{path}: there is no history; the daemon writes one where [history] is on")
         try:
-            database = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
-            )
-            try:
-                require_history(database)
-            except BaseException:
-                database.close()
-                raise
+            database = ReadOnlyDatabase(path, require_history)
         except (sqlite3.Error, ForeignFileError) as error:
             raise RecordingError(f"{path}: {error}") from None
         return History(path, database)
@@ -211,7 +204,7 @@ class History:
         """
         try:
             with self._readable():
-                return read_labels(self._database, stream, since, until, withdrawn=withdrawn)
+                return read_labels(self._database.connection(), stream, since, until, withdrawn=withdrawn)
         except LabelError as error:
             raise RecordingError(f"{self.path}: {error}") from None
 
@@ -229,7 +222,7 @@ class History:
     def _rows(self, question: str, *values: object) -> list[Any]:
         """All rows at once: the transaction is over when this returns."""
         with self._readable():
-            return self._database.execute(question, values).fetchall()
+            return self._database.connection().execute(question, values).fetchall()
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
