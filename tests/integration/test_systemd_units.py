@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.repository import ROOT
+from trainer.artifact.refit_key import CREDENTIAL
+from trainer.errors import WaitsForPersonError
 
 pytestmark = pytest.mark.integration
 
@@ -126,6 +128,19 @@ def test_memory_is_bounded_above_what_was_measured() -> None:
     assert most
     megabytes = [int(found[1]) * (1024 if found[2] == "G" else 1) for found in (high, most)]
     assert int(measured[1].replace(",", "")) < megabytes[0] < megabytes[1]
+
+
+def test_a_refit_that_waits_for_a_person_is_no_failed_unit_and_its_key_has_the_name_that_it_looks_for() -> None:
+    text = (UNITS / "residuald-trainer.service").read_text()
+    assert f"\nSuccessExitStatus={WaitsForPersonError.exit_code}\n" in text
+    assert f"\nLoadCredential={CREDENTIAL}:/etc/residuald/{CREDENTIAL}\nSetCredential={CREDENTIAL}:\\n\n" in text
+    assert re.search(r"^ExecStart=\S+/residuald-trainer refit$", text, re.MULTILINE)
+
+
+def test_the_users_of_the_units_are_made_by_the_book() -> None:
+    made = re.findall(r"^u (\S+) ", (UNITS / "residuald.sysusers.conf").read_text(), re.MULTILINE)
+    used = [re.search(r"^User=(.+)$", (UNITS / service).read_text(), re.MULTILINE) for service in SERVICES]
+    assert [user[1] for user in used if user is not None] == made
 
 
 def test_the_timer_runs_once_a_week() -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from monitor.core.values.instant import written
 from monitor.errors import ConfigError
 from monitor.readers.history_file import UNIT_HISTORY, history_beside
 from monitor.setup.config_file import load_config
-from trainer.artifact.signing import read_key
+from trainer.artifact.refit_key import find_refit_key
 from trainer.errors import ArtifactError, SettingsError, TrainerError, WaitsForPersonError
 from trainer.refit.judgement import Judgement
 from trainer.refit.run import Errand, Outcome, run_errand
@@ -25,7 +24,6 @@ from trainer.report.refit_page import render_refit_report
 from trainer.report.refit_plots import counts_by_reason
 
 CONFIG = Path("/etc/residuald/monitor.toml")
-CREDENTIAL = "refit.key"  # of the unit, see systemd.exec(5), LoadCredential=
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,16 +66,8 @@ def _errands(args: argparse.Namespace) -> list[Errand]:
         there = ", ".join(model.name for model in config.model)
         raise ArtifactError(f"{args.config} has no model {args.model!r}; it has {there}")
     history = args.history or (UNIT_HISTORY if config.journal.path is None else history_beside(config.journal.path))
-    key_file = args.sign_key or _credential()
-    key = None if key_file is None else read_key(key_file)
+    key = find_refit_key(args.sign_key)
     return [Errand(model.path, model.name, history, config.refit, key, args.dry_run) for model in models]
-
-
-def _credential() -> Path | None:
-    """The key that systemd hands to the unit; None: it hands none."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    file = None if folder is None else Path(folder, CREDENTIAL)
-    return file if file is not None and file.exists() else None
 
 
 @contextmanager
@@ -107,8 +97,11 @@ def _tell(outcome: Outcome, errand: Errand) -> None:
         out.print(f"  to put it into use all the same: residuald models promote {errand.folder} {outcome.version}")
     if outcome.path is not None:
         out.print(f"  report {outcome.path.with_suffix('')}.report.html")
-        if errand.key is None:
-            out.print("  it is not signed: a daemon with artifacts.require_signature does not load it")
+        if outcome.unsigned is not None:
+            out.print(f"  it is not signed: {escape(outcome.unsigned)}")
+            out.print(
+                "  a daemon with artifacts.require_signature does not load it until `residuald-trainer sign` signed it"
+            )
     elif errand.dry_run:
         out.print("  nothing was written (--dry-run)")
 
@@ -132,6 +125,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "reasons": outcome.reasons,
         "version": outcome.version,
         "artifact": None if outcome.path is None else str(outcome.path),
+        "unsigned": outcome.unsigned,
     }
     made = outcome.judgement
     if made is not None:

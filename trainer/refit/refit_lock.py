@@ -23,7 +23,7 @@ def refit_locked(folder: Path) -> Iterator[None]:
     inbox = folder / CANDIDATES
     try:
         inbox.mkdir(exist_ok=True)
-        descriptor = os.open(inbox / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        descriptor = _open(inbox / LOCK_FILE)
     except OSError as error:
         raise OutputError(f"cannot write {error.filename or inbox}: {error.strerror}") from None
     try:
@@ -33,3 +33,11 @@ def refit_locked(folder: Path) -> Iterator[None]:
         raise OutputError(f"{folder}: another refit of this model is running; wait until it is done") from None
     finally:
         os.close(descriptor)
+
+
+def _open(file: Path) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | flags, 0o644)
+    except PermissionError:  # another user made it, such as a person who tried a refit
+        return os.open(file, os.O_RDONLY | flags)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -11,13 +11,15 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from monitor.config.refit import RefitConfig
-from monitor.core.artifact.model_folder_names import ONNX_SUFFIX
+from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, ONNX_SUFFIX
 from monitor.core.artifact.proposal import Proposal
 from monitor.core.dataset.recording import RecordingError
 from monitor.readers.history import History
 from trainer.artifact.export import Artifact, load_artifact
 from trainer.artifact.folder import champion_in, propose, read_artifact
+from trainer.artifact.refit_key import difference_from_parent
 from trainer.errors import ArtifactError, DataError, WaitsForPersonError
+from trainer.fitting.fit import FitResult
 from trainer.refit.anchor import Anchor
 from trainer.refit.day_cap import DAY_SECONDS
 from trainer.refit.judgement import Judgement, judge_refit
@@ -47,7 +49,7 @@ class Outcome:
 
     result: `nothing` was to do; the candidate is `promotable` by itself, or `waits` for a person. reasons: why nothing
     was to do, or what keeps the candidate. version: of the candidate, path: where it lies; None: there is none, or
-    none was written. judgement: None where nothing was fitted.
+    none was written. judgement: None where nothing was fitted. unsigned: why what was written is not signed.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Outcome:
     version: str | None = None
     path: Path | None = None
     judgement: Judgement | None = None
+    unsigned: str | None = None
 
 
 def run_errand(
@@ -119,12 +122,29 @@ def _with_history(
     on_stage("judging")
     judgement = judge_refit(subject, made, history, errand.config)
     proposal = judgement.proposal(subject, hashlib.sha256(made.fitted.artifact).hexdigest())
-    path = None
-    if not errand.dry_run:
-        on_stage("drawing the report")
-        report = render(judgement, subject.champion, proposal)
-        path = propose(errand.folder, proposal, made.fitted.artifact, report, made.fitted.onnx, errand.key)
-    return _of(errand.model, proposal, judgement, path)
+    if errand.dry_run:
+        return _of(errand.model, proposal, judgement)
+    on_stage("drawing the report")
+    report = render(judgement, subject.champion, proposal)
+    unsigned = "there is no key" if errand.key is None else _why_refused(errand.folder, made.fitted)
+    key = errand.key if unsigned is None else None
+    path = propose(errand.folder, proposal, made.fitted.artifact, report, made.fitted.onnx, key)
+    return replace(_of(errand.model, proposal, judgement, path), unsigned=unsigned)
+
+
+def _why_refused(folder: Path, fitted: FitResult) -> str | None:
+    """Why a daemon would refuse this refit by the signature of a refit key; None: it would not."""
+    parent = fitted.manifest.provenance.parent
+    if parent is None:
+        return "it has no parent"
+    try:
+        _, data = read_artifact(folder / f"{parent.version}{ARTIFACT_SUFFIX}")
+    except ArtifactError as error:
+        return f"its parent cannot be read: {error}"
+    difference = difference_from_parent(data, fitted.artifact)
+    if difference is None:
+        return None
+    return f"a refit key signs new numbers alone, and compared with {parent.version} {difference}"
 
 
 def _of(model: str, proposal: Proposal, judgement: Judgement | None, path: Path | None = None) -> Outcome:
