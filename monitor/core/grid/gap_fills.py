@@ -1,5 +1,7 @@
 """Filled slots: where short gaps of a stream were bridged, as far back as a window can still reach."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,11 +20,17 @@ class GapFills:
         """Note that the slots of `[start, end)` hold a filled value in the channel group of this first channel."""
         self._stretches.setdefault(stream, []).append((start, end, first_channel))
 
+    def within(self, stream: int, start: int, end: int) -> Iterator[Stretch]:
+        """What of the slots of `[start, end)` holds a filled value."""
+        for left, right, first_channel in self._stretches.get(stream, ()):
+            if left < end and right > start:
+                yield max(left, start), min(right, end), first_channel
+
     def count_by_group(self, stream: int, start: int, end: int) -> dict[int, int]:
         """How many slots of `[start, end)` hold a filled value, by the first channel of the channel group."""
         counts: dict[int, int] = {}
-        for left, right, first_channel in self._stretches.get(stream, ()):
-            counts[first_channel] = counts.get(first_channel, 0) + max(0, min(right, end) - max(left, start))
+        for left, right, first_channel in self.within(stream, start, end):
+            counts[first_channel] = counts.get(first_channel, 0) + right - left
         return counts
 
     def any(self, streams: NDArray[np.int64]) -> NDArray[np.bool_]:

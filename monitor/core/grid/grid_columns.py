@@ -169,12 +169,6 @@ class GridColumns(Columns):
         """The channel groups of a stream: int64 [G]."""
         return np.unique(self._group_of[stream])
 
-    def filled(self, stream: int, start: int, end: int) -> Ints:
-        """How many slots of `[start, end)` hold a filled value, by channel: int64 [C]."""
-        counts = self.gap_fills.count_by_group(stream, start, end)
-        first_channels = self.groups.first_channel(self._group_of[stream]).tolist()
-        return np.array([counts.get(first, 0) for first in first_channels], np.int64)
-
     def take_refused(self) -> Counter[tuple[int, Reason]]:
         """The samples that were refused since the last call, by channel group and reason."""
         refused, self.refused = self.refused, Counter()

@@ -42,13 +42,13 @@ class WindowCutter:
         run = np.concatenate([*(begin for begin, _ in found), self._grid.run_start[last.stream]])
         windows = CompleteWindows.join([*(each for _, each in found), last])
         owner, end, derived = windows.stream, windows.end, windows.derived
-        coverage = self._coverage(owner, end)
+        values = self._rings.gather(owner, end)
+        coverage = self._coverage(owner, end, values)
         for stream in broken.tolist():
             self._grid.gap_fills.forget(stream, int(self._grid.run_start[stream]))
         if not len(owner):
             return None
         self._progress.complete(owner)
-        values = self._rings.gather(owner, end)
         if np.isnan(values.min()):
             self._hold_last(owner, end, run, values, coverage)
         if derived.shape[1]:
@@ -85,12 +85,17 @@ class WindowCutter:
                     yield grid.run_start[found.stream], found
                 grid.run_start[mine[0]] = max(int(grid.run_start[mine[0]]), end)
 
-    def _coverage(self, owner: Ints, end: Ints) -> NDArray[np.float32]:
+    def _coverage(self, owner: Ints, end: Ints, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What of windows [B, C, L] lies in no gap: float32 [B, C]; what is missing in them is not taken off yet."""
         coverage = np.ones((len(owner), self._grid.groups.channels), np.float32)
         gap_fills = self._grid.gap_fills
         for at in np.flatnonzero(gap_fills.any(owner)).tolist():
             stream, start = int(owner[at]), int(end[at]) - self._spec.length
-            coverage[at] -= self._grid.filled(stream, start, int(end[at])) / self._spec.length
+            first_channels = self._grid.groups.first_channel(self._grid.channel_groups_of(owner[at : at + 1])[0])
+            for left, right, first_channel in gap_fills.within(stream, start, int(end[at])):
+                mine = first_channels == first_channel
+                filled = ~np.isnan(values[at, mine, left - start : right - start])  # NaN: so was what it is filled with
+                coverage[at, mine] -= filled.sum(axis=1) / np.float32(self._spec.length)
             gap_fills.forget(stream, start)
         return coverage
 

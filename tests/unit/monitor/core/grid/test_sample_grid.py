@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from monitor.core.artifact.manifest import WindowSpec
 from monitor.core.grid.arrivals import Arrivals
 from monitor.core.grid.sample_grid import GridRules, Placement, SampleGrid
 from monitor.core.values.discards import Reason
-from monitor.core.windows.clock_alignment import ClockAlignment
 from monitor.core.windows.stream_blocks import MergedBlocks, StreamBlocks
 from monitor.core.windows.stream_windows import StreamWindows, WindowBatch
 
@@ -59,11 +59,10 @@ class LoggedWindows(StreamWindows):
     """
 
     def __init__(self, rules: GridRules, channel_groups: list[list[int]]) -> None:
-        super().__init__(CHANNELS, SPEC, rules)
-        make_room = self.grid.make_room
-        self.logged = self.grid = LoggedGrid(CHANNELS, rules, self.grid.room_samples)
-        self.grid.make_room = make_room
-        self.alignment = ClockAlignment(self.grid)
+        with mock.patch("monitor.core.windows.stream_windows.SampleGrid", LoggedGrid):
+            super().__init__(CHANNELS, SPEC, rules)
+        assert isinstance(self.grid, LoggedGrid)
+        self.logged = self.grid
         self.discards: Counter[Reason] = Counter()
         self.received = self.stored = 0
         self.book: dict[tuple[int, int, int], int] = {}  # stream, channel, slot -> value

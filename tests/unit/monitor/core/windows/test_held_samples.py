@@ -77,6 +77,20 @@ def test_what_was_received_before_a_long_gap_fills_nothing_after_it() -> None:
     assert math.isnan(found[-1].values[0, 0, 0])
 
 
+def test_a_gap_behind_a_missing_sample_lowers_the_coverage_once_for_each_sample() -> None:
+    windows = StreamWindows(2, WindowSpec(length=6, stride=6, max_gap_samples=MAX_GAP), GridRules(1.0, 6, MAX_GAP))
+    windows.open_stream(0, [[0, 1]])
+    found: list[WindowBatch] = []
+    for start, values in ((0.0, [[0, 0], [1, 1], [NAN, 2]]), (4.0, [[4, 4], [5, 5]])):
+        time, length = np.array([start]), np.array([len(values)])
+        part = np.array(values, np.float32)
+        blocks = StreamBlocks(np.array([0]), np.array([[0, 1]]), time, length, time + length, True, part)
+        found += list(windows.feed([blocks], Counter()))
+    (batch,) = found
+    assert batch.values[0].tolist() == [[0, 1, 1, 1, 4, 5], [0, 1, 2, 2, 4, 5]]
+    assert batch.coverage[0].tolist() == pytest.approx([4 / 6, 5 / 6])
+
+
 def test_a_gap_of_one_channel_group_leaves_the_coverage_of_the_others() -> None:
     windows = StreamWindows(2, WindowSpec(length=6, stride=6), GridRules(1.0, 6, lateness_samples=10))
     windows.open_stream(0, [[0], [1]])
