@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import sqlite3
 
 _KINDS = "\n".join(f"  {kind:<12} {meaning}" for kind, meaning in MEANINGS.items())
-_LEAST_SECONDS = 1.0  # of an alert that a single window made
 _EPILOG = f"""\
 kinds:
 {_KINDS}
@@ -109,8 +108,7 @@ def _wanted(args: argparse.Namespace, database: "sqlite3.Connection", kind: Labe
     now = time.time()
     if args.alert:
         alert = find_alert(database, args.alert)
-        stream, since = alert.stream, alert.from_seconds
-        until = max(min(alert.to_seconds, now), since + _LEAST_SECONDS)
+        stream, since, until = alert.stream, alert.from_seconds, alert.until(now)
         if alert.to_seconds == OPEN:
             print("The alert is still open: what it has been so far is labelled.")
     else:

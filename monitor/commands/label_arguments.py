@@ -15,7 +15,7 @@ from monitor.core.history.label import MAX_NOTE, MAX_TEXT, LabelError
 from monitor.core.values.instant import read_instant
 from monitor.core.values.names import safe_name
 from monitor.errors import DataError, OutputError
-from monitor.readers.history_file import UNIT_HISTORY, history_beside
+from monitor.readers.history_file import UNIT_HISTORY
 
 if TYPE_CHECKING:  # pydantic is loaded when the command runs, so that --help is quick
     import sqlite3
@@ -55,9 +55,11 @@ def history_of(args: argparse.Namespace) -> Path:
     config: Path = args.config or UNIT_CONFIG
     if args.config is None and not config.exists():
         raise DataError("name the history with --history FILE, or the daemon's configuration with --config FILE")
-    folder = load_config(config, secrets=False).journal.folder
-    if folder is not None:
-        return history_beside(folder)
+    loaded = load_config(config, secrets=False)
+    if loaded.history_file is not None:
+        return loaded.history_file
+    if loaded.history.enabled is False:
+        raise DataError(f"{config} has the history switched off: there is nothing to label")
     if UNIT_HISTORY.exists():
         return UNIT_HISTORY
     raise DataError(f"{config} names no journal.path, beside which the history would lie; name it with --history FILE")

@@ -129,6 +129,7 @@ class App:
         )
         health, registry = self.health, registry_of(self)
         self._http = HttpServer(config.http, registry, web=config.web, healthz=health.liveness, readyz=health.readiness)
+        self._let_people_label()
         self.engine.recover()
         if self.history is not None:
             self.history.begin(self.pipeline.model_groups)
@@ -146,6 +147,13 @@ class App:
         )
         history.use(remembered_models(setup))
         return history
+
+    def _let_people_label(self) -> None:
+        """Have the history keep labels of the streams that it holds, and let only their alerts ask for any."""
+        history = self.history
+        models = frozenset[str]() if history is None else history.queue.models
+        self.pipeline.labelling.use(None if history is None else history.labels, models)
+        self.pipeline.asking.models = models
 
     def turn(self) -> None:
         """One round of the loop, and once a second what is to be done besides."""
@@ -215,6 +223,7 @@ class App:
         self._setup = setup
         if self.history is not None:
             self.history.use(remembered_models(setup))
+        self._let_people_label()
         self._http.protect(config.web)
         if diff.at_next_start:
             log.warning("some changes take effect at the next start", sections=diff.at_next_start)

@@ -8,7 +8,6 @@ still need.
 """
 
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from monitor.core.streams.model_group import ModelGroup
 from monitor.durability.history_queue import HistoryQueue
 from monitor.durability.history_sampler import HistorySampler
 from monitor.durability.history_writer import HistoryWriter
+from monitor.durability.label_keeper import LabelKeeper
 from monitor.pipeline.pipeline import Pipeline, Step
 
 log = structlog.get_logger()
@@ -54,9 +54,9 @@ class HistoryState:
 class HistoryKeeper:
     """The history of one daemon. All but `offer`, `start` and `close` belong to its own thread.
 
-    file: of the history. journal_bytes: what the journal may grow to. ages: by model, what is older in seconds is
-    deleted. sha256_of: of a model's artifact. chores: what is done with the file in each turn besides, in short
-    transactions; it raises nothing but sqlite3.Error. trouble: why nothing is kept for now; None while all is well.
+    labels: what commands say, on its way into the history. file: of the history. journal_bytes: what the journal may
+    grow to. ages: by model, what is older in seconds is deleted. sha256_of: of a model's artifact. trouble: why nothing
+    is kept for now; None while all is well.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class HistoryKeeper:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.queue = HistoryQueue(())
+        self.labels = LabelKeeper(clock)
         self.ages: Mapping[str, float] = {}
         self.trouble: str | None = None
         self.state = HistoryState()
-        self.chores: Callable[[sqlite3.Connection], object] = lambda database: None
         self.processor_seconds = 0.0
         self._reserve_bytes = journal_bytes + _RESERVE_BYTES
         self._clock = clock
@@ -151,6 +151,7 @@ class HistoryKeeper:
             if self.trouble is None and self._store.is_open:
                 self._take(time.monotonic())
                 self._writer.write(time.monotonic(), everything=True)
+                self._keep_labels()
         self._store.close()
 
     def _rest(self, process: float, cost: float, seconds: float) -> float:
@@ -169,7 +170,7 @@ class HistoryKeeper:
             if self.trouble is None:
                 self._take(now)
                 self._work(now)
-                self._store.run(self.chores)
+                self._keep_labels()
         except DamagedError as error:
             self._stop(str(error))
             with suppress(StoreError):
@@ -183,6 +184,7 @@ class HistoryKeeper:
             batches, steps = self.queue.take()
             self._sampler.alerts.note_all(steps)
             self.queue.taken(batches)
+            self.labels.refuse(self.trouble)
 
     def _take(self, now: float) -> None:
         batches, steps = self.queue.take()
@@ -202,6 +204,10 @@ class HistoryKeeper:
         if now >= self._next_care:
             self._next_care = now + _CARE_SECONDS
             self._care(now)
+
+    def _keep_labels(self) -> None:
+        if self.labels.waits:
+            self._store.run(self.labels.work)
 
     def _care(self, now: float) -> None:
         self._require_room()

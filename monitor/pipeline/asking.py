@@ -10,9 +10,13 @@ EVENT = "an alert asks: a fault, or the new normal?"
 
 
 class Asking:
-    """The questions of some model groups. after_seconds: how long an alert fires before it may ask."""
+    """The questions of some model groups. after_seconds: how long an alert fires before it may ask.
+
+    models: whose alerts may ask, since the answer would be kept; None: all.
+    """
 
     def __init__(self, model_groups: Mapping[str, ModelGroup], after_seconds: float) -> None:
+        self.models: Collection[str] | None = None
         self._model_groups = model_groups
         self._limits = {name: NoticeLimit() for name in model_groups}
         for model_group in model_groups.values():
@@ -21,7 +25,8 @@ class Asking:
     def review(self, now_seconds: float) -> Iterator[tuple[str, Notice]]:
         """Look which alerts ask now (wall clock); what is to be told, by model. Call it about once a second."""
         for name, model_group in self._model_groups.items():
-            for stream in model_group.review_questions():
+            may_ask = self.models is None or name in self.models
+            for stream in model_group.review_questions(may_ask=may_ask):
                 if model_group.question(stream) is not None and self._limits[name].admits(stream, now_seconds):
                     yield name, _notice_of(model_group, stream)
             left_out = self._limits[name].take_left_out()

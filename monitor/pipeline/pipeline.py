@@ -34,6 +34,7 @@ from monitor.core.windows.stream_windows import StreamBlocks, WindowBatch
 from monitor.pipeline.asking import Asking
 from monitor.pipeline.commands import AcceptedCommand, CommandHandler, apply_command
 from monitor.pipeline.intake import Intake
+from monitor.pipeline.labelling import Labelling
 from monitor.pipeline.pipeline_state import Refusal, restore_into, snapshot_of
 
 _LEAP_SECONDS = 1.0  # what the two clocks may differ by without one of them having been set
@@ -109,8 +110,14 @@ class Pipeline:
         self.on_notice: Callable[[str, Notice], None] = lambda model, notice: None
         for model_group in self.model_groups.values():
             model_group.inputs.rates.tolerance = settings.rate_tolerance
+        self.labelling = Labelling(self.counters.commands, on_discard)
         commands = CommandHandler(
-            settings.commands_below, self.model_groups, settings.max_streams, self.counters.commands, on_discard
+            settings.commands_below,
+            self.model_groups,
+            settings.max_streams,
+            self.counters.commands,
+            on_discard,
+            self.labelling,
         )
         self.asking = Asking(self.model_groups, settings.ask_after_seconds)
         self._last_look: Moment | None = None
@@ -177,6 +184,7 @@ class Pipeline:
             model_group.mark_silent(wall, settings.silent_after_seconds)
             model_group.unmute(wall)
         self._look_at_unopened(wall)
+        self.labelling.settle(self.asking)
         for model, notice in self.asking.review(wall):
             self.on_notice(model, notice)
         return Step(last.scored_batches, (*reports, *self._state_reports()))
@@ -208,7 +216,10 @@ class Pipeline:
 
     def snapshot(self) -> State:
         """Everything that must outlive the process. Call it with no window waiting, as `adopt`."""
-        return snapshot_of(self.model_groups, self.counters) | {"decoders": self._intake.snapshot()}
+        return snapshot_of(self.model_groups, self.counters) | {
+            "decoders": self._intake.snapshot(),
+            "labels": self.labelling.snapshot(),
+        }
 
     def restore(self, state: object) -> list[Refusal]:
         """Let a fresh pipeline go on from a state that one of the same settings gave, in this version or an older one.
@@ -226,6 +237,11 @@ class Pipeline:
         except StateError as error:  # as of versions whose decoders kept nothing
             if isinstance(state, dict) and "decoders" in state:
                 refusals.append(Refusal("decoders", str(error)))
+        if isinstance(state, dict) and "labels" in state:  # which older versions could not keep
+            try:
+                self.labelling.restore(state["labels"])
+            except StateError as error:
+                refusals.append(Refusal("labels", str(error)))
         return refusals
 
     def inherit_decoders(self, other: "Pipeline") -> None:

@@ -1,20 +1,9 @@
 """What labels are about: the streams and alerts that a history knows, looked up by whoever has it open."""
 
 import sqlite3
-from typing import NamedTuple
 
 from monitor.core.history.label import OPEN, LabelError
-
-LEAST_OF_ID = 8  # characters of an alert's id that may stand for it
-
-
-class LabelledAlert(NamedTuple):
-    """An alert that a label is about; from_seconds, to_seconds (infinity: it is open): event time."""
-
-    id: str
-    stream: str
-    from_seconds: float
-    to_seconds: float
+from monitor.core.history.labelled_alert import LEAST_OF_ID, LabelledAlert
 
 
 class UnknownAlertError(LabelError):

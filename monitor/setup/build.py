@@ -166,6 +166,7 @@ def succeed(
     inherit_normals(successor.model_groups, pipeline.model_groups)
     successor.router.find_streams()
     successor.inherit_decoders(pipeline)
+    successor.labelling.take_over(pipeline.labelling)
     return successor, final_step
 
 

@@ -2,7 +2,8 @@
 
 `mute` holds back the alerts of a stream for a while; its payload is `{"seconds": 7200}` or a duration such as `2h`, and
 nothing or zero ends it. `relearn` makes a stream learn anew what is usual for it. `forget` closes a stream, so that its
-name belongs to the next topic that comes for it. The payload of these two is empty or `{}`.
+name belongs to the next topic that comes for it. The payload of these two is empty or `{}`. `label` and `accept`
+stand in `label_command.py`.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
+from monitor.core.alerting.label_command import LABEL_COMMANDS
 from monitor.core.decode.refusals import snippet_of
 from monitor.core.sources.topics import TopicPattern
 from monitor.core.values.discards import Discard, Reason
@@ -21,6 +23,7 @@ MAX_COMMAND_BYTES = 256
 
 Kind = Literal["mute", "relearn", "forget"]
 KINDS = get_args(Kind)
+COMMANDS = (*KINDS, *LABEL_COMMANDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,12 @@ def commands_below(base_topic: str) -> TopicPattern:
 
 
 def parse_command(stream: str, kind: str, payload: bytes) -> Command | Discard:
-    """Read a command from the two levels of its topic and its payload. It never raises.
+    """Read a command from the two levels of its topic and its payload, but for those of labels. It never raises.
 
     Whether there is such a stream, and whether it can do what is asked, is for others to say.
     """
     if kind not in KINDS:
-        return Discard(Reason.UNKNOWN_COMMAND, f"there are {', '.join(KINDS)}")
+        return Discard(Reason.UNKNOWN_COMMAND, f"there are {', '.join(COMMANDS)}")
     if not is_name(stream):
         return Discard(Reason.BAD_NAME, "stream names are made of letters, digits and _ . : -")
     if len(payload) > MAX_COMMAND_BYTES:

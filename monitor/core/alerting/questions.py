@@ -92,10 +92,11 @@ class Questions(Columns):
                 column_of[streams] = np.hstack([pairs, np.zeros_like(pairs)])
             self._bin_seconds[streams] *= 2
 
-    def review(self, firing: Bools) -> Ints:
+    def review(self, firing: Bools, *, may_ask: bool = True) -> Ints:
         """Look which alerts ask now; call it about once a second. Returns the streams that changed: int64 [n].
 
         firing: bool [S'], whether an alert of a stream fires; S' is at least as many as there are rows here in use.
+        may_ask: whether any may.
         """
         if not self._any_watched:
             return np.zeros(0, np.int64)
@@ -107,7 +108,7 @@ class Questions(Columns):
         streams = streams[firing[streams]]
         self._any_watched = len(streams) > 0
         asks = ~np.isnan(self.asks_since_seconds[streams])
-        should = self._steady(streams, asks) & ~self.answered[streams]
+        should = self._steady(streams, asks) & ~self.answered[streams] & may_ask
         self.asks_since_seconds[streams[should & ~asks]] = self._last_seconds[streams[should & ~asks]]
         self.asks_since_seconds[streams[asks & ~should]] = np.nan
         return np.concatenate([asked_before, streams[should != asks]])

@@ -116,3 +116,14 @@ def require_in_time(label: Label) -> Label:
     if label.kind == "false_alarm" and label.to_seconds > latest:
         raise LabelError("a false alarm is over when it is said: let it end now at the latest")
     return label
+
+
+def answers(label: Label, since_seconds: float, now_seconds: float) -> bool:
+    """Whether a label answers what the alert of its stream asks that began at since_seconds (event time).
+
+    An acceptance of before, which has no end, does not: it was about another change. A maintenance does as long as it
+    goes on (now_seconds: wall clock), whenever it was announced.
+    """
+    if label.kind == "maintenance" and label.overlaps(now_seconds, OPEN):
+        return label.from_seconds <= now_seconds
+    return label.at_seconds >= since_seconds and label.overlaps(since_seconds, OPEN)

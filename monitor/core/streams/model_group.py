@@ -279,9 +279,9 @@ class ModelGroup:
         since = float(self.questions.asks_since_seconds[number])
         return since if since == since and self.decision.phase[number] == Phase.FIRING else None  # noqa: PLR0124 - NaN
 
-    def review_questions(self) -> list[int]:
+    def review_questions(self, *, may_ask: bool) -> list[int]:
         """Look which alerts ask now; the streams of which another thing holds than before."""
-        changed: list[int] = self.questions.review(self.decision.phase == Phase.FIRING).tolist()
+        changed: list[int] = self.questions.review(self.decision.phase == Phase.FIRING, may_ask=may_ask).tolist()
         self.changed.update(self.streams.name(number) for number in changed)
         return changed
 

@@ -26,6 +26,11 @@ class Reason(StrEnum):
     UNKNOWN_STREAM = "unknown_stream"  # no stream has this name
     BAD_DURATION = "bad_duration"  # negative, or longer than a stream may be muted
     NOT_LEARNT = "not_learnt"  # the model learns nothing of single streams, so there is nothing to learn anew
+    BAD_LABEL = "bad_label"  # a label that there cannot be: its interval, its texts
+    NO_HISTORY = "no_history"  # nothing is kept of the stream, so neither are labels
+    UNKNOWN_ALERT = "unknown_alert"  # no alert of the stream has this id
+    LABEL_LIMIT = "label_limit"  # there are as many labels as there may be
+    NOT_KEPT = "not_kept"  # the label could not be written
     # samples
     DUPLICATE = "duplicate"  # this slot of the sample grid already has a value
     LATE = "late"  # older than what has already been cut into windows
@@ -34,7 +39,12 @@ class Reason(StrEnum):
 
 
 REASONS = tuple(Reason)
-OF_COMMANDS = frozenset({Reason.UNKNOWN_COMMAND, Reason.UNKNOWN_STREAM, Reason.BAD_DURATION, Reason.NOT_LEARNT})
+OF_COMMANDS = frozenset(
+    {
+        *(Reason.UNKNOWN_COMMAND, Reason.UNKNOWN_STREAM, Reason.BAD_DURATION, Reason.NOT_LEARNT),
+        *(Reason.BAD_LABEL, Reason.NO_HISTORY, Reason.UNKNOWN_ALERT, Reason.LABEL_LIMIT, Reason.NOT_KEPT),
+    }
+)
 OF_SAMPLES = frozenset({Reason.DUPLICATE, Reason.LATE, Reason.FUTURE, Reason.BACKLOG_LIMIT})
 OF_MESSAGES = frozenset(REASONS) - OF_COMMANDS - OF_SAMPLES
 

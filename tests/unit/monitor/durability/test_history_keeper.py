@@ -14,10 +14,13 @@ from monitor.adapters.storage.history_forget import forget_stream
 from monitor.adapters.storage.label_table import add_label, withdraw_label
 from monitor.adapters.storage.settings import HistoryConfig
 from monitor.core.history.label import Label
+from monitor.core.history.label_request import LabelRequest
 from monitor.core.streams.model_group import ModelGroup
+from monitor.core.values.discards import Reason
 from monitor.core.windows.stream_blocks import StreamBlocks
 from monitor.durability import history_keeper, history_queue
 from monitor.durability.history_keeper import HistoryKeeper
+from monitor.pipeline.labelling import LabelOutcome
 from monitor.pipeline.pipeline import Moment, Pipeline, PipelineSettings
 from monitor.readers.history import History
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of, model_group_of
@@ -249,11 +252,25 @@ def test_what_a_label_with_an_end_covers_is_exempt_from_ageing_until_it_is_withd
     daemon.history.close()
 
 
-def test_chores_are_done_with_the_file_in_each_turn(tmp_path: Path) -> None:
+def test_labels_that_came_by_commands_are_kept_while_it_runs_and_when_it_ends(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "history.sqlite")
-    done: list[bool] = []
-    daemon.history.chores = lambda database: done.append(database.in_transaction)
+    daemon.history.labels.put(LabelRequest("1", "m1", "bad", "ann", "", "mqtt", START, START - 10, START - 5))
     daemon.history.start()
-    daemon.wait_for(lambda: len(done) > 3)
+    daemon.wait_for(lambda: daemon.history.labels.outcomes() == [LabelOutcome("1", None)])
+    daemon.history.labels.put(LabelRequest("2", "m1", "bad", "ann", "", "mqtt", START, START - 3, START - 2))
     daemon.history.close()
-    assert not any(done)
+    with History.open(tmp_path / "history.sqlite") as history:
+        assert [label.from_seconds for label in history.labels()] == [START - 10, START - 3]
+
+
+def test_labels_are_refused_while_the_history_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "history.sqlite").mkdir()
+    daemon = Daemon(tmp_path / "history.sqlite")
+    daemon.history.labels.put(LabelRequest("1", "m1", "bad", "ann", "", "mqtt", START, START - 10, START - 5))
+    daemon.history.start()
+    daemon.wait_for(lambda: [refused_for(outcome) for outcome in daemon.history.labels.outcomes()] == [Reason.NOT_KEPT])
+    daemon.history.close()
+
+
+def refused_for(outcome: LabelOutcome) -> Reason | None:
+    return None if outcome.refusal is None else outcome.refusal.reason
