@@ -6,6 +6,8 @@ them come into use is decided by the daemon, or by a person with `residuald mode
 """
 
 import hashlib
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from trainer.artifact.signing import signature_path
 from trainer.errors import ArtifactError, OutputError
 
 _KEPT_CANDIDATES = 5
+_HALF_WRITTEN_SECONDS = 86_400.0
 
 
 def model_name(folder: Path) -> str:
@@ -147,6 +150,11 @@ def _remove_old(folder: Path) -> None:
     for version in {*taken, *waiting[:-_KEPT_CANDIDATES]}:
         for suffix in (PROPOSAL_SUFFIX, *reversed(VERSION_SUFFIXES)):
             (inbox / f"{version}{suffix}").unlink(missing_ok=True)
+    # what a process that was killed had begun to write; a younger one may still be written
+    for half in inbox.glob(".*.*.*"):
+        with suppress(FileNotFoundError):
+            if half.stat().st_mtime < time.time() - _HALF_WRITTEN_SECONDS:
+                half.unlink()
 
 
 def _generation_in(folder: Path) -> Generation | None:
