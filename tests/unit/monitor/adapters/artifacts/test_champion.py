@@ -113,6 +113,7 @@ def test_a_promotion_that_is_killed_at_any_step_leaves_a_whole_version_and_can_b
         assert generation is not None
         assert generation.version == "v2"
         assert read_generations(folder)[-1] == generation
+        assert {"v2.onnx", "v2.pt.sig", "v2.report.html"} < names(folder)
         step += 1
     assert outcomes == {"v1", "v2"}
     assert step > 25
