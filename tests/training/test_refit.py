@@ -46,10 +46,10 @@ def quiet(done: int, train: float, validation: float) -> None:
 
 
 def subject(
-    streams: tuple[str, ...] = ("m1", "m2"), settings: FitSettings = SETTINGS, anchored: bool = True
+    streams: tuple[str, ...] = ("m1", "m2"), settings: FitSettings = SETTINGS, anchored: bool = True, days: float = 10
 ) -> Subject:
-    """A model that was fitted to the first ten days of its streams."""
-    data = files(streams)
+    """A model that was fitted to the first days of its streams."""
+    data = files(streams, days)
     fitted = fit(gather(data, settings), settings, "motor", MADE, quiet)
     artifact = load_artifact("motor", fitted.artifact)
     kept = AnchorData(
@@ -212,3 +212,23 @@ def test_a_model_has_seen_its_streams_up_to_where_its_data_end(motor: Subject) -
     manifest = motor.champion.manifest
     assert seen_until(manifest, ["m1", "m2"]) == START + 10 * DAY - PERIOD_SECONDS
     assert seen_until(manifest, ["other"]) == MADE.timestamp()
+
+
+def test_streams_that_give_less_than_a_warm_up_are_judged_by_what_they_had_learnt(run: Any) -> None:
+    table = SETTINGS.model_dump(exclude_unset=True) | {"normalization": {"kind": "stream", "warmup_windows": 900}}
+    whom = subject(settings=FitSettings.model_validate(table))
+    made = done(run(later(days=15), whom=whom, config=RefitConfig(max_windows=2000)))
+    assert made.fitted.manifest.normalization.of_streams is None
+    for data in made.corpus.ranges:
+        if not data.name.startswith(PREFIX):
+            assert "warming_up" not in data.excluded
+    calibration = {made.corpus.ranges[number].name for number in made.corpus.origins[Part.CALIBRATION].file.tolist()}
+    assert calibration == {"m1", "m2"}
+
+
+def test_streams_that_all_warm_up_still_are_nothing_to_do_and_no_failure(run: Any) -> None:
+    table = SETTINGS.model_dump(exclude_unset=True) | {"normalization": {"kind": "stream", "warmup_windows": 3000}}
+    whom = subject(settings=FitSettings.model_validate(table), anchored=False, days=20)
+    outcome = run({name: machine(8, 50, first_day=20) for name in ("m1", "m2")}, whom=whom)
+    assert isinstance(outcome, NothingToDo)
+    assert "warming_up" in outcome.reason

@@ -12,7 +12,7 @@ from monitor.readers.history import History
 from trainer.artifact.export import Artifact
 from trainer.data.corpus import Corpus
 from trainer.data.split import Part
-from trainer.errors import WaitsForPersonError
+from trainer.errors import DataError, WaitsForPersonError
 from trainer.fitting.fit import FitResult, Lineage, fit
 from trainer.refit.anchor import Anchor
 from trainer.refit.anchor_data import stream_of
@@ -111,7 +111,13 @@ def refit(
         of_anchor = _anchor_shares(anchor, sorter, labels, calibrates=True)
     on_stage("putting the windows together")
     used = [share for share in shares.shares if len(share.part)]
-    corpus = refit_corpus(used, of_anchor, manifest, settings, config.max_windows)
+    learnt = {name: own for judge in shares.anchors.values() for name, own in judge.normals.items()}
+    try:
+        corpus = refit_corpus(used, of_anchor, manifest, settings, config.max_windows, learnt)
+    except DataError as error:
+        if unlearnt:
+            raise
+        return NothingToDo(str(error), shares)
     on_stage("fitting")
     lineage = Lineage(manifest.parent_of_refits(subject.sha256), _used(labels))
     fitted = fit(corpus, settings, manifest.model, now, on_epoch, lineage)

@@ -1,11 +1,12 @@
 """The corpus of a refit: recent normal data of each stream, and at least a third from what the anchor learnt from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from monitor.core.artifact.manifest import DataRange, Manifest
+from monitor.core.scoring.remembered_normals import LearntNormals
 from trainer.data.corpus import Corpus
 from trainer.data.cutting import FileWindows
 from trainer.data.split import Part
@@ -40,8 +41,11 @@ def refit_corpus(
     manifest: Manifest,
     settings: FitSettings,
     max_windows: int,
+    learnt_before: Mapping[str, LearntNormals],
 ) -> Corpus:
-    """Put both together. The recent windows carry the numbers of their streams, the anchor's those behind them.
+    """Put both together; the anchor's recordings warm up by themselves.
+
+    learnt_before: what the daemon judges streams by that give too little for numbers of their own.
 
     Raises:
         DataError: a part has too few windows.
@@ -65,7 +69,8 @@ def refit_corpus(
     learnt = learnt_of_streams({name: batch.values for name, batch in train.items()}, normalization)
     until = {name: float(train[name].end_seconds.max()) for name in learnt}
     normalization = normalization.model_copy(update={"of_streams": as_stream_normals(learnt, until)})
-    numbers = {number: learnt[share.name] for number, share in enumerate(recent) if share.name in learnt}
+    known = {**learnt_before, **learnt}
+    numbers = {number: known[share.name] for number, share in enumerate(recent) if share.name in known}
     corpus = replace(pool, learnt=numbers).corpus(parts, MIN_WINDOWS, normalization)
     return replace(corpus, ranges=tuple(map(_whole_range, corpus.ranges, shares)))
 
