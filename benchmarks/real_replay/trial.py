@@ -6,6 +6,7 @@ windows scored and anomalous per stream, and on every step of every alert by its
 """
 
 import os
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -83,6 +84,7 @@ def _fit(detector: Detector, case: Case, folder: Path) -> None:
     settings = folder / detector.name / f"{case.model}.fit.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(case.data_set.fit_settings(detector.family, case.channels))
+    shutil.rmtree(_model(folder, detector, case), ignore_errors=True)  # else that of a former run stays in use
     command: list[str | Path] = [BIN / "residuald-trainer", "fit", "--config", settings, "--seed", str(detector.seed)]
     command += ["--out", _model(folder, detector, case), "--data", *_files(folder, case, "train")]
     done = subprocess.run(command, capture_output=True, check=False, text=True)

@@ -43,6 +43,7 @@ def summary(setup: Setup) -> Iterator[str]:
         yield f"output   webhook {webhook.name}: {webhook.origin}"
     yield from (f"warning  {sentence}" for sentence in advice(config))
     yield from _warnings_of_models(setup)
+    yield from _waiting(setup)
 
 
 def _warnings_of_models(setup: Setup) -> Iterator[str]:
@@ -51,6 +52,12 @@ def _warnings_of_models(setup: Setup) -> Iterator[str]:
             yield (f"warning  model {name}: {NEEDS_ALL_CHANNELS}")
         if artifact.manifest.normalization.unbounded:
             yield f"warning  model {name}: {LEARNS_ANY_FAULT}"
+
+
+def _waiting(setup: Setup) -> Iterator[str]:
+    for name, standing in setup.standings.items():
+        if standing.candidate is not None and standing.waits:
+            yield f"waits    model {name}: version {standing.candidate.version}: {'; '.join(standing.reasons)}"
 
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The lock of a model's folder: one at a time changes what is in use."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ def locked(folder: Path) -> Iterator[None]:
     flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
+        with contextlib.suppress(PermissionError):  # what another user made may be open to all as it is
+            os.fchmod(descriptor, 0o644)  # whatever the umask: a person and the daemon are two users
     except PermissionError:  # another user made it, and whoever may change the folder may lock it
         descriptor = os.open(path, os.O_RDONLY | flags)
     try:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from monitor.adapters.artifacts.candidates import Candidate
+from monitor.adapters.artifacts.standing import Standing
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.storage.settings import STATE_DIRECTORY
 from monitor.setup.build import Setup
@@ -13,15 +15,18 @@ from monitor.setup.summary import summary
 from tests.manifests import MeanSquareScorer, manifest_of, masking_fields
 
 WEBHOOK = {"url": "https://example.org:8443/hooks/secret?key=secret", "name": "pager"}
+NOTHING_WAITS = Standing("1")
 
 
-def lines(*, calibrated: bool = True, kind: str = "fixed", **sections: Any) -> list[str]:
+def lines(
+    *, calibrated: bool = True, kind: str = "fixed", standing: Standing = NOTHING_WAITS, **sections: Any
+) -> list[str]:
     source = {"name": "all", "topic": "v/{device}", "format": {"kind": "csv"}, "model": "m"}
     model = {"name": "m", "path": "models/m"}
     config = Config.model_validate({"source": [source], "model": [model]} | sections)
     manifest = manifest_of(("x", "y", "z"), kind=kind, masking=masking_fields(3) if calibrated else None)
     artifact = Artifact(Path("models/m/1.pt"), "", manifest, MeanSquareScorer(), 32)
-    return list(summary(Setup(config, {"m": artifact})))
+    return list(summary(Setup(config, {"m": artifact}, {"m": standing})))
 
 
 def warnings(**sections: Any) -> list[str]:
@@ -78,3 +83,9 @@ def test_a_key_of_the_payload_that_is_left_out_is_warned_of_too() -> None:
     source = {"name": "all", "topic": "p/{site}", "format": layout, "model": "m", "stream": "{site}.{device}"}
     (warning,) = warnings(source=[source])
     assert "leaves out {line}" in warning
+
+
+def test_what_waits_for_a_person_is_shown_with_its_reasons() -> None:
+    waits = Standing("1", candidate=Candidate("2", None), reasons=("slow ramps are found less often",))
+    assert lines(standing=waits)[-1] == "waits    model m: version 2: slow ramps are found less often"
+    assert not [line for line in lines() if line.startswith("waits")]

@@ -182,6 +182,17 @@ def test_only_one_at_a_time_changes_what_is_in_use(tmp_path: Path) -> None:
     promoted(folder, proposal)
 
 
+def test_the_lock_that_one_user_made_can_be_taken_by_another_whatever_the_umask(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path, "v1")
+    before = os.umask(0o077)
+    try:
+        with locked(folder):
+            pass
+    finally:
+        os.umask(before)
+    assert (folder / "lock").stat().st_mode & 0o777 == 0o644
+
+
 def test_no_lock_is_taken_through_a_link(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "m", "v1")
     (folder / "lock").symlink_to(tmp_path / "elsewhere")
