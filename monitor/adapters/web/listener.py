@@ -1,6 +1,7 @@
 """The listening socket of HTTP: a thread for each client that has a place, with a deadline and bounded memory."""
 
 import contextlib
+import errno
 import io
 import socket
 import ssl
@@ -25,6 +26,7 @@ _MAX_ANSWERS = 4  # large ones at a time: each is held in memory until its reade
 _PATIENCE_SECONDS = 8.0  # for one of them; Prometheus waits for 10 s
 _GRACE_SECONDS = 1.0  # so long a reader need not make way
 _TURN_SECONDS = 0.1
+_NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 CONNECTION = "residuald.connection"  # in the environment of WSGI
 _REFUSAL = b"HTTP/1.0 503 Service Unavailable\r\n\r\ntoo many requests at once\n"
 
@@ -96,8 +98,19 @@ class Listener(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection."""
-        request, client_address = super().get_request()
+        """Accept a connection.
+
+        Raises:
+            OSError: there is none, or the process has no file left for it.
+
+        """
+        try:
+            request, client_address = super().get_request()
+        except OSError as error:
+            if error.errno in _NONE_LEFT:  # who waits stays in the queue, which would be looked at without a pause
+                log.warning("HTTP takes no connection", error=error.strerror, hint="LimitNOFILE of the service")
+                time.sleep(_TURN_SECONDS)
+            raise
         if self.tls is not None:
             # the handshake waits for the client: it is the request's own thread that does it
             request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
