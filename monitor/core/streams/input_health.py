@@ -42,6 +42,7 @@ class InputHealth:
         self._channels = channels
         self._limit = NoticeLimit()
         self._notices: list[Notice] = []
+        self._notices_left_out = 0  # since the last call
 
     def open_stream(self, stream: int) -> None:
         """Know nothing of a stream number any more."""
@@ -156,6 +157,9 @@ class InputHealth:
         left_out = self._limit.take_left_out()
         if left_out:
             self._notices.append(Notice("samples of further streams are refused", {"streams": left_out}))
+        if self._notices_left_out:
+            self._notices.append(Notice("there is more to tell of streams", {"notices": self._notices_left_out}))
+            self._notices_left_out = 0
         taken, self._notices = self._notices, []
         return taken
 
@@ -170,6 +174,7 @@ class InputHealth:
     def adjust_for_clock_step(self, seconds: float, now_seconds: float) -> None:
         """Shift stored arrival times by the step of our wall clock, and measure clocks anew."""
         self._alignment.adjust_for_clock_step(now_seconds)
+        self._progress.adjust_for_clock_step(seconds)
         self.discards.adjust_for_clock_step(seconds, now_seconds)
 
     def _last_refusal(self, group: int) -> tuple[Reason, str | None]:
@@ -204,6 +209,10 @@ class InputHealth:
 
     def _notice(self, event: str, stream: int, fields: dict[str, Any]) -> None:
         name = self._streams.names[stream] if stream < len(self._streams.names) else None
-        if name is not None and len(self._notices) < _MOST_NOTICES:
-            told = {key: value for key, value in fields.items() if value is not None}
-            self._notices.append(Notice(event, {"stream": name} | told))
+        if name is None:
+            return
+        if len(self._notices) >= _MOST_NOTICES:
+            self._notices_left_out += 1
+            return
+        told = {key: value for key, value in fields.items() if value is not None}
+        self._notices.append(Notice(event, {"stream": name} | told))

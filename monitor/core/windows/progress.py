@@ -51,6 +51,10 @@ class Progress(Columns):
         self.received[rows] = self._refused[rows] = 0
         self._since[streams] = np.nan
 
+    def adjust_for_clock_step(self, seconds: float) -> None:
+        """Shift stored times by the step of our wall clock."""
+        self._since += seconds
+
     def stalled(self, streams: Ints, now_seconds: float) -> NDArray[np.bool_]:
         """Streams that receive samples and complete no window: bool [T]. streams: int64 [T]; now_seconds: wall clock.
 

@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitor.core.alerting.decision_rule import Verdict
@@ -304,3 +305,24 @@ def test_a_state_of_a_version_that_measured_and_counted_nothing_is_restored() ->
         after.send(number, {"t": START + number, "x": 0.0})
     assert after.verdicts == [("normal", "good")]
     assert math.isnan(after.group.inputs.rates.ratios(after.group.streams.numbers())[0])
+
+
+def test_a_step_of_the_clock_makes_no_stream_incomplete() -> None:
+    group = model_group_of(manifest_of(("x", "y"), length=4, sample_period_seconds=1.0))
+    group.open_stream("one", {}, [[0], [1]])
+    progress, numbers = group.windows.progress, group.streams.numbers()
+    progress.take_in(np.array([0]), np.array([1000]))
+    assert not progress.stalled(numbers, START).any()
+    group.inputs.adjust_for_clock_step(3600.0, START + 3600)
+    assert not progress.stalled(numbers, START + 3601).any()
+    assert progress.stalled(numbers, START + 3700).all()
+
+
+def test_what_there_is_to_tell_of_very_many_streams_at_once_is_counted_beyond_a_hundred() -> None:
+    group = model_group_of(manifest_of(("x", "y")))
+    for number in range(130):
+        group.inputs.notice_incomplete(group.open_stream(f"s{number}", {}, [[0], [1]]))
+    *told, last = group.inputs.take_notices()
+    assert len(told) == 100
+    assert last == Notice("there is more to tell of streams", {"notices": 30})
+    assert group.inputs.take_notices() == []
