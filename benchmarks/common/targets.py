@@ -36,11 +36,12 @@ class Target:
         return cls(name, target, reached, unit, reached <= target)
 
 
-def add_common_options(parser: argparse.ArgumentParser, out: Path) -> None:
-    """Add `--quick`, `--json` and `--out` (default: `out`)."""
+def add_common_options(parser: argparse.ArgumentParser, out: Path | None) -> None:
+    """Add `--quick`, `--json` and `--out` (default: `out`; None: there is nothing to write)."""
     parser.add_argument("--quick", action="store_true", help="a smaller run of about a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
-    parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where plots and files go ({out})")
+    if out is not None:
+        parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where plots and files go ({out})")
 
 
 def write_json(path: Path, targets: Sequence[Target], **extra: Any) -> None:

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_common_options(parser, Path("out"))
+    add_common_options(parser, None)
     args = parser.parse_args(arguments)
     families, windows, rounds = (("pca",), 100, 1) if args.quick else (("pca", "dense", "conv"), 1000, 3)
     console = Console()
