@@ -217,7 +217,8 @@ def fingerprint_of(config: Config) -> str:
 
     What has its default is left out, so that a key that a later version brings changes no fingerprint.
     """
-    return _digest_of(config.model_dump(include=_KEPT_SECTIONS, exclude=_NOT_KEPT, exclude_defaults=True))
+    kept = config.model_dump(include=_KEPT_SECTIONS, exclude=_NOT_KEPT, exclude_defaults=True)
+    return _digest_of({key: section for key, section in kept.items() if section})  # nothing is left of some sections
 
 
 def older_fingerprints_of(config: Config) -> tuple[str, ...]:

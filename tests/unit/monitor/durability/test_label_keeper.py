@@ -278,6 +278,20 @@ def test_a_label_by_a_command_answers_the_question(keeper: LabelKeeper, database
     assert not operated.asks
 
 
+@pytest.mark.parametrize("characters", [8, 36])
+def test_an_alert_that_is_open_is_labelled_though_the_history_does_not_have_it_yet(
+    keeper: LabelKeeper, database: sqlite3.Connection, characters: int
+) -> None:
+    operated = Asked(keeper)
+    step = operated.group.alerts.open_alert("seven")
+    assert step is not None
+    operated.say({"kind": "confirmed", "alert": step.id[:characters]})
+    operated.settle(keeper, database)
+    (label,) = read_labels(database)
+    assert (label.from_seconds, label.to_seconds) == (step.since_seconds, label.at_seconds)
+    assert not operated.asks
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -102,6 +102,16 @@ def test_a_machine_that_calms_down_asks_no_more(plant: Plant) -> None:
     assert plant.pipeline.asking.alerts() == {}
 
 
+def test_where_no_answer_would_be_kept_nothing_is_asked(plant: Plant) -> None:
+    plant.pipeline.asking.models = ()
+    plant.keep_house()
+    assert plant.asking == []
+    assert plant.states[-1]["asks"] is None
+    plant.pipeline.asking.models = {"m"}
+    plant.keep_house()
+    assert plant.asking == ["seven"]
+
+
 def test_a_muted_stream_asks_nothing(plant: Plant) -> None:
     plant.group.mute("seven", START + 1e6)
     plant.keep_house()

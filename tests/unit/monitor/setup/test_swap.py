@@ -14,7 +14,7 @@ from monitor.core.outputs.reports import Report
 from monitor.core.values.discards import Discard, Reason
 from monitor.core.values.messages import Message, MessageBatch
 from monitor.pipeline.pipeline import Moment, Pipeline, Step
-from monitor.setup.build import Setup, build_pipeline, succeed
+from monitor.setup.build import Setup, build_pipeline, fingerprint_of, succeed
 from monitor.setup.config_diff import ConfigDiff
 from monitor.setup.registry import Config
 from tests.manifests import PERIOD, MeanSquareScorer, manifest_of
@@ -207,3 +207,10 @@ def test_a_model_that_is_dropped_takes_its_streams_along() -> None:
     walk.send("m/a", 6)
     assert walk.end().windows == [("m", "a", 7), ("m", "a", 11)]
     assert list(walk.pipeline.model_groups) == ["m"]
+
+
+def test_when_an_alert_asks_is_no_reason_to_start_over() -> None:
+    before, after = setup_of().config, setup_of(timing={"ask_after_seconds": 60}).config
+    assert fingerprint_of(before) == fingerprint_of(after)
+    diff = ConfigDiff.between(before, after)
+    assert (diff.pipeline, diff.models) == (True, frozenset({"m", "n"}))

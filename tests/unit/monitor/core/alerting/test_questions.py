@@ -73,8 +73,10 @@ def test_a_fault_that_grows_does_not_ask_however_long_it_does(hours: float) -> N
 
 def test_a_level_that_swings_as_far_as_the_step_does_not_ask() -> None:
     questions = questions_of()
-    fired(questions, scores(8.0, 3.0, 1.5))
+    fired(questions, np.resize([1.0, 5.0], 481))
     assert not asks(questions)
+    fired(questions, np.resize([2.5, 3.5], 481))
+    assert asks(questions)
 
 
 def test_what_was_unsteady_at_first_asks_once_it_has_settled() -> None:
@@ -95,8 +97,8 @@ def test_a_question_is_taken_back_when_the_level_moves_again() -> None:
 def test_of_hours_without_windows_nothing_is_asked() -> None:
     questions = questions_of()
     questions.begin(0, START)
-    ends = START + np.array([0.0, 1.0, 6.5 * HOUR, 6.6 * HOUR])
-    questions.observe(np.zeros(4, np.int64), ends, np.full(4, 3.0, np.float32))
+    ends = START + HOUR * np.array([0.0, 4.0, 4.1, 6.4, 6.5])
+    questions.observe(np.zeros(5, np.int64), ends, np.full(5, 3.0, np.float32))
     assert not asks(questions)
 
 
