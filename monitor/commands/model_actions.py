@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitor.adapters.artifacts.anchor_file import make_anchor
+from monitor.adapters.artifacts.archive_manifest import read_manifest
 from monitor.adapters.artifacts.candidates import CandidateError, candidates_in
 from monitor.adapters.artifacts.champion import promote, put_into_use
 from monitor.adapters.artifacts.frozen_file import freeze, unfreeze
@@ -21,6 +22,7 @@ from monitor.core.artifact.generation import By, Generation, Why
 from monitor.core.artifact.manifest import SIGNATURE_SUFFIX
 from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, CURRENT
 from monitor.core.artifact.proposal import Proposal
+from monitor.core.artifact.rollback import is_older
 from monitor.errors import ArtifactError, KeyFileError, OutputError, WaitingError
 from monitor.settings.signing_key import SigningKeyError, read_signing_key
 from monitor.setup.model_place import ModelPlace, find_places
@@ -38,7 +40,7 @@ def run_promote(args: argparse.Namespace) -> int:
             _require_nothing_against(standing, version)
         anchored_by = getpass.getuser() if args.as_anchor else None
         if proposal is None:
-            place.prove(_own_version(folder, version))
+            _require_usable(place, version, sign)
             if anchored_by is not None:
                 make_anchor(folder, version, at, anchored_by)
             generation = put_into_use(folder, version, at, "person", _why(folder, version, anchored_by), sign)
@@ -56,7 +58,7 @@ def run_rollback(args: argparse.Namespace) -> int:
     sign, folder = _signer(args.key), place.folder
     with _changing(folder):
         version = args.version or _before(folder)
-        place.prove(_own_version(folder, version))
+        _require_usable(place, version, sign)
         generation = put_into_use(folder, version, datetime.now(UTC), "person", "rollback", sign)
     _tell(place, generation, sign)
     return 0
@@ -125,10 +127,20 @@ def _proposal_of(folder: Path, version: str) -> Proposal | None:
     raise _no_version(folder, version)
 
 
-def _own_version(folder: Path, version: str) -> Path:
-    if not has_version(folder, version):
-        raise _no_version(folder, version)
-    return folder / f"{version}{ARTIFACT_SUFFIX}"
+def _require_usable(place: ModelPlace, version: str, sign: Sign | None) -> None:
+    """Hold a version of the folder to what the daemon asks of it."""
+    if not has_version(place.folder, version):
+        raise _no_version(place.folder, version)
+    file = place.folder / f"{version}{ARTIFACT_SUFFIX}"
+    place.prove(file)
+    in_use, wanted = place.manifest_in_use(), read_manifest(file)
+    if not place.artifacts.require_signature or sign is not None or in_use is None or wanted is None:
+        return
+    if is_older(wanted, in_use):
+        raise ArtifactError(
+            f"{version} is older than the version in use, and artifacts.require_signature is on: the daemon takes it "
+            "back only by a generation that is signed; give --key FILE with the private half of a trusted key"
+        )
 
 
 def _no_version(folder: Path, version: str) -> ArtifactError:

@@ -15,8 +15,10 @@ from monitor.adapters.artifacts.candidates import Candidate, candidates_in
 from monitor.adapters.artifacts.generation_file import read_generations
 from monitor.adapters.artifacts.standing import standing_of
 from monitor.adapters.artifacts.versions import files_of, has_version, version_in_use, versions_in
+from monitor.core.artifact.calibration import DAY_SECONDS
 from monitor.core.artifact.generation import Generation
 from monitor.core.artifact.model_folder_names import ARTIFACT_SUFFIX, CANDIDATES
+from monitor.core.values.duration import in_words
 from monitor.errors import ArtifactError
 from monitor.setup.manifest_lines import manifest_lines
 from monitor.setup.model_place import ModelPlace, find_places
@@ -145,7 +147,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         row["since"] or _NOT_KNOWN,
         row["by"] or _NOT_KNOWN,
         "cannot be read" if threshold is None else f"{threshold:.4g}",
-        _NOT_KNOWN if false_alarms is None else f"1 per {1 / false_alarms:.3g} d",
+        _NOT_KNOWN if false_alarms is None else f"one in {in_words(DAY_SECONDS / false_alarms)}",
         f"{row['bytes'] / 1e6:.2f} MB",
     ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.adapters.artifacts.candidates import candidates_in
 from monitor.adapters.artifacts.lock import locked
-from monitor.adapters.artifacts.versions import version_in_use
+from monitor.adapters.artifacts.versions import version_in_use, versions_in
 from monitor.cli import main as residuald
 from monitor.core.artifact.proposal import Check, Proposal
 from tests.configurations import SINE
@@ -164,6 +164,16 @@ def test_a_configuration_names_the_models_and_whose_artifacts_are_taken(
     assert "no signature that can be read" in capsys.readouterr().err
     assert trainer(["sign", str(model / "candidates" / f"{waiting(model)}.pt"), "--key", str(key)]) == 0
     assert models("promote", model, "--config", config) == 0
+    first, second = versions_in(model)
+    # a first version that nobody signed, and then a roll-back to it that nobody signed
+    assert models("rollback", model, "--config", config) == 66
+    assert "no signature that can be read" in capsys.readouterr().err
+    assert trainer(["sign", str(model / f"{first}.pt"), "--key", str(key)]) == 0
+    assert models("rollback", model, "--config", config) == 66
+    assert "give --key FILE" in capsys.readouterr().err
+    assert version_in_use(model) == second
+    assert models("rollback", model, "--config", config, "--key", key) == 0
+    assert version_in_use(model) == first
 
 
 @pytest.mark.parametrize(
