@@ -83,11 +83,13 @@ def stations(
     direct: bool,
     max_inbox_messages: int | None = None,
     programs: Mapping[str, Path] = MappingProxyType({}),
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[dict[str, Station]]:
     """Contestants by name, all started at once, each with a broker of its own (or a feeder) and ready for its load.
 
     max_inbox_messages: of the daemon; by default there is room for the whole load. programs: names that are daemons of
-    other installations. Logs go to `folder`.
+    other installations; more: names that are daemons, too, by what is added to their configuration. Logs go to
+    `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -102,7 +104,9 @@ def stations(
             else:
                 with pinned(FEEDING_CORE):
                     ports[name] = stack.enter_context(mosquitto())
-            contestants[name] = _start(name, ports[name], load, folder, max_inbox_messages, programs.get(name))
+            contestants[name] = _start(
+                name, ports[name], load, folder, max_inbox_messages, programs.get(name), more.get(name)
+            )
             stack.callback(contestants[name].stop)
         ready = {}
         for name, contestant in contestants.items():
@@ -167,11 +171,17 @@ def forward_turn(name: str, model: Path, seconds_per_batch: float) -> Turn:
 
 
 def _start(
-    name: str, port: int, load: Load, folder: Path, max_inbox_messages: int | None, program: Path | None
+    name: str,
+    port: int,
+    load: Load,
+    folder: Path,
+    max_inbox_messages: int | None,
+    program: Path | None,
+    more: str | None,
 ) -> Contestant:
-    if name == DAEMON or program is not None:
+    if name == DAEMON or program is not None or more is not None:
         room = max_inbox_messages or load.expected.messages
-        return Daemon(port, load.workload, room, folder, program=program, name=name)
+        return Daemon(port, load.workload, room, folder, more or "", program=program, name=name)
     if name == OBVIOUS:
         return ObviousScript(port, load.workload, folder)
     return Reader(name, port, load.workload, load.expected, folder)

@@ -8,6 +8,7 @@ still need.
 """
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,13 +28,16 @@ from monitor.durability.history_queue import HistoryQueue
 from monitor.durability.history_sampler import HistorySampler
 from monitor.durability.history_writer import HistoryWriter
 from monitor.durability.label_keeper import LabelKeeper
+from monitor.durability.turn_pace import Turn, TurnPace
 from monitor.pipeline.pipeline import Pipeline, Step
 
 log = structlog.get_logger()
 
 _TURN_SECONDS = 1.0
 _LONGEST_TURN_SECONDS = 8.0
-_SHARE = 0.015  # of the process's processor time, that the thread may use
+_LEAST_REST_SECONDS = 0.05
+_LONGEST_REST_SECONDS = 20.0  # alerts and labels wait, too
+_SHARE = 0.008  # of the process's processor time, that the thread may use
 _WRITE_SECONDS = 10.0  # how long decided pieces may wait
 _CARE_SECONDS = 60.0  # between looks at what is idle, too old or out of order
 _RETRY_SECONDS = 60.0
@@ -136,17 +140,17 @@ class HistoryKeeper:
     # --- the thread
 
     def _run(self) -> None:
-        seconds = _TURN_SECONDS
+        pace = TurnPace(_SHARE, _TURN_SECONDS, _LONGEST_TURN_SECONDS, _now())
         while not self._stopping.is_set():
-            self._wake.wait(seconds)
+            self._wake.wait(pace.wait_seconds)
             self._wake.clear()
-            process, own = time.process_time(), time.thread_time()
-            self._turn(time.monotonic())
-            cost = time.thread_time() - own
+            began, own = _now(), time.thread_time()
+            self._turn(began.at_monotonic)
             self.processor_seconds = time.thread_time()
-            seconds = self._rest(process, cost, seconds)
-            if self._wake.is_set():  # more came meanwhile than there was room for
-                self._sampler.hold_less()
+            over = pace.note(began._replace(cost_seconds=self.processor_seconds - own))
+            if over > 1:
+                self._sampler.hold_less(over)
+            self._rest(pace)
         with suppress(StoreError):
             if self.trouble is None and self._store.is_open:
                 self._take(time.monotonic())
@@ -154,14 +158,11 @@ class HistoryKeeper:
                 self._keep_labels()
         self._store.close()
 
-    def _rest(self, process: float, cost: float, seconds: float) -> float:
-        """Wait until the process has worked so much that a turn's cost is a small share of it; the next turn's wait."""
-        give_up = time.monotonic() + _LONGEST_TURN_SECONDS
-        while (missing := process + cost / _SHARE - time.process_time()) > 0 and time.monotonic() < give_up:
-            if self._stopping.wait(min(max(missing, 0.05), 1.0)):
-                break
-        late = time.monotonic() >= give_up
-        return min(seconds * 2, _LONGEST_TURN_SECONDS) if late else max(seconds / 2, _TURN_SECONDS)
+    def _rest(self, pace: TurnPace) -> None:
+        give_up = time.monotonic() + _LONGEST_REST_SECONDS
+        while (owed := pace.owed_seconds(_now())) > 0 and time.monotonic() < give_up:
+            if self._stopping.wait(min(max(owed, _LEAST_REST_SECONDS), _TURN_SECONDS)):
+                return
 
     def _turn(self, now: float) -> None:
         try:
@@ -206,8 +207,15 @@ class HistoryKeeper:
             self._care(now)
 
     def _keep_labels(self) -> None:
-        if self.labels.waits:
-            self._store.run(self.labels.work)
+        if self.labels.waits and self._store.run(self._work_on_labels):
+            self._store.exempt_labelled()
+            self._store.flush()
+
+    def _work_on_labels(self, database: sqlite3.Connection) -> bool:
+        """Write what commands say; whether that is anything new."""
+        before = database.total_changes
+        self.labels.work(database)
+        return database.total_changes > before
 
     def _care(self, now: float) -> None:
         self._require_room()
@@ -271,6 +279,11 @@ class HistoryKeeper:
     def _look(self) -> None:
         store = self._store
         self.state = HistoryState(store.used_bytes, store.max_bytes, store.shares.stretches, store.oldest_seconds)
+
+
+def _now() -> Turn:
+    """What the process has used until now."""
+    return Turn(time.process_time(), 0.0, time.monotonic())
 
 
 def _disk_bytes(file: Path) -> int:

@@ -19,7 +19,7 @@ from monitor.core.values.scorer import Floats32
 from monitor.pipeline.pipeline import Step
 
 # Windows whose samples wait: as long as they do, the engine cannot use their memory again.
-_MOST_BYTES = 8 * 2**20
+_MOST_BYTES = 4 * 2**20
 _MOST_WINDOWS = 1_000_000
 _MOST_BATCHES = 100_000
 _MOST_STEPS = 10_000  # of alerts

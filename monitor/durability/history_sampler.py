@@ -34,6 +34,7 @@ _HELD_BYTES = 16 * 2**20  # of samples, for all models, until their slot is over
 _ALERT_BYTES = 4 * 2**20  # of samples, for each alert
 _IDLE_SECONDS = 120.0  # after so long without a window a slot is over, and after two slots
 _BAR_STEP = 0.25
+_MOST_OVER = 10.0  # at once: a turn may have been dear for once
 _SAMPLE_BYTES = 4
 
 
@@ -206,13 +207,16 @@ class HistorySampler:
         """Bytes of samples that are held."""
         return sum(history.nbytes for _, history in self._models.values())
 
-    def hold_less(self) -> None:
-        """Hold the samples of fewer slots: those of the lowest priorities are left out."""
+    def hold_less(self, over: float = 1 + _BAR_STEP) -> None:
+        """Hold the samples of fewer slots: those of the lowest priorities are left out.
+
+        over: how many times too many there are.
+        """
         for _, history in self._models.values():
             if history.bar > 1 - 1e-6:  # alerts alone take up all that there is
                 for piece in history.finish():
                     self._decide(history, piece)
-            history.raise_bar(history.bar + (1 - history.bar) * _BAR_STEP)
+            history.raise_bar(1 - (1 - history.bar) / min(over, _MOST_OVER))
 
     def hold_more(self) -> None:
         """Hold the samples of more slots, where there is memory for it."""

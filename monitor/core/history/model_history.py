@@ -45,14 +45,11 @@ class _Held:
 
     slot: int
     priority: float
-    touched_monotonic: float
+    touched_monotonic: float = -np.inf
     parts: list[WindowRows] = field(default_factory=list)
     alert: bool = False
     before: WindowRows | None = None
-
-    @property
-    def nbytes(self) -> int:
-        return sum(part.nbytes for part in self.parts) + (0 if self.before is None else self.before.nbytes)
+    nbytes: int = 0  # of both
 
 
 class ModelHistory(Columns):
@@ -122,43 +119,62 @@ class ModelHistory(Columns):
         if not len(numbers):
             return
         slots = self._slots_of(numbers, line.ends_seconds)
-        priority = priorities_of(self._seed[numbers], slots)
         order = np.lexsort((line.ends_seconds, slots, numbers))
         opens = np.ones(len(order), np.bool_)
         opens[1:] = (np.diff(numbers[order]) != 0) | (np.diff(slots[order]) != 0)
-        for start, stop in pairwise([*np.flatnonzero(opens).tolist(), len(order)]):
-            at = order[start:stop]
-            first, rows = int(at[0]), WindowRows(line.select(at), values[at])
-            yield from self._hold(int(numbers[first]), int(slots[first]), float(priority[first]), rows, now_monotonic)
+        first = order[opens]
+        # lists: a loop over them costs a fraction of one over arrays
+        groups = zip(
+            pairwise([*np.flatnonzero(opens).tolist(), len(order)]),
+            numbers[first].tolist(),
+            slots[first].tolist(),
+            priorities_of(self._seed[numbers[first]], slots[first]).tolist(),
+            (line.ends_seconds[first] <= self._watch_until[numbers[first]]).tolist(),
+            strict=True,
+        )
+        for (start, stop), number, slot, priority, watched in groups:
+            only = int(order[start])
+            at = slice(only, only + 1) if stop - start == 1 else order[start:stop]
+            rows = WindowRows(line.select(at), values[at].copy())  # or one row would keep all of them in memory
+            held = self._held.get(number)
+            if held is None:
+                held = self._held[number] = _Held(slot, priority)
+            elif held.slot != slot:
+                piece, held = self._turn(number, held, slot, priority)
+                if piece is not None:
+                    yield piece
+            held.alert |= watched
+            held.touched_monotonic = now_monotonic
+            held.parts.append(rows)
+            held.nbytes += rows.nbytes
+            self.nbytes += rows.nbytes
 
     def _slots_of(self, numbers: NDArray[np.int64], ends_seconds: NDArray[np.float64]) -> NDArray[np.int64]:
         slots: NDArray[np.float64] = np.floor((ends_seconds + self._offset[numbers]) / self.slots.seconds)
         return slots.astype(np.int64)
 
-    def _hold(self, number: int, slot: int, priority: float, rows: WindowRows, now_monotonic: float) -> Iterator[Piece]:
-        held = self._held.get(number)
-        if held is None:
-            held = self._held[number] = _Held(slot, priority, now_monotonic)
-        elif slot != held.slot:
-            piece = self._piece_of(number, held)
-            self.nbytes -= 0 if held.before is None else held.before.nbytes
-            before = None if piece is None or piece.alert else piece.rows
-            self.nbytes += 0 if before is None else before.nbytes
-            held = self._held[number] = _Held(slot, priority, now_monotonic, before=before)
-            if piece is not None:
-                yield piece
-        held.alert |= bool(rows.line.ends_seconds[0] <= self._watch_until[number])
-        held.parts.append(rows)
-        held.touched_monotonic = now_monotonic
-        self.nbytes += rows.nbytes
+    def _turn(self, number: int, held: _Held, slot: int, priority: float) -> tuple[Piece | None, _Held]:
+        """Let a stream go into another slot: what is held of the one before, and what is held from now on."""
+        piece = self._piece_of(number, held)
+        self.nbytes -= held.nbytes
+        new = self._held[number] = _Held(slot, priority)
+        if piece is not None and not piece.alert:
+            self._keep_before(new, piece.rows)
+        return piece, new
+
+    def _keep_before(self, held: _Held, before: WindowRows | None) -> None:
+        """Hold what there is of the slot before, or let go of it."""
+        change = (0 if before is None else before.nbytes) - (0 if held.before is None else held.before.nbytes)
+        held.before = before
+        held.nbytes += change
+        self.nbytes += change
 
     def _piece_of(self, number: int, held: _Held) -> Piece | None:
-        """Take the slot that a stream is in out of what is held."""
+        """What is held of the slot that a stream is in."""
         if not held.parts:
             return None
-        name, rows = self.names[number], WindowRows.join(held.parts)
-        self.nbytes -= rows.nbytes
-        held.parts = []
+        name = self.names[number]
+        rows = WindowRows.join(held.parts)
         return Piece(name, held.priority, rows, held.alert, self.kept_until.get(name, -np.inf))
 
     def kept(self, piece: Piece) -> None:
@@ -166,8 +182,7 @@ class ModelHistory(Columns):
         self.kept_until[piece.stream] = float(piece.rows.line.ends_seconds[-1])
         held = self._held.get(self.number.get(piece.stream, -1))
         if held is not None and held.before is piece.rows:
-            self.nbytes -= piece.rows.nbytes
-            held.before = None
+            self._keep_before(held, None)
 
     # --- alerts
 
@@ -182,10 +197,10 @@ class ModelHistory(Columns):
         if held is None:
             return None
         held.alert = True
-        before, held.before = held.before, None
+        before = held.before
         if before is None:
             return None
-        self.nbytes -= before.nbytes
+        self._keep_before(held, None)
         rows = before.select(before.line.ends_seconds >= since_seconds - self.slots.margin_seconds)
         after = self.kept_until.get(stream, -np.inf)
         return Piece(stream, held.priority, rows, True, after) if len(rows) else None
@@ -201,7 +216,7 @@ class ModelHistory(Columns):
         """The slots of streams of which nothing came since, which are forgotten; as it comes, of all."""
         for number in [number for number, held in self._held.items() if held.touched_monotonic < before_monotonic]:
             held = self._held.pop(number)
-            self.nbytes -= 0 if held.before is None else held.before.nbytes
+            self.nbytes -= held.nbytes
             piece = self._piece_of(number, held)
             if piece is not None:
                 yield piece

@@ -63,7 +63,7 @@ LAYERS = {
         "errors __init__",
     ),
     "benchmarks": (
-        "latency accuracy brokers",
+        "latency accuracy brokers history",
         "throughput chaos scoring fitting beats real_replay budget masking",
         "common datasets pages __init__",
     ),

@@ -70,6 +70,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_keeper, "_TURN_SECONDS", 0.02)
     monkeypatch.setattr(history_keeper, "_LONGEST_TURN_SECONDS", 0.05)
     monkeypatch.setattr(history_keeper, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(history_keeper, "_SHARE", 1.0)
     monkeypatch.setattr(history_keeper, "_RESERVE_BYTES", 0)
 
 
