@@ -208,6 +208,20 @@ def test_streams_with_numbers_of_their_own_bring_them_into_the_artifact(run: Any
         assert scale.min() > 0.1
 
 
+def test_numbers_that_a_refit_brought_are_carried_on_where_a_stream_gives_nothing_since(run: Any) -> None:
+    table = SETTINGS.model_dump(exclude_unset=True) | {"normalization": {"kind": "stream", "warmup_windows": 64}}
+    whom = subject(settings=FitSettings.model_validate(table))
+    first = done(run(whom=whom)).fitted
+    again = Subject("motor", Artifact(first.manifest, first.scorer), "ab" * 32, False, whom.anchor)
+    second = done(run({"m1": machine(40, 50, first_day=10)}, whom=again)).fitted
+    before, after = first.manifest.normalization.of_streams, second.manifest.normalization.of_streams
+    assert before is not None
+    assert after is not None
+    assert sorted(after.names) == ["m1", "m2"]
+    m2 = [each.centre.numpy()[each.names.index("m2")] for each in (before, after)]
+    np.testing.assert_array_equal(m2[0], m2[1])
+
+
 def test_a_model_has_seen_its_streams_up_to_where_its_data_end(motor: Subject) -> None:
     manifest = motor.champion.manifest
     assert seen_until(manifest, ["m1", "m2"]) == START + 10 * DAY - PERIOD_SECONDS

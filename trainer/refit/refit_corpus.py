@@ -45,7 +45,8 @@ def refit_corpus(
 ) -> Corpus:
     """Put both together; the anchor's recordings warm up by themselves.
 
-    learnt_before: what the daemon judges streams by that give too little for numbers of their own.
+    manifest: of the model in use; the numbers that it brings of streams are carried on where recent data bring no
+    better ones. learnt_before: what the daemon judges streams by that give too little for numbers of their own.
 
     Raises:
         DataError: a part has too few windows.
@@ -68,6 +69,10 @@ def refit_corpus(
     train = {share.name: share.windows.batch.select(share.part == Part.TRAIN) for share in recent}
     learnt = learnt_of_streams({name: batch.values for name, batch in train.items()}, normalization)
     until = {name: float(train[name].end_seconds.max()) for name in learnt}
+    if normalization.learns_like(manifest.normalization) and manifest.normalization.of_streams is not None:
+        for name, until_seconds, centre, scale in manifest.normalization.of_streams.each():
+            if name not in learnt:
+                learnt[name], until[name] = LearntNormals(centre, scale), until_seconds
     normalization = normalization.model_copy(update={"of_streams": as_stream_normals(learnt, until)})
     known = {**learnt_before, **learnt}
     numbers = {number: known[share.name] for number, share in enumerate(recent) if share.name in known}
