@@ -22,6 +22,7 @@ MAX_DRIFT = 0.1  # from the third quarter to the last, over the step
 _LEEWAY = 1.5  # by which a level that is asked about may be less steady, so that no question comes and goes
 
 _BINS = 16  # of equal length, over the time since the alert fires; half of them are in use at least
+_MOST_NOTED = 10_000  # windows that wait to be put into bins
 _LEAST_FILLED = 0.75  # of the bins of the second half: of a time without windows nothing can be told
 
 Ints = NDArray[np.int64]
@@ -51,6 +52,8 @@ class Questions(Columns):
         self.usual_score = usual_score
         self.after_seconds = ASK_AFTER_SECONDS
         self._any_watched = False
+        self._noted: list[tuple[Ints, Floats, NDArray[np.float32]]] = []  # stream, end_seconds, score: [n]
+        self._rows_noted = 0
 
     def open_stream(self, stream: int) -> None:
         """Make room for stream number `stream`, which has no alert."""
@@ -71,13 +74,26 @@ class Questions(Columns):
         """
         if not self._any_watched:
             return
-        rows = np.flatnonzero(self.watched[stream] & np.isfinite(score))
-        if not len(rows):
+        rows = np.flatnonzero(self.watched[stream])
+        if len(rows):
+            self._noted.append((stream[rows], end_seconds[rows], score[rows]))
+            self._rows_noted += len(rows)
+            if self._rows_noted > _MOST_NOTED:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Put what was noted into bins, of many windows at once: that costs as much as for one."""
+        if not self._noted:
             return
-        who, at, value = stream[rows], end_seconds[rows], score[rows].astype(np.float64)
+        who, at, score = (np.concatenate(parts) for parts in zip(*self._noted, strict=True))
+        self._noted.clear()
+        self._rows_noted = 0
+        # what was noted before an alert began to fire is of the one before, whose stream may even be gone
+        rows = self.watched[who] & np.isfinite(score) & (at >= self.began_seconds[who])
+        who, at, value = who[rows], at[rows], score[rows].astype(np.float64)
         np.maximum.at(self._last_seconds, who, at)
         self._widen(np.unique(who))
-        place = np.maximum((at - self.began_seconds[who]) / self._bin_seconds[who], 0.0).astype(np.int64)
+        place = ((at - self.began_seconds[who]) / self._bin_seconds[who]).astype(np.int64)
         np.add.at(self._count, (who, place), 1.0)
         np.add.at(self._sum, (who, place), value)
         np.add.at(self._squares, (who, place), value * value)
@@ -100,6 +116,7 @@ class Questions(Columns):
         """
         if not self._any_watched:
             return np.zeros(0, np.int64)
+        self._settle()
         streams = np.flatnonzero(self.watched)
         over = streams[~firing[streams]]
         asked_before = over[~np.isnan(self.asks_since_seconds[over])]
@@ -149,6 +166,7 @@ class Questions(Columns):
 
     def kept(self, names: dict[str, int], firing: Bools) -> State:
         """What is watched, to be kept. names: the numbers of streams by name; firing: bool [S'], as for `review`."""
+        self._settle()
         watched = {}
         if self._any_watched:  # an alert may be over since the last review
             watched = {name: number for name, number in names.items() if self.watched[number] and firing[number]}

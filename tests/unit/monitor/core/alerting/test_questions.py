@@ -220,3 +220,23 @@ def test_a_question_about_a_stream_that_does_not_fire_is_refused() -> None:
     fired(questions, scores(6.5, 3.0))
     with pytest.raises(StateError, match="does not fire"):
         questions.check_kept(set(), questions.kept({"motor": 0}, firing(1)))
+
+
+def test_what_was_noted_of_the_alert_before_is_none_of_the_next() -> None:
+    questions = questions_of()
+    fired(questions, scores(7.0, 9.0))
+    fired(questions, scores(6.5, 3.0), first_seconds=START + 8 * HOUR)  # with no review in between
+    assert asks(questions)
+    assert questions.kept({"motor": 0}, firing(1))["columns"]["sum"].sum() == pytest.approx(3.0 * 391)
+
+
+def test_what_is_noted_waits_in_bounds_for_a_review_that_does_not_come() -> None:
+    questions = questions_of()
+    questions.begin(0, START)
+    most = 0
+    for number in range(30):
+        ends = minutes(START + 1000 * WINDOW * number, 1000)
+        questions.observe(np.zeros(1000, np.int64), ends, np.full(1000, 3.0, np.float32))
+        most = max(most, sum(len(stream) for stream, _, _ in questions._noted))
+    assert most <= 10_000
+    assert asks(questions)
