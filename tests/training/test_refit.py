@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from monitor.config.refit import RefitConfig
+from monitor.config.refit_bounds import RefitBounds
 from monitor.core.dataset.recording import Recording
 from monitor.core.history.alert_record import AlertRecord
 from monitor.core.history.label import OPEN, Label, LabelKind
@@ -246,3 +247,15 @@ def test_streams_that_all_warm_up_still_are_nothing_to_do_and_no_failure(run: An
     outcome = run({name: machine(8, 50, first_day=20) for name in ("m1", "m2")}, whom=whom)
     assert isinstance(outcome, NothingToDo)
     assert "warming_up" in outcome.reason
+
+
+def test_a_stream_that_moved_beyond_its_bounds_gives_nothing_until_a_person_accepts_it(run: Any) -> None:
+    shifted = later() | {"m1": machine(20, 50, first_day=10, level=10.06)}
+    narrow = RefitConfig(bounds=RefitBounds(centre=0.1))
+    shares = {share.name: share for share in done(run(shifted, config=narrow)).shares.shares}
+    assert shares["m1"].taken == ()
+    assert {piece.reason for piece in shares["m1"].excluded} >= {"moved"}
+    assert shares["m2"].taken
+    accepted = label("m1", "new_normal", 10, source="accept")
+    shares = {share.name: share for share in done(run(shifted, config=narrow, labels=[accepted])).shares.shares}
+    assert shares["m1"].taken
