@@ -221,6 +221,12 @@ def test_numbers_that_a_refit_brought_are_carried_on_where_a_stream_gives_nothin
     assert sorted(after.names) == ["m1", "m2"]
     m2 = [each.centre.numpy()[each.names.index("m2")] for each in (before, after)]
     np.testing.assert_array_equal(m2[0], m2[1])
+    # but for numbers that rest on what a person accepted away since
+    accept = label("m2", "new_normal", 49, source="accept")
+    shown = {"m1": machine(40, 50, first_day=10), "m2": machine(0.1, 51, first_day=49.5)}
+    third = done(run(shown, whom=again, labels=[accept])).fitted
+    assert third.manifest.normalization.of_streams is not None
+    assert third.manifest.normalization.of_streams.names == ("m1",)
 
 
 def test_a_model_has_seen_its_streams_up_to_where_its_data_end(motor: Subject) -> None:

@@ -112,8 +112,10 @@ def refit(
     on_stage("putting the windows together")
     used = [share for share in shares.shares if len(share.part)]
     learnt = {name: own for judge in shares.anchors.values() for name, own in judge.normals.items()}
+    # their numbers rest on what is called bad, or on what was before a change that a person accepted
+    outdated = {label.stream for label in unlearnt} | shares.pending.keys()
     try:
-        corpus = refit_corpus(used, of_anchor, manifest, settings, config.max_windows, learnt)
+        corpus = refit_corpus(used, of_anchor, manifest, settings, config.max_windows, learnt, outdated)
     except DataError as error:
         if unlearnt:
             raise

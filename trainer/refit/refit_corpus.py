@@ -1,6 +1,6 @@
 """The corpus of a refit: recent normal data of each stream, and at least a third from what the anchor learnt from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,11 +42,13 @@ def refit_corpus(
     settings: FitSettings,
     max_windows: int,
     learnt_before: Mapping[str, LearntNormals],
+    outdated: Collection[str] = (),
 ) -> Corpus:
     """Put both together; the anchor's recordings warm up by themselves.
 
     manifest: of the model in use; the numbers that it brings of streams are carried on where recent data bring no
-    better ones. learnt_before: what the daemon judges streams by that give too little for numbers of their own.
+    better ones, but for streams whose numbers are outdated. learnt_before: what the daemon judges streams by that give
+    too little for numbers of their own.
 
     Raises:
         DataError: a part has too few windows.
@@ -71,7 +73,7 @@ def refit_corpus(
     until = {name: float(train[name].end_seconds.max()) for name in learnt}
     if normalization.learns_like(manifest.normalization) and manifest.normalization.of_streams is not None:
         for name, until_seconds, centre, scale in manifest.normalization.of_streams.each():
-            if name not in learnt:
+            if name not in learnt and name not in outdated:
                 learnt[name], until[name] = LearntNormals(centre, scale), until_seconds
     normalization = normalization.model_copy(update={"of_streams": as_stream_normals(learnt, until)})
     known = {**learnt_before, **learnt}
