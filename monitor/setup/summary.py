@@ -8,6 +8,7 @@ from monitor.core.sources.source import STDIN, SourceSpec
 from monitor.setup.advice import advice
 from monitor.setup.build import Setup
 from monitor.setup.registry import Config
+from monitor.setup.remembered import remembered_models
 
 # What to know of an artifact of before channels could be masked.
 NEEDS_ALL_CHANNELS = (
@@ -41,6 +42,7 @@ def summary(setup: Setup) -> Iterator[str]:
     yield f"output   {broker}http://{config.http.host}:{config.http.port}/metrics"
     for webhook in config.webhook:
         yield f"output   webhook {webhook.name}: {webhook.origin}"
+    yield from _history_line(setup)
     yield from (f"warning  {sentence}" for sentence in advice(config))
     yield from _warnings_of_models(setup)
     yield from _waiting(setup)
@@ -58,6 +60,16 @@ def _waiting(setup: Setup) -> Iterator[str]:
     for name, standing in setup.standings.items():
         if standing.candidate is not None and standing.waits:
             yield f"waits    model {name}: version {standing.candidate.version}: {'; '.join(standing.reasons)}"
+
+
+def _history_line(setup: Setup) -> Iterator[str]:
+    """Where samples are remembered, and of which models they are not."""
+    file = setup.config.history_file
+    if file is None:
+        return
+    kept = remembered_models(setup)
+    left_out = [model.name for model in setup.config.model if model.name not in kept]
+    yield f"history  {file}" + (f"; of {', '.join(left_out)} nothing is kept" if left_out else "")
 
 
 def _source_lines(source: SourceSpec, manifest: Manifest) -> Iterator[str]:

@@ -183,7 +183,6 @@ FOR_EXPLORERS = {
     "residuald_checkpoints_discarded_total",
     "residuald_history_batches_dropped_total",
     "residuald_history_bytes",
-    "residuald_history_healthy",
     "residuald_history_max_bytes",
     "residuald_history_moved_aside_total",
     "residuald_history_oldest_timestamp_seconds",
