@@ -1,4 +1,4 @@
-"""What `label` and `accept` have in common: where the history lies, who speaks, how times are read and shown."""
+"""What `history`, `label` and `accept` share: where the history lies, who speaks, how times are read and shown."""
 
 import argparse
 import getpass
@@ -59,7 +59,7 @@ def history_of(args: argparse.Namespace) -> Path:
     if loaded.history_file is not None:
         return loaded.history_file
     if loaded.history.enabled is False:
-        raise DataError(f"{config} has the history switched off: there is nothing to label")
+        raise DataError(f"{config} has the history switched off ([history] enabled)")
     if UNIT_HISTORY.exists():
         return UNIT_HISTORY
     raise DataError(f"{config} names no journal.path, beside which the history would lie; name it with --history FILE")

@@ -100,6 +100,11 @@ def test_labels_by_command_are_kept_and_those_that_cannot_be_are_told(
     assert labels["confirmed"].to_seconds < OPEN
     refused = [entry for entry in daemon.log() if entry["event"] == "discarded"]
     assert {entry["reason"] for entry in refused} == {"unknown_alert", "bad_label"}
+    config.write_text(config.read_text().replace("ask_after_seconds = 1.5", "ask_after_seconds = 2.5"))
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: daemon.event("reloaded") is not None, "another pipeline")
+    operator.say(BAD | {"note": "after a reload", "to": "2026-03-01T12:30:00Z"})
+    wait_until(lambda: counted(daemon, "label") == 3, "and labels are kept as before")
 
 
 DIES_BEFORE_THE_LABEL = """

@@ -11,6 +11,7 @@ import pytest
 
 from monitor.adapters.storage.history_database import open_history
 from monitor.cli import main
+from monitor.commands import label_arguments
 from monitor.core.history.label import OPEN, Label
 from monitor.readers.label_rows import read_labels
 
@@ -192,6 +193,26 @@ def test_the_configuration_tells_where_the_history_lies(
     )
     assert main([*MAINTENANCE, "--config", str(config)]) == 0
     assert len(kept(history)) == 1
+
+
+def test_under_systemd_the_history_is_found_in_the_state_directory_of_the_unit(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "monitor.toml"
+    config.write_text(
+        '[[model]]\nname = "m"\npath = "m"\n'
+        '[[source]]\nname = "s"\ntopic = "t/{d}"\nmodel = "m"\nformat = {kind = "json", values = "v"}\n'
+    )
+    monkeypatch.setattr(label_arguments, "UNIT_CONFIG", config)
+    monkeypatch.setattr(label_arguments, "UNIT_HISTORY", tmp_path / "nowhere")
+    assert main([*MAINTENANCE]) == 65
+    assert "--history FILE" in capsys.readouterr().err
+    monkeypatch.setattr(label_arguments, "UNIT_HISTORY", history)
+    assert main([*MAINTENANCE]) == 0
+    assert len(kept(history)) == 1
+    config.write_text(f"[history]\nenabled = false\n{config.read_text()}")
+    assert main([*MAINTENANCE]) == 65
+    assert "switched off" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
