@@ -199,8 +199,8 @@ class FairQueue:
         """Let what stands in lines of their own go behind the common line, where what follows it must stand."""
         for share in shares:
             line = self._own[share]
-            while line.runs:
-                self._common.append(line.take(len(line.runs[0].batch), line.runs[0].nbytes))
+            while line.messages:
+                self._common.append(line.take(line.messages, line.nbytes))
         self._close_empty_lines()
 
     def _close_empty_lines(self) -> None:
@@ -216,7 +216,7 @@ class FairQueue:
             most = shares * self._allowance
             self._turns.append(_Turn(line, min(line.messages, most), most * _BYTES_OF_A_MESSAGE))
         short = self._short
-        self._turns.appendleft(_Turn(short, short.messages, sum(run.nbytes for run in short.runs) + 1))
+        self._turns.appendleft(_Turn(short, short.messages, short.nbytes + 1))
 
     def _share_out(self, counts: Ints) -> None:
         """Find what a share may have in a round, by how many shares have a lot. counts: int64 [S], what each has."""

@@ -27,7 +27,8 @@ log = structlog.get_logger()
 
 # Room is made for so much of the inbox at a time: finding what to drop passes through all that waits.
 _DROPPED_AT_ONCE = 1 / 64
-_MOST_TOGETHER = 4096  # messages that are sorted together: runs are cut when they are taken, which copies their rest
+# Messages and bytes that are sorted together. What is taken of them is held until all are.
+_MOST_TOGETHER, _MOST_BYTES_TOGETHER = 4096, TAKE_LIMITS.nbytes
 _MOST_NAMES = 100  # of shares whose drops are counted apart
 
 
@@ -172,14 +173,19 @@ class Inbox:
         """Let what arrived stand in the fair queue."""
         arrived = self._arrived
         while arrived:
-            together = [arrived.popleft()]
-            topics, count = together[0].batch.topics, len(together[0].batch)
-            while arrived and count < _MOST_TOGETHER and arrived[0].batch.topics is topics:
-                together.append(arrived.popleft())
-                count += len(together[-1].batch)
-            batch = MessageBatch.join([chunk.batch for chunk in together])
-            run = Run(batch, self._shares.of(batch), sum(chunk.nbytes for chunk in together))
-            self._fair.add(run, len(self._shares))
+            first = arrived.popleft()
+            together, count, nbytes = [first.batch], len(first.batch), first.nbytes
+            while (
+                arrived
+                and count < _MOST_TOGETHER
+                and nbytes < _MOST_BYTES_TOGETHER
+                and arrived[0].batch.topics is first.batch.topics
+            ):
+                batch, size = arrived.popleft()
+                together.append(batch)
+                count, nbytes = count + len(batch), nbytes + size
+            joined = MessageBatch.join(together)
+            self._fair.add(Run(joined, self._shares.of(joined), nbytes), len(self._shares))
 
     def _is_full(self) -> bool:
         """Whether there is no room, and what may be dropped holds half of it at most."""

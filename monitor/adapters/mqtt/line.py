@@ -27,12 +27,12 @@ class Run(NamedTuple):
         batch = self.batch.pick(np.flatnonzero(rows).tolist())
         return Run(batch, self.share[rows], batch.nbytes)
 
-    def cut(self, messages: int) -> tuple["Run", "Run"]:
-        """The first so many messages, and the rest."""
-        head = self.batch.slice(0, messages)
-        size = head.nbytes
-        rest = Run(self.batch.slice(messages, len(self.batch)), self.share[messages:], self.nbytes - size)
-        return Run(head, self.share[:messages], size), rest
+    def rows(self, start: int, stop: int) -> "Run":
+        """The messages from row `start` to before row `stop`."""
+        if start == 0 and stop == len(self.batch):
+            return self
+        batch = self.batch.slice(start, stop)
+        return Run(batch, self.share[start:stop], batch.nbytes)
 
     def droppable(self) -> NDArray[np.bool_]:
         """Which messages nobody waits for: bool [M]."""
@@ -42,27 +42,45 @@ class Run(NamedTuple):
 
 
 class Line:
-    """Runs in order, and how many messages they hold."""
+    """Runs in order. messages, nbytes: how many they hold."""
 
     def __init__(self) -> None:
-        self.runs: deque[Run] = deque()
         self.messages = 0
+        self.nbytes = 0
+        self._runs: deque[Run] = deque()
+        # messages of the first run that are gone: to cut them off would pass through all that follow, at each take
+        self._taken = 0
+
+    @property
+    def runs(self) -> deque[Run]:
+        """All that stands here."""
+        if self._taken:
+            first = self._runs.popleft()
+            self._runs.appendleft(first.rows(self._taken, len(first.batch)))
+            self._taken = 0
+        return self._runs
 
     def append(self, run: Run) -> None:
         """Let messages stand at the end."""
-        self.runs.append(run)
+        self._runs.append(run)
         self.messages += len(run.batch)
+        self.nbytes += run.nbytes
 
     def take(self, messages: int, nbytes: int) -> Run:
         """At most so many messages and, beyond the first, so many bytes, from the front; all of one run."""
-        run = self.runs.popleft()
-        if run.nbytes >= nbytes:
+        first, start = self._runs[0], self._taken
+        stop = min(start + messages, len(first.batch))
+        run = first.rows(start, stop)
+        if run.nbytes > nbytes:
             head, _ = run.batch.split(messages, nbytes)
-            messages = len(head)
-        if len(run.batch) > messages:
-            run, rest = run.cut(messages)
-            self.runs.appendleft(rest)
+            stop = start + len(head)
+            run = first.rows(start, stop)
+        self._taken = stop
+        if stop == len(first.batch):
+            self._runs.popleft()
+            self._taken = 0
         self.messages -= len(run.batch)
+        self.nbytes -= run.nbytes
         return run
 
     def drop(self, quota: Ints, *, by_bytes: bool) -> tuple[Ints, int]:
@@ -74,8 +92,9 @@ class Line:
         dropped: Ints = np.zeros(len(quota), np.int64)
         nbytes = 0
         passed: list[Run] = []
-        while self.runs and quota.any():
-            run = self.runs.popleft()
+        runs = self.runs
+        while runs and quota.any():
+            run = runs.popleft()
             rows = _oldest(run, quota, by_bytes=by_bytes)
             if len(rows):
                 left = np.ones(len(run.batch), bool)
@@ -86,8 +105,9 @@ class Line:
                 run = kept
             if run.batch:
                 passed.append(run)
-        self.runs.extendleft(reversed(passed))
+        runs.extendleft(reversed(passed))
         self.messages -= int(dropped.sum())
+        self.nbytes -= nbytes
         return dropped, nbytes
 
     def drop_front(self, share: int, quota: Ints, *, by_bytes: bool) -> tuple[int, int]:
@@ -96,19 +116,21 @@ class Line:
         quota: int64 [S]. Returns how many messages and bytes were dropped.
         """
         count = nbytes = 0
-        while self.runs and quota[share] > 0:
-            run = self.runs.popleft()
+        runs = self.runs
+        while runs and quota[share] > 0:
+            run = runs.popleft()
             weight = max(run.nbytes, len(run.batch)) if by_bytes else len(run.batch)
             if weight > quota[share]:
                 gone = len(_oldest(run, quota, by_bytes=by_bytes))
                 if gone < len(run.batch):
-                    run, rest = run.cut(gone)
-                    self.runs.appendleft(rest)
+                    runs.appendleft(run.rows(gone, len(run.batch)))
+                    run = run.rows(0, gone)
             else:
                 quota[share] -= weight
             count += len(run.batch)
             nbytes += run.nbytes
         self.messages -= count
+        self.nbytes -= nbytes
         return count, nbytes
 
 
