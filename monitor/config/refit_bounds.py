@@ -33,7 +33,7 @@ class RefitBounds(Section):
     scale: Annotated[float, Field(gt=1, le=1000, allow_inf_nan=False)] = 1.5
     """A channel's scale may become so many times as large, or as small."""
 
-    shared_centre: Above = 3.0
+    shared_centre: Above = 4.0
     """So far may the centres of most streams move together, likewise: a season, another product. It takes five streams
     to tell what they share."""
 
