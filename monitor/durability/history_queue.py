@@ -20,6 +20,7 @@ from monitor.pipeline.pipeline import Step
 
 # Windows whose samples wait: as long as they do, the engine cannot use their memory again.
 _MOST_BYTES = 4 * 2**20
+_LEAST_WINDOW_BYTES = 2048  # that a window counts: many small ones are as much work
 _MOST_WINDOWS = 1_000_000
 _MOST_BATCHES = 100_000
 _MOST_STEPS = 10_000  # of alerts
@@ -62,14 +63,15 @@ class HistoryQueue:
             if name not in models:
                 continue
             windows = done.windows
-            count, nbytes = len(windows.stream), windows.values.nbytes
+            count, nbytes = len(windows.stream), _weight(windows.values)
             if (
                 self._offered_windows - self._taken_windows + count > _MOST_WINDOWS
                 or len(self._batches) > _MOST_BATCHES
             ):
                 self.dropped += 1
                 continue
-            room = self._offered_bytes - self._taken_bytes + nbytes <= _MOST_BYTES
+            waiting = self._offered_bytes - self._taken_bytes
+            room = waiting == 0 or waiting + nbytes <= _MOST_BYTES  # one batch alone may be larger
             self._offered_windows += count
             self._offered_bytes += nbytes if room else 0
             line = ScoreLine(windows.end_seconds, done.score, done.verdict, done.quality)
@@ -95,7 +97,12 @@ class HistoryQueue:
         """These batches are let go of, and their room is free."""
         for batch in batches:
             self._taken_windows += len(batch.stream)
-            self._taken_bytes += 0 if batch.values is None else batch.values.nbytes
+            self._taken_bytes += 0 if batch.values is None else _weight(batch.values)
+
+
+def _weight(values: Floats32) -> int:
+    """How many bytes windows count, float32 [B, C, L]."""
+    return max(values.nbytes, len(values) * _LEAST_WINDOW_BYTES)
 
 
 def joined_batches(batches: list[OfferedBatch]) -> list[OfferedBatch]:
