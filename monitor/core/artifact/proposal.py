@@ -80,7 +80,7 @@ def reasons_to_wait(
         reasons.append("nobody compared it with the version in use")
     if proposal.parent != champion:
         reasons.append(f"it was compared with {proposal.parent}, and {champion} is in use")
-    elif generation is not None and proposal.at < generation.at:
+    elif generation is not None and proposal.at < generation.at.replace(microsecond=0):  # artifacts are made at seconds
         # what a person put back is not to be overturned by what that person has seen
         reasons.append(f"it was made before {champion} came into use")
     if frozen:

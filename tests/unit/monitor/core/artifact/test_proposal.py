@@ -42,6 +42,11 @@ def test_a_rollback_is_not_overturned_by_what_was_proposed_before_it() -> None:
     assert told == "it was made before v1 came into use"
 
 
+def test_what_was_made_in_the_second_in_which_the_champion_came_into_use_may_be_promoted() -> None:
+    came = THEN + timedelta(milliseconds=700)
+    assert reasons_to_wait(proposal(HOLDS, at=THEN), "v1", generation(came), frozen=False) == ()
+
+
 @pytest.mark.parametrize(
     "text",
     [
