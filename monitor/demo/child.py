@@ -68,9 +68,14 @@ class Child:
             UnavailableError: it failed; the message holds its last words.
 
         """
+        self.exit_code(stop)
+        self.check()
+
+    def exit_code(self, stop: threading.Event) -> int | None:
+        """Wait for its end, or for `stop`; give its exit code, None where it still runs."""
         while not self.ended() and not stop.wait(_POLL_SECONDS):
             pass
-        self.check()
+        return self._running().poll()
 
     def check(self) -> None:
         """Make sure that it has not failed.
