@@ -80,7 +80,7 @@ class LoopStory:
 
     def _follow(self) -> None:
         self._say("weeks in seconds: six pumps, measured once a minute. pump-1 is serviced and runs warmer since,")
-        self._say("pump-2 is flushed: harmless, and called a fault twice")
+        self._say("pump-2 is flushed: harmless, and called a fault")
         self._publish((FITTED_DAYS, LAST_DAYS[0]))
 
     def _accept_and_label(self) -> None:
@@ -104,15 +104,13 @@ class LoopStory:
     def _refit_a_fault(self) -> None:
         if self._stop.is_set():
             return
-        self._say("the water that cools all pumps runs short, a little more each day; no alert tells of it")
+        self._say("the water that cools all pumps runs short, a little more each day, too slowly for an alert")
         self._publish((LAST_DAYS[0], LAST_DAYS[1]))
         wait_kept(self._history, MODEL, self._pumps.time_of(LAST_DAYS[1]), self._stop)
         self._ask("residuald-trainer", ["refit", "--config", str(self._config), "--model", MODEL], [0, _WAITS])
         self._list_versions()
         if not self._stop.is_set():
-            self._say(
-                "the model in use is the one before: what most machines do together needs a person beyond its bound"
-            )
+            self._say("the model in use stays, until a person says otherwise (residuald models promote)")
 
     @property
     def _history(self) -> Path:

@@ -25,22 +25,33 @@ STATE = b'{"schema":1,"stream":"a.b","state":"normal","quality":"good","score":0
 ALERT = b'{"schema":1,"id":"7","phase":"firing","stream":"a.b","fired":true,"score":2.0,"channel":"x","time":1.0}'
 
 
-@pytest.mark.timeout(300)
-def test_the_demo_fits_models_injects_a_fault_alerts_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [RESIDUALD, "demo", "--plain", "--folder", str(tmp_path / "demo"), "--fault-after", "6"]
+@pytest.mark.timeout(500)
+def test_the_demo_fits_models_injects_a_fault_alerts_tells_the_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    options = ["--fault-after", "6", "--loop-after", "0"]
+    command = [RESIDUALD, "demo", "--plain", "--folder", str(tmp_path / "demo"), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
-        watchdog = threading.Timer(240, demo.kill)
+        watchdog = threading.Timer(450, demo.kill)
         watchdog.start()
         lines: list[str] = []
         assert demo.stdout is not None
         for line in demo.stdout:
             lines.append(line)
-            if "ALERT" in line:
+            if "the model in use stays" in line:
                 break
         watchdog.cancel()
         told = "".join(lines)
         assert re.search(r"ALERT +firing site1\.motor-2, score [0-9.]+, most in vib_", told), told
-        assert told.index("motor-2: bearing_outer begins") < told.index("ALERT")
+        assert told.index("motor-2: bearing_outer begins") < told.index("firing site1.motor-2")
+        assert re.search(r"what pump-1 shows since \S+ \S+ is normal", told), told
+        assert re.search(r"pump-2 false_alarm from", told), told
+        accepted, refused = re.findall(r"pump: \S+, from 6 streams; windows left out: .*", told)
+        assert "before_accept" in accepted
+        assert "alert" in refused
+        assert re.search(r"everything holds.*gate \(accepted\)", told, re.DOTALL), told
+        waits = r"fails +most streams moved together .*exit code 75.* waits: most streams"
+        assert re.search(waits, told, re.DOTALL), told
+        # what learnt the fault is not in use
+        assert re.findall(r"pump, generation (\d+)", told) == ["2", "2"]
         assert "mosquitto_sub -h 127.0.0.1 -p" in told
         children = psutil.Process(demo.pid).children(recursive=True)
         assert any("run" in child.cmdline() for child in children)
@@ -57,7 +68,7 @@ def test_ctrl_c_during_the_fit_stops_the_trainers(tmp_path: Path) -> None:
     command = [RESIDUALD, "demo", "--plain", "--folder", str(tmp_path / "demo")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
         process = psutil.Process(demo.pid)
-        wait_until(lambda: len(process.children()) == 2, "two trainers", 2 * PATIENCE_SECONDS)
+        wait_until(lambda: len(process.children()) == 3, "three trainers", 2 * PATIENCE_SECONDS)
         trainers = process.children()
         demo.send_signal(signal.SIGINT)
         told = demo.communicate(timeout=PATIENCE_SECONDS)[0]

@@ -1,14 +1,17 @@
 """The trainer's own user: what its unit lets it read and write, done as that user. Needs root."""
 
 import hashlib
+import io
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from monitor.adapters.artifacts.candidates import candidates_in
 from monitor.adapters.artifacts.champion import promote
@@ -18,9 +21,15 @@ from monitor.core.artifact.proposal import Check, Proposal
 from monitor.core.history.layout import Layout
 from monitor.readers.history import History
 from monitor.settings.whole_file import point_link, write_whole
+from tests.histories import SETTINGS, START, write_history
 from tests.other_users import IS_ROOT, User, as_user, open_folder
 from tests.repository import ROOT
+from tests.training.test_refit import DAY, files, later, quiet
 from trainer.artifact.folder import propose, publish
+from trainer.cli import main
+from trainer.data.gathering import gather
+from trainer.fitting.fit import fit
+from trainer.refit.anchor import anchor_first_fit
 from trainer.refit.refit_lock import refit_locked
 
 pytestmark = [
@@ -60,7 +69,7 @@ def state() -> Iterator[Path]:
         yield state
 
 
-def write_history(state: Path, models: int) -> Callable[[], object]:
+def layouts_written(state: Path, models: int) -> Callable[[], object]:
     def write() -> str:
         os.umask(0o077)
         store = HistoryStore(state / "journal" / "history.sqlite", 2**24)
@@ -82,7 +91,7 @@ def models_in(state: Path) -> Callable[[], object]:
 
 
 def test_the_history_is_open_to_the_trainer_while_its_unit_runs_and_to_nobody_else(state: Path) -> None:
-    write = write_history(state, 3)
+    write = layouts_written(state, 3)
 
     def write_and_die() -> None:
         write()
@@ -187,3 +196,52 @@ def test_the_daemon_takes_up_and_clears_away_what_the_trainer_laid_down(state: P
 
     assert as_user(DAEMON, take_up) == "v2.pt"
     assert list((model / "candidates").glob("v2*")) == []
+
+
+CONFIG = """
+[[source]]
+name = "s"
+topic = "plant/{{device}}"
+model = "motor"
+format = {{ kind = "json", timestamp = "ts", rows = "rows" }}
+[[model]]
+name = "motor"
+path = "{state}/models/motor"
+[journal]
+path = "{state}/journal"
+[mqtt]
+username = "residuald"
+password_file = "mqtt_password"
+"""
+
+
+def give(folder: Path, user: User) -> None:
+    """Make a folder and all that lies in it a user's."""
+    for each in (folder, *folder.rglob("*")):
+        os.chown(each, user.number, user.number, follow_symlinks=False)
+
+
+@pytest.mark.timeout(180)
+def test_a_refit_runs_as_the_trainers_user_on_what_belongs_to_the_daemon(state: Path) -> None:
+    model = state / "models" / "motor"
+    shutil.rmtree(model)
+    data = files(("m1", "m2"))
+    made = fit(gather(data, SETTINGS), SETTINGS, "motor", datetime.fromtimestamp(START + 10 * DAY, UTC), quiet)
+    anchor_first_fit(model, made.manifest, data, SETTINGS)
+    publish(model, made.manifest.version, made.artifact, "report")
+    write_history(state / "journal" / "history.sqlite", "motor", later())
+    (state.parent / "monitor.toml").write_text(CONFIG.format(state=state))
+    (state.parent / "mqtt_password").touch(mode=0o600)
+    arguments = ["refit", "--config", str(state.parent / "monitor.toml")]
+    # import all that a refit does: the trainer's user may have no right to read where Python lies on this machine
+    Figure().savefig(io.BytesIO())
+    assert main([*arguments, "--dry-run"]) == 0
+    (state / "journal").chmod(0o700)
+    give(state, DAEMON)
+    run_scripts("ExecStartPre", state)
+    assert as_user(TRAINER, lambda: main(arguments)) == "0"
+    (candidate,) = candidates_in(model)
+    assert candidate.proposal is not None
+    assert candidate.proposal.promotable
+    assert (model / "candidates" / f"{candidate.version}.pt").stat().st_uid == TRAINER.number
+    assert (model / "current").readlink() == Path(f"{made.manifest.version}.pt")
