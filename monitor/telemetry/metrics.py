@@ -1,6 +1,6 @@
 """Prometheus metrics: each is defined once, and read out of the pipeline's arrays when somebody scrapes.
 
-Those of sources, sinks and the journal stand in `door_metrics.py`.
+Those of sources, sinks and the journal stand in `door_metrics.py`, those of single streams in `stream_metrics.py`.
 
 Nothing is set per window, so a scrape costs what it shows and the hot path pays nothing. A value that is not known (no
 window scored yet) is left out, never shown as 0.
@@ -23,15 +23,12 @@ from monitor import __version__
 from monitor.adapters.artifacts.standing import Standing
 from monitor.adapters.engines.loader import Artifact
 from monitor.adapters.mqtt.link import MqttLink
-from monitor.adapters.web.exposition import Series, StreamMetric
 from monitor.adapters.webhook.sink import WebhookSink
 from monitor.core.alerting.decision_rule import Phase
 from monitor.core.alerting.end_reason import EndReason
 from monitor.core.outputs.counters import Counters
-from monitor.core.scoring.quality import QUALITIES
 from monitor.core.streams.model_group import ModelGroup
-from monitor.core.streams.stream_table import StreamState
-from monitor.core.values.discards import OF_MESSAGES, OF_SAMPLES, Reason
+from monitor.core.values.discards import Reason
 from monitor.durability.checkpointer import Checkpointer
 from monitor.durability.history_keeper import HistoryKeeper
 from monitor.pipeline.intake import UNROUTED
@@ -40,7 +37,7 @@ from monitor.telemetry.door_metrics import checkpointer_metrics, link_metrics, w
 from monitor.telemetry.families import add_histogram, gauge, histograms
 from monitor.telemetry.history_metrics import history_metrics
 from monitor.telemetry.model_metrics import model_metrics
-from monitor.telemetry.stream_columns import StreamColumns
+from monitor.telemetry.stream_metrics import stream_metrics
 
 
 class Observed(Protocol):
@@ -122,7 +119,7 @@ class DaemonCollector(Collector):
         yield from _counters(pipeline.counters, [source.name for source in pipeline.sources])
         model_groups = list(pipeline.model_groups.values())
         yield from _model_groups(model_groups)
-        yield from _streams(model_groups, observed.max_channel_series)
+        yield from stream_metrics(model_groups, observed.max_channel_series)
 
 
 def _daemon(observed: Observed) -> Iterator[Metric]:
@@ -257,123 +254,3 @@ def _model_groups(model_groups: list[ModelGroup]) -> Iterator[Metric]:
     for phase, count in open_alerts.items():
         active.add_metric([phase.name.lower()], count)
     yield from (streams, evicted, muted, received, discarded, withheld, restarts, unlike, remembered, dropped, active)
-
-
-def _streams(model_groups: list[ModelGroup], max_channel_series: int) -> Iterator[StreamMetric]:
-    seen = [StreamColumns.of(model_group) for model_group in model_groups]
-
-    def by_model(column: str) -> list[Series]:
-        return [Series(each.streams, getattr(each, column), {"model": each.model}) for each in seen]
-
-    yield StreamMetric("residuald_windows_scored", "counter", "Windows scored.", by_model("windows_scored"))
-    yield StreamMetric(
-        "residuald_windows_anomalous", "counter", "Windows above the threshold.", by_model("windows_anomalous")
-    )
-    yield StreamMetric(
-        "residuald_stream_alerts",
-        "counter",
-        "Alerts that fired, since the daemon started; 0 from the moment that the stream is known.",
-        by_model("alerts_fired"),
-    )
-    yield StreamMetric(
-        "residuald_stream_conflicts",
-        "counter",
-        "Messages refused because the stream of their name belongs to another topic, since the daemon started.",
-        by_model("conflicts"),
-    )
-    yield StreamMetric(
-        "residuald_reconstruction_error",
-        "gauge",
-        "Reconstruction error of the last scored window.",
-        by_model("error"),
-    )
-    yield StreamMetric(
-        "residuald_window_score",
-        "gauge",
-        "The last window's error over the threshold; above 1 is anomalous.",
-        by_model("score"),
-    )
-    yield StreamMetric(
-        "residuald_stream_masked_channels",
-        "gauge",
-        "Channels of the last window that could not be trusted: it was judged without them, or not at all.",
-        by_model("masked_channels"),
-    )
-    yield StreamMetric(
-        "residuald_stream_state",
-        "gauge",
-        "1 for the stream's state.",
-        [
-            Series(each.streams, each.state == code, {"model": each.model, "state": code.label})
-            for each in seen
-            for code in StreamState
-        ],
-    )
-    yield StreamMetric(
-        "residuald_stream_asks",
-        "gauge",
-        "1 while the stream's alert asks whether it is a fault or the new normal.",
-        (series for each in seen for series in each.asking()),
-    )
-    yield StreamMetric(
-        "residuald_stream_quality",
-        "gauge",
-        "1 for its last quality.",
-        [
-            Series(each.streams, each.quality == code, {"model": each.model, "quality": quality.value})
-            for each in seen
-            for code, quality in enumerate(QUALITIES)
-        ],
-    )
-    yield StreamMetric(
-        "residuald_last_sample_timestamp_seconds",
-        "gauge",
-        "Event time of the newest sample.",
-        by_model("last_sample_seconds"),
-    )
-    yield StreamMetric(
-        "residuald_stream_clock_offset_seconds",
-        "gauge",
-        "How far the device's clock is ahead of ours, less the least delay of its messages.",
-        by_model("clock_offset_seconds"),
-    )
-    yield StreamMetric(
-        "residuald_channel_clock_offset_seconds",
-        "gauge",
-        "How far the clock of a channel is ahead of those of the others, where its times are corrected by it.",
-        (series for each in seen for series in each.corrected_clocks(max_channel_series)),
-    )
-    yield StreamMetric(
-        "residuald_stream_sample_rate_hertz",
-        "gauge",
-        "The sampling rate as measured, of the channel that is furthest from the model's.",
-        by_model("sample_rate_hertz"),
-    )
-    for unit, reasons in (("samples", OF_SAMPLES), ("messages", OF_MESSAGES)):
-        yield StreamMetric(
-            f"residuald_stream_{unit}_discarded",
-            "counter",
-            f"{unit.capitalize()} of a stream that were refused, by reason.",
-            (series for each in seen for series in each.discards_by(reasons)),
-        )
-    yield StreamMetric(
-        "residuald_stream",
-        "info",
-        "What a stream's topic says about it.",
-        (series for each in seen for series in each.described()),
-    )
-    yield StreamMetric(
-        "residuald_channel_error",
-        "gauge",
-        "Reconstruction error by channel.",
-        _channel_errors(seen, max_channel_series),
-    )
-
-
-def _channel_errors(seen: list[StreamColumns], max_series: int) -> Iterator[Series]:
-    left = max_series
-    for each in seen:
-        streams = each.streams[: left // len(each.channels)]
-        left -= len(streams) * len(each.channels)
-        for column, channel in enumerate(each.channels):
-            yield Series(streams, each.channel_error[: len(streams), column], {"model": each.model, "channel": channel})

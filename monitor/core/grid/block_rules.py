@@ -2,55 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from monitor.core.grid.arrivals import Floats, Ints
+from monitor.core.grid.block import NOWHERE, Block, Placed, Round
 from monitor.core.grid.grid_columns import GridColumns, GridRules
 from monitor.core.values.discards import Reason
 
 # A gap that lies ahead of what waits for other channels takes room as samples do. Where it is so many times as long as
 # what waits, that is let go.
 _WORTH_KEEPING = 8
-
-
-class Block(NamedTuple):
-    """One block. ahead_seconds: by how much its last sample is ahead of its arrival; turns: as of `Arrivals`."""
-
-    channel_group: int
-    time: float
-    length: int
-    arrival: float
-    timed: bool
-    ahead_seconds: float
-    turns: int
-
-
-class Placed(NamedTuple):
-    """Where a block went; the fields are those of `Placement`."""
-
-    slot: int
-    skip: int
-    take: int
-    fill: int
-
-
-NOWHERE = Placed(0, 0, 0, 0)
-
-
-@dataclass(slots=True)
-class Round:
-    """What one call has done so far to streams whose blocks are placed one by one.
-
-    discards: refused samples; written: streams that took samples; floors: the slot up to which each was complete when
-    the call began.
-    """
-
-    discards: Counter[Reason]
-    written: set[int] = field(default_factory=set)
-    floors: dict[int, int] = field(default_factory=dict)
 
 
 class BlockRules(GridColumns):

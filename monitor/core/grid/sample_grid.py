@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.grid.arrivals import Arrivals, Floats, Ints
-from monitor.core.grid.block_rules import Block, BlockRules, Round
+from monitor.core.grid.block import Block, Round
+from monitor.core.grid.block_rules import BlockRules
 from monitor.core.grid.grid_columns import FEW_BLOCKS, GridRules, Placement
 
 __all__ = ["Floats", "GridRules", "Ints", "Placement", "SampleGrid"]

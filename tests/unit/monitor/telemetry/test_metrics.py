@@ -155,7 +155,7 @@ def exported(daemon: Daemon) -> set[str]:
 
 
 def test_every_documented_metric_is_exported_and_every_exported_one_documented(daemon: Daemon) -> None:
-    for at in range(80):  # long enough for its sampling rate to be measured
+    for at in range(200):  # long enough for its sampling rate to be measured
         daemon.send("north/a/calm", CALM, samples=1, first=8 + at)
     daemon.send_garbage("north/a/never")
     daemon.set_clock("calm", 5.0)
