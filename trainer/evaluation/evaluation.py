@@ -97,6 +97,7 @@ def score_cut(artifact: Artifact, piece: FileWindows, normals: Iterable[tuple[st
     windows = Windows(ready.windows.values, ready.centre, ready.scale)
     error[usable], channel_error[usable] = artifact.scorer.errors(windows[usable])
     threshold = Masking(artifact.manifest).judge_without(ready.masked, error, channel_error)
+    threshold *= np.float32(artifact.manifest.calibration.stream_factors.get(piece.file.content.name, 1.0))
     return Scored(piece, error, error / threshold, channel_error, withheld)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -18,6 +18,7 @@ from monitor.core.artifact.manifest import SCHEMA_VERSION, Golden, Manifest, Par
 from monitor.core.artifact.used_label import UsedLabel
 from trainer.artifact.export import CompiledScorer, WindowScorer, golden_deviation, load_artifact
 from trainer.calibration.calibrate import Calibrated, calibrate
+from trainer.calibration.stream_factors import stream_factors
 from trainer.data.corpus import Corpus
 from trainer.data.split import Part
 from trainer.data.windows import Windows
@@ -108,6 +109,11 @@ def fit(
         held_out = _fit_folds(corpus.folds, representation, settings, on_epoch)
         errors["calibration"] = np.concatenate([each.scorer.errors(each.windows)[0] for each in held_out])
     calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
+    if lineage.parent is not None:  # of a first fit the recordings need not be streams
+        series = corpus.series(Part.CALIBRATION, errors["calibration"])
+        factors = stream_factors(series, calibrated.threshold, settings.calibration)
+        calibration = calibrated.calibration.model_copy(update={"stream_factors": factors})
+        calibrated = replace(calibrated, calibration=calibration)
     masking = fit_masking(
         corpus.parts[Part.TRAIN],
         held_out,

@@ -7,6 +7,7 @@ from pydantic import Field
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.artifact.part import Finite, ManifestPart, NotNegative, Positive
 from monitor.core.values.duration import in_words
+from monitor.core.values.names import Name
 
 DAY_SECONDS = 86400.0
 
@@ -76,7 +77,8 @@ class Calibration(ManifestPart):
 
     rule: `budget` (`false_alarms` says all; `setting` is the rate asked for, per day), `quantile` (level in `setting`),
     `mean_std` (how many standard deviations), `mad` (how many scaled MADs). error_quantiles: level (as text, e.g.
-    "0.99") to error.
+    "0.99") to error. stream_factors: streams that are held to so many times the threshold, since their own normal
+    errors vary more than most; a refit finds them.
     """
 
     rule: Literal["budget", "quantile", "mean_std", "mad"]
@@ -84,6 +86,7 @@ class Calibration(ManifestPart):
     windows: Annotated[int, Field(ge=1)]
     error_quantiles: dict[str, Finite]
     false_alarms: FalseAlarms | None = None
+    stream_factors: dict[Name, Annotated[float, Field(ge=1, le=10)]] = Field(default_factory=dict)
 
     @property
     def described(self) -> str:

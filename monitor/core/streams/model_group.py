@@ -25,6 +25,7 @@ from monitor.core.scoring.microbatch import MicroBatch
 from monitor.core.scoring.normalize import Normalizer
 from monitor.core.scoring.preparation import PreparedBatch, prepare_windows
 from monitor.core.scoring.quality import CODES, QUALITIES, Quality, assess_windows, is_trusted
+from monitor.core.scoring.stream_factors import StreamFactors
 from monitor.core.streams.input_health import InputHealth
 from monitor.core.streams.scored_batch import ScoredBatch
 from monitor.core.streams.stream_layout import StreamLayout
@@ -63,6 +64,7 @@ class ModelGroup:
         self.normalizer = _normalizer_of(manifest)
         self.inputs = InputHealth(self.windows, self.streams, self.measured)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
+        self.factors = StreamFactors(manifest.calibration.stream_factors)
         self.decision = DecisionRule(judge)
         self.alerts = AlertBook()
         self.mutes = Mutes()
@@ -103,6 +105,7 @@ class ModelGroup:
             else:
                 self.normalizer = _normalizer_of(manifest)
         self.limits, self.masking = _limits_of(manifest), Masking(manifest)
+        self.factors.adopt(manifest.calibration.stream_factors, self.streams.number)
         self.questions.usual_score = manifest.usual_score
         self.manifest = manifest
 
@@ -117,6 +120,7 @@ class ModelGroup:
         number = self.streams.next_number
         self.windows.open_stream(number, channel_groups)
         self.normalizer.open_stream(name, number)
+        self.factors.open_stream(name, number)
         self.inputs.open_stream(number)
         self.decision.open_stream(number)
         self.mutes.open_stream(name, number)
@@ -193,6 +197,7 @@ class ModelGroup:
         channel_error = np.full((len(windows), len(self.channels)), np.nan, np.float32)
         error[judged], channel_error[judged] = scores.error, scores.channel_error
         threshold = self.masking.judge_without(prepared.masked, error, channel_error)
+        self.factors.apply(threshold, windows.stream)
         with np.errstate(over="ignore"):
             score = error / threshold
         broken = judged & ~np.isfinite(score)  # the model itself came to no number
@@ -214,7 +219,7 @@ class ModelGroup:
                 float(error[at]),
                 dict(zip(self.channels, map(float, channel_error[at]), strict=True)),
                 masked,
-                float(threshold[at]) if masked else None,
+                None if threshold[at] == np.float32(self.manifest.threshold) else float(threshold[at]),
             )
             steps += [(at, step) for step in self.alerts.transition(name, before, after, evidence)]
             if after is Phase.FIRING:
