@@ -142,7 +142,7 @@ class App:
             config.history_file,
             config.history,
             config.journal.max_bytes,
-            lambda model: self.artifacts[model].sha256,
+            self._sha256_of,
             self._clock,
         )
         history.use(remembered_models(setup))
@@ -183,6 +183,11 @@ class App:
             self._change_doors(doors, 0.0)
         except UnavailableError as error:  # it will be tried again
             log.error("no other could take its place", reason=str(error))  # noqa: TRY400 - the text says it all
+
+    def _sha256_of(self, model: str, version: str) -> str:
+        """The hash of a version in use; empty where it is not any more, since windows come to the history later."""
+        artifact = self.artifacts.get(model)
+        return artifact.sha256 if artifact is not None and artifact.manifest.version == version else ""
 
     # --- reload
 

@@ -59,7 +59,7 @@ class HistoryKeeper:
     """The history of one daemon. All but `offer`, `start` and `close` belong to its own thread.
 
     labels: what commands say, on its way into the history. file: of the history. journal_bytes: what the journal may
-    grow to. ages: by model, what is older in seconds is deleted. sha256_of: of a model's artifact. trouble: why nothing
+    grow to. ages: by model, what is older in seconds is deleted. sha256_of: of a model's version. trouble: why nothing
     is kept for now; None while all is well.
     """
 
@@ -68,7 +68,7 @@ class HistoryKeeper:
         file: Path,
         settings: HistoryConfig,
         journal_bytes: int,
-        sha256_of: Callable[[str], str],
+        sha256_of: Callable[[str, str], str],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.queue = HistoryQueue(())

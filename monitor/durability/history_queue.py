@@ -21,7 +21,7 @@ from monitor.pipeline.pipeline import Step
 # Windows whose samples wait: as long as they do, the engine cannot use their memory again.
 _MOST_BYTES = 4 * 2**20
 _LEAST_WINDOW_BYTES = 2048  # that a window counts: many small ones are as much work
-_MOST_WINDOWS = 1_000_000
+_MOST_WINDOWS = 500_000
 _MOST_BATCHES = 100_000
 _MOST_STEPS = 10_000  # of alerts
 
@@ -29,7 +29,7 @@ _MOST_STEPS = 10_000  # of alerts
 class OfferedBatch(NamedTuple):
     """A scored batch of B windows. names: of the streams, by number. stream: int64 [B].
 
-    channel_error: float32 [B, C], NaN where masked; values: float32 [B, C, L]; None where there was no room for them.
+    channel_error: float32 [B, C], NaN where masked; values: float32 [B, C, L]; both None where there was no room.
     """
 
     model: str
@@ -37,7 +37,7 @@ class OfferedBatch(NamedTuple):
     names: list[str | None]
     stream: NDArray[np.int64]
     line: ScoreLine
-    channel_error: Floats32
+    channel_error: Floats32 | None
     values: Floats32 | None
 
 
@@ -75,11 +75,9 @@ class HistoryQueue:
             self._offered_windows += count
             self._offered_bytes += nbytes if room else 0
             line = ScoreLine(windows.end_seconds, done.score, done.verdict, done.quality)
-            values = windows.values if room else None
             manifest = model_groups[name].manifest
-            self._batches.append(
-                OfferedBatch(name, manifest, done.names, windows.stream, line, done.channel_error, values)
-            )
+            samples = (done.channel_error, windows.values) if room else (None, None)
+            self._batches.append(OfferedBatch(name, manifest, done.names, windows.stream, line, *samples))
         if step.reports:
             self._note_alerts(step.reports)
         return self._offered_bytes - self._taken_bytes > _MOST_BYTES // 2
@@ -120,10 +118,11 @@ def joined_batches(batches: list[OfferedBatch]) -> list[OfferedBatch]:
 def _one_of(batches: list[OfferedBatch]) -> OfferedBatch:
     if len(batches) == 1:
         return batches[0]
+    errors = [batch.channel_error for batch in batches if batch.channel_error is not None]
     values = [batch.values for batch in batches if batch.values is not None]
     return batches[0]._replace(
         stream=np.concatenate([batch.stream for batch in batches]),
         line=ScoreLine.chain([batch.line for batch in batches]),
-        channel_error=np.concatenate([batch.channel_error for batch in batches]),
+        channel_error=np.concatenate(errors) if errors else None,
         values=np.concatenate(values) if values else None,
     )

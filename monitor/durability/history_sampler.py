@@ -55,7 +55,7 @@ class ReadyLine(NamedTuple):
 
 
 class HistorySampler:
-    """Decides what is written. shares_of: who takes up how much. sha256_of: of a model's artifact.
+    """Decides what is written. shares_of: who takes up how much. sha256_of: of a model's version.
 
     chosen, lines, exempt: what is to be written, and the times of streams that are to be exempt from ageing; who writes
     takes them. thinned: windows that are in no score line.
@@ -65,7 +65,7 @@ class HistorySampler:
         self,
         shares_of: Callable[[], Shares],
         max_bytes_per_second: float,
-        sha256_of: Callable[[str], str],
+        sha256_of: Callable[[str, str], str],
         now_monotonic: float,
     ) -> None:
         self.thinned = 0
@@ -122,7 +122,7 @@ class HistorySampler:
                 self._decide(known[1], piece)
         layout = Layout(
             *(name, manifest.version, manifest.measured_names, manifest.sample_period_seconds),
-            *(manifest.window.length, self._sha256_of(name)),
+            *(manifest.window.length, self._sha256_of(name, manifest.version)),
         )
         history = ModelHistory(layout, manifest.window.stride)
         self._models[name] = manifest, history
@@ -138,7 +138,7 @@ class HistorySampler:
             numbers = history.numbers_of(batch.stream, batch.names)
             history.lines.add(numbers, batch.line)
             self._note_peaks(history, numbers, batch.line)
-            if batch.values is None:
+            if batch.values is None or batch.channel_error is None:
                 continue
             chosen = np.flatnonzero(history.wanted(numbers, batch.line.ends_seconds))
             if not len(chosen):

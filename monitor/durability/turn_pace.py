@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-_BUSY = 0.2  # of a core: a process that uses less is idle, and a turn's fixed cost is a large share of little
+_BUSY = 0.03  # of a core: a process that uses less is idle, and a turn's fixed cost is a large share of little
 
 
 class Turn(NamedTuple):

@@ -48,7 +48,7 @@ class HistoryConfig(Section):
     max_bytes: Annotated[int, Field(ge=1024 * 1024)] | None = None
     """Bound of the file, for all streams together. Left out: 2 GB, or 5 % of the disk where that is less."""
 
-    max_write_bytes_per_second: Annotated[float, Field(ge=100, allow_inf_nan=False)] = 100_000.0
+    max_write_bytes_per_second: Annotated[float, Field(ge=100, allow_inf_nan=False)] = 30_000.0
     """Most bytes that are written, over ten minutes. What is more is left out of the sample; scores are thinned."""
 
     whole_below_bytes_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 64.0

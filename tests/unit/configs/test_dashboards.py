@@ -97,7 +97,9 @@ def exported() -> Exported:
     link = MqttLink(setup.config.mqtt, [], inbox, max_payload_bytes=setup.config.limits.max_payload_bytes)
     checkpointer = Checkpointer(DiskStore(Path("journal")), setup.config.journal, "")  # not opened: it has kept nothing
     checkpointer.checkpoint_seconds = now
-    history = HistoryKeeper(Path("journal/history.sqlite"), HistoryConfig(), 0, str)  # not started
+    history = HistoryKeeper(
+        Path("journal/history.sqlite"), HistoryConfig(), 0, lambda model, version: ""
+    )  # not started
     history.state = replace(history.state, oldest_seconds=now)
     artifact = setup.artifacts["motor"]
     with_budget = artifact.manifest.model_copy(update={"calibration": Calibration.model_validate(budget_fields())})

@@ -38,7 +38,7 @@ class Daemon:
             (), {"m": self.model_group}, {"m": MeanSquareScorer()}, PipelineSettings(), time.monotonic
         )
         self.model_group.open_stream("m1", {}, [[0]])
-        self.history = HistoryKeeper(file, HistoryConfig(**settings), journal_bytes, lambda model: "")  # type: ignore[arg-type]
+        self.history = HistoryKeeper(file, HistoryConfig(**settings), journal_bytes, lambda model, version: "")  # type: ignore[arg-type]
         self.history.use({"m": None})
         self.at = 0
 

@@ -31,7 +31,7 @@ class Walk:
     def __init__(self, file: Path, streams: int = 2, rate: float = 1e9, manifest: Manifest = SLOW) -> None:
         self.store = HistoryStore(file, 2**30)
         self.store.open()
-        self.sampler = HistorySampler(lambda: self.store.shares, rate, lambda model: "ab" * 32, 0.0)
+        self.sampler = HistorySampler(lambda: self.store.shares, rate, lambda model, version: "ab" * 32, 0.0)
         self.writer = HistoryWriter(self.store, self.sampler, 64.0)
         self.names: list[str | None] = [f"m{number}" for number in range(streams)]
         self.manifest = manifest

@@ -69,7 +69,7 @@ class Daemon:
         )  # not opened: it has kept nothing
         self.checkpointer.checkpoint_seconds = START
         self.checkpointer.given_up["mqtt"] = 2
-        self.history = HistoryKeeper(Path("journal/history.sqlite"), HistoryConfig(), 0, str)
+        self.history = HistoryKeeper(Path("journal/history.sqlite"), HistoryConfig(), 0, lambda model, version: "")
         self.history.state = replace(self.history.state, oldest_seconds=START)
         self.webhooks: Sequence[WebhookSink] = (WebhookSink(WebhookConfig(url="http://localhost/")),)
         artifact = Artifact(Path("m.pt"), "ab" * 32, self.model_group.manifest, MeanSquareScorer(), 256)
