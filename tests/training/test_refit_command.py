@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from monitor.adapters.engines.loader import load_artifact
+from monitor.adapters.engines.settings import ArtifactsConfig
+from monitor.adapters.engines.signature import Trust
 from monitor.core.artifact.proposal import Proposal, parse_proposal
 from monitor.core.values.instant import written
+from monitor.errors import ArtifactError
 from tests.histories import SETTINGS, START, machine, write_history
 from tests.training.test_refit import DAY, alert, files, label, later, quiet
 from trainer.artifact.folder import publish
 from trainer.cli import main
 from trainer.data.gathering import gather
 from trainer.fitting.fit import fit
+from trainer.models.pca import Pca
 from trainer.refit.anchor import anchor_first_fit
 from trainer.refit.refit_lock import LOCK_FILE
 
@@ -86,6 +92,47 @@ def test_a_refit_of_normal_data_is_promotable_and_nothing_that_is_in_use_changes
     assert "not signed" in out
     after = {path.name: path.read_bytes() for path in (tmp_path / "models" / "motor").iterdir() if path.is_file()}
     assert after == in_use
+
+
+def test_what_the_refit_key_signs_a_daemon_loads_by_its_signed_parent_and_not_without(
+    plant: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = plant()
+    for name in ("release", "refit"):
+        assert main(["keygen", str(tmp_path / name)]) == 0
+    folder = tmp_path / "models" / "motor"
+    assert main(["sign", str(folder), "--key", str(tmp_path / "release")]) == 0
+    assert main([*arguments, "--sign-key", str(tmp_path / "refit")]) == 0, capsys.readouterr()
+    assert "not signed" not in capsys.readouterr().out
+    proposal, stem = proposal_in(tmp_path)
+    trust = Trust(
+        ArtifactsConfig(
+            require_signature=True, trusted_keys=(tmp_path / "release.pub",), refit_keys=(tmp_path / "refit.pub",)
+        )
+    )
+    file = stem.with_name(f"{stem.name}.pt")
+    assert load_artifact(file, max_batch=1, trust=trust).manifest.version == proposal.version
+    Path(f"{(folder / 'current').resolve()}.sig").unlink()
+    with pytest.raises(ArtifactError, match=r"signed by a refit key.* no signature that can be read"):
+        load_artifact(file, max_batch=1, trust=trust)
+
+
+def encode(self: Any, features: torch.Tensor) -> torch.Tensor:
+    """What `Pca.encode` does, written in another way."""
+    code: torch.Tensor = features.flatten(1) @ self.components.T - self.mean @ self.components.T
+    return code
+
+
+def test_a_refit_with_another_program_than_its_parent_is_not_signed_and_says_why(
+    plant: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = plant()
+    assert main(["keygen", str(tmp_path / "refit")]) == 0
+    # as after an update that changed what a model computes
+    monkeypatch.setattr(Pca, "encode", encode)
+    main([*arguments, "--sign-key", str(tmp_path / "refit")])
+    assert "it is not signed: a refit key signs new numbers alone" in capsys.readouterr().out
+    assert not list((tmp_path / "models" / "motor" / "candidates").glob("*.sig"))
 
 
 def test_a_candidate_that_waits_has_its_reason_in_exit_code_text_json_and_report(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from monitor.core.artifact.code_equality.graph_file import GraphFile
 from monitor.core.artifact.code_equality.module_archive import ModuleArchive
 from monitor.core.artifact.code_equality.unequal import UnequalError
 from monitor.settings.regular_file import MAX_SETTINGS_BYTES, read_regular
@@ -48,4 +49,13 @@ def difference_from_parent(parent: bytes, refit: bytes) -> str | None:
         ModuleArchive.read(parent, _MAX_BYTES).with_numbers_of(ModuleArchive.read(refit, _MAX_BYTES))
     except UnequalError as error:
         return str(error)
+    return None
+
+
+def onnx_difference_from_parent(parent: bytes, refit: bytes) -> str | None:
+    """Tell likewise in what a refit's ONNX model differs."""
+    try:
+        GraphFile.read(parent).with_numbers_of(GraphFile.read(refit))
+    except UnequalError as error:
+        return f"the ONNX model: {error}"
     return None

@@ -17,7 +17,7 @@ from monitor.core.dataset.recording import RecordingError
 from monitor.readers.history import History
 from trainer.artifact.export import Artifact, load_artifact
 from trainer.artifact.folder import champion_in, propose, read_artifact
-from trainer.artifact.refit_key import difference_from_parent
+from trainer.artifact.refit_key import difference_from_parent, onnx_difference_from_parent
 from trainer.errors import ArtifactError, DataError, WaitsForPersonError
 from trainer.fitting.fit import FitResult
 from trainer.refit.anchor import Anchor
@@ -139,9 +139,12 @@ def _why_refused(folder: Path, fitted: FitResult) -> str | None:
         return "it has no parent"
     try:
         _, data = read_artifact(folder / f"{parent.version}{ARTIFACT_SUFFIX}")
+        difference = difference_from_parent(data, fitted.artifact)
+        if difference is None and fitted.onnx is not None:
+            _, data = read_artifact(folder / f"{parent.version}{ONNX_SUFFIX}")
+            difference = onnx_difference_from_parent(data, fitted.onnx)
     except ArtifactError as error:
         return f"its parent cannot be read: {error}"
-    difference = difference_from_parent(data, fitted.artifact)
     if difference is None:
         return None
     return f"a refit key signs new numbers alone, and compared with {parent.version} {difference}"
