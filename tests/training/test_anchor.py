@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from monitor.core.artifact.anchor import StreamAnchor, parse_anchor
-from tests.sines import sine_recording, write_npz
+from monitor.core.artifact.manifest import BeatSpec, WindowSpec
+from tests.sines import data_file, sine_recording, write_npz
 from trainer.artifact.folder import read_artifact
 from trainer.cli import main
 from trainer.errors import ArtifactError
-from trainer.refit.anchor import Anchor, levels_in
+from trainer.refit.anchor import Anchor, anchor_first_fit, levels_in
+from trainer.settings import FitSettings
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,14 @@ def test_a_later_fit_into_the_folder_leaves_the_anchor(model: Path, tmp_path: Pa
     anchor = Anchor.load(model)
     assert anchor.data is not None
     assert len(anchor.data.files) == 2
+
+
+def test_of_heartbeats_nothing_is_kept_beside_the_model(model: Path, tmp_path: Path) -> None:
+    manifest = Anchor.load(model).artifact.manifest
+    beats = WindowSpec(length=50, stride=50, cut="beat", beat=BeatSpec(before_samples=20, max_rr_seconds=3.0))
+    patient = manifest.model_copy(update={"window": beats})
+    anchor_first_fit(tmp_path / "ecg", patient, [data_file(sine_recording(6000))], FitSettings())
+    assert [path.name for path in (tmp_path / "ecg").iterdir()] == ["anchor.json"]
 
 
 def test_without_a_record_the_model_in_use_is_the_anchor_and_data_of_another_version_are_none(model: Path) -> None:

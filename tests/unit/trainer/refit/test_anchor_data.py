@@ -55,9 +55,12 @@ def test_long_recordings_are_thinned_evenly_to_the_bound(tmp_path: Path) -> None
     assert len(recording_in(data, 1).samples) > 1000
 
 
-def test_no_window_spans_two_stretches(tmp_path: Path) -> None:
-    recording = sine_recording(100_000)
-    data = kept(tmp_path, recording, most_bytes=300_000)
+@pytest.mark.parametrize(("count", "share"), [(100_000, 0.125), (61 * 32 * LENGTH + 60, 0.9995)])
+def test_no_window_spans_two_stretches_however_near_they_are(tmp_path: Path, count: int, share: float) -> None:
+    recording = sine_recording(count)
+    nbytes = recording.samples.nbytes + recording.time_seconds.nbytes + recording.segment.nbytes
+    data = kept(tmp_path, recording, most_bytes=int(share * nbytes))
+    assert len(recording_in(data).samples) < count
     (file,) = data.files
     spec, period = plan_windows([file], SETTINGS.window)
     windows = cut(file, 0, recording.channels, spec, period).batch
