@@ -25,7 +25,10 @@ def find_alert(database: sqlite3.Connection, id_or_beginning: str) -> LabelledAl
         (id_or_beginning, id_or_beginning + "~"),
     ).fetchall()
     if not rows:
-        raise UnknownAlertError(f"the history has no alert {id_or_beginning}; name the stream and the interval instead")
+        raise UnknownAlertError(
+            f"the history has no alert {id_or_beginning} (a new one is in it within half a minute);"
+            " name the stream and the interval instead"
+        )
     if len(rows) > 1 and rows[0][0] != id_or_beginning:
         raise UnknownAlertError(f"several alerts begin with {id_or_beginning}: give more of the id")
     number, stream, from_seconds, to_seconds = rows[0]
