@@ -16,6 +16,7 @@ from monitor import __version__
 from monitor.core.artifact.array import Array
 from monitor.core.artifact.manifest import SCHEMA_VERSION, Golden, Manifest, Parent, Provenance, ScoreSpec
 from monitor.core.artifact.used_label import UsedLabel
+from monitor.core.values.names import is_name
 from trainer.artifact.export import CompiledScorer, WindowScorer, golden_deviation, load_artifact
 from trainer.calibration.calibrate import Calibrated, calibrate
 from trainer.calibration.stream_factors import stream_factors
@@ -109,8 +110,8 @@ def fit(
         held_out = _fit_folds(corpus.folds, representation, settings, on_epoch)
         errors["calibration"] = np.concatenate([each.scorer.errors(each.windows)[0] for each in held_out])
     calibrated = calibrate(corpus.series(Part.CALIBRATION, errors["calibration"]), settings.calibration)
-    if lineage.parent is not None:  # of a first fit the recordings need not be streams
-        series = corpus.series(Part.CALIBRATION, errors["calibration"])
+    if lineage.parent is not None:  # of a first fit the recordings need not be streams; the anchor's are none either
+        series = [one for one in corpus.series(Part.CALIBRATION, errors["calibration"]) if is_name(one.name)]
         factors = stream_factors(series, calibrated.threshold, settings.calibration)
         calibration = calibrated.calibration.model_copy(update={"stream_factors": factors})
         calibrated = replace(calibrated, calibration=calibration)
