@@ -12,8 +12,8 @@ from benchmarks.lifecycle.plan import CHANNELS, DAY_SECONDS, SAMPLE_SECONDS
 from benchmarks.lifecycle.walk import MAX_BATCH
 from monitor.adapters.engines.loader import Artifact, load_artifact
 from monitor.core.dataset.recording import Recording
-from trainer.data.corpus import gather
 from trainer.data.cutting import DataFile
+from trainer.data.gathering import gather
 from trainer.fitting.fit import FitResult, fit
 from trainer.settings import FitSettings, load_settings
 

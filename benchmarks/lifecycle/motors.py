@@ -108,7 +108,7 @@ def _grown(onset: float, grown: float, time: Floats) -> Floats:
 
 
 def _load(traits: np.random.Generator, rng: np.random.Generator, day: Floats) -> Floats:
-    """The load [n] relative to the rated one: three shifts on working days, half of it at weekends, and a slow wander."""
+    """The load [n] relative to the rated one: three shifts on working days, half as much at weekends, a slow wander."""
     level, shift = traits.uniform(0.75, 0.85), traits.uniform(-0.5, 0.5) / 24
     hour = np.mod(day + shift - 6 / 24, 1) * 24  # since the early shift began
     shifts = 1 - 0.15 * _from(hour, 8) - 0.25 * _from(hour, 16)
