@@ -22,10 +22,9 @@ MeanScore = Callable[[str, float, float], float]
 
 @dataclass(slots=True)
 class Person:
-    """Who watches one fleet. accepted: when each stream was accepted; labels: everything that was said so far."""
+    """Who watches one fleet. labels: everything that was said so far."""
 
     plan: Plan
-    accepted: dict[str, float] = field(default_factory=dict)
     labels: list[Label] = field(default_factory=list)
     _settled: set[str] = field(default_factory=set)  # ids of alerts that need no more
     _confirmed: set[str] = field(default_factory=set)  # streams
@@ -47,19 +46,26 @@ class Person:
         """What the person says to a refit that left streams out, each since when, as too far from their anchors."""
         said = len(self.labels)
         self._left_out = {stream: self._left_out.get(stream, 0) + 1 for stream in left_out}
-        for stream, times in self._left_out.items():
-            if times < LEFT_OUT_TWICE or stream in self.accepted or stream in self._confirmed:
+        for stream, times in list(self._left_out.items()):
+            if times < LEFT_OUT_TWICE or stream in self._confirmed:
                 continue
             if self._finds_fault(stream, now_seconds):
                 self._confirm(stream, left_out[stream], now_seconds)
             else:
                 self._accept(stream, left_out[stream], now_seconds, "nothing found; it runs like this now")
+            self._left_out[stream] = 0
         return self.labels[said:]
 
+    @property
+    def accepts(self) -> list[Label]:
+        """How often, and what, the person accepted."""
+        return [label for label in self.labels if label.source == "accept"]
+
+    @property
     def faults_accepted(self) -> int:
-        """How many streams were accepted while a fault grew in them."""
-        faults = {name: self.plan.fault_of(name) for name in self.accepted}
-        return sum(fault is not None and fault.onset_seconds < self.accepted[name] for name, fault in faults.items())
+        """How many of these were of a stream while a fault grew in it."""
+        faults = [(self.plan.fault_of(label.stream), label.at_seconds) for label in self.accepts]
+        return sum(fault is not None and fault.onset_seconds < at_seconds for fault, at_seconds in faults)
 
     def _look_at(self, alert: Seen, now_seconds: float, mean_score: MeanScore) -> None:
         stream = alert.stream
@@ -72,10 +78,11 @@ class Person:
             self._settled.add(alert.id)
             if _chance(self.plan.seed, alert) < LABELLED_SHARE:
                 self._say(stream, alert.since_seconds, alert.until_seconds, "false_alarm", now_seconds, "nothing found")
-        elif now_seconds - alert.fired_seconds >= ACCEPTED_AFTER_DAYS * DAY_SECONDS and stream not in self.accepted:
+        elif now_seconds - alert.fired_seconds >= ACCEPTED_AFTER_DAYS * DAY_SECONDS:
             first = mean_score(stream, alert.fired_seconds, alert.fired_seconds + DAY_SECONDS)
             last = mean_score(stream, now_seconds - DAY_SECONDS, now_seconds)
             if last <= MOST_GROWTH * first:
+                self._settled.add(alert.id)
                 self._accept(stream, alert.since_seconds, now_seconds, "nothing found; it runs like this now")
 
     def _after_the_repair(self, now_seconds: float) -> None:
@@ -108,7 +115,6 @@ class Person:
             self._say(stream, since_seconds, math.inf, "confirmed", now_seconds, "found, waits for its repair")
 
     def _accept(self, stream: str, since_seconds: float, now_seconds: float, note: str) -> None:
-        self.accepted[stream] = now_seconds
         self.labels.append(Label(stream, since_seconds, math.inf, "new_normal", _WHO, now_seconds, "accept", note))
 
     def _say(
