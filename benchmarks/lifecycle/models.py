@@ -2,15 +2,12 @@
 
 import hashlib
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.lifecycle.motors import Samples
 from benchmarks.lifecycle.plan import CHANNELS, DAY_SECONDS, SAMPLE_SECONDS
-from benchmarks.lifecycle.walk import MAX_BATCH
-from monitor.adapters.engines.loader import Artifact, load_artifact
 from monitor.core.dataset.recording import Recording
 from trainer.data.cutting import DataFile
 from trainer.data.gathering import gather
@@ -50,13 +47,6 @@ def fit_to(files: list[DataFile], settings: FitSettings, now_seconds: float) -> 
     """What `residuald-trainer fit` makes of recordings at this time."""
     now = datetime.fromtimestamp(now_seconds, UTC)
     return fit(gather(files, settings), settings, MODEL, now, lambda *_: None)
-
-
-def load(fitted: FitResult, folder: Path) -> Artifact:
-    """The artifact as a daemon loads it from a folder that is there."""
-    path = folder / f"{fitted.manifest.version}.pt"
-    path.write_bytes(fitted.artifact)
-    return load_artifact(path, max_batch=MAX_BATCH)
 
 
 def _file(

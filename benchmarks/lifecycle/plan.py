@@ -155,3 +155,6 @@ def has_cause(plan: Plan, stream: str, at_seconds: NDArray[np.float64]) -> NDArr
     for begin, end in plan.causes(stream):
         found |= (at_seconds >= begin) & (at_seconds < end)
     return found
+
+
+END_SECONDS = seconds_of(COMMISSIONING_DAYS + QUARTER_DAYS)

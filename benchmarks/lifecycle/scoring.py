@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import poisson
 
-from benchmarks.lifecycle.plan import COMMISSIONING_DAYS, DAY_SECONDS, QUARTER_DAYS, Plan, has_cause, seconds_of
+from benchmarks.lifecycle.plan import DAY_SECONDS, END_SECONDS, Plan, has_cause
 from benchmarks.lifecycle.walk import ScoreSeries, Seen
 from monitor.core.alerting.decision_rule import DecisionSettings
 from trainer.calibration.alerts_at_threshold import ErrorSeries, fired_alerts
@@ -16,7 +16,6 @@ BUDGET_DAYS = 30.0  # one false alarm per stream in so many days
 FLEET_FACTOR, STREAM_LEVEL = 1.5, 0.999
 LEARNT_DAYS, LEARNT_SHARE = 7.0, 0.5
 NAMING_SECONDS = DAY_SECONDS  # a person looks once a day
-_END_SECONDS = seconds_of(COMMISSIONING_DAYS + QUARTER_DAYS)
 _MATCHING_STEPS = 24  # of a bisection: to a ten-millionth of the range of thresholds
 
 
@@ -176,7 +175,7 @@ def _fault(plan: Plan, one: ScoreSeries, alerts: Sequence[Seen], threshold: floa
         if alert.fired_seconds > fault.onset_seconds and named(one, alert, threshold) == fault.kind.channel
     ]
     first = min(naming, default=None)
-    late = (one.end_seconds >= _END_SECONDS - LEARNT_DAYS * DAY_SECONDS) & np.isfinite(one.score)
+    late = (one.end_seconds >= END_SECONDS - LEARNT_DAYS * DAY_SECONDS) & np.isfinite(one.score)
     return [
         FaultOutcome(
             kind=fault.kind.name,

@@ -14,7 +14,7 @@ from monitor.core.grid.sample_grid import GridRules
 from monitor.core.streams.model_group import ModelGroup
 from monitor.core.streams.scored_batch import ScoredBatch
 from monitor.core.windows.stream_blocks import StreamBlocks
-from monitor.pipeline.pipeline import LoadedModel, Moment, Pipeline, PipelineSettings
+from monitor.pipeline.pipeline import LoadedModel, Moment, Pipeline, PipelineSettings, Step
 
 Floats = NDArray[np.float64]
 # Fixed, so that a seed always gives the same figures.
@@ -54,13 +54,13 @@ class Seen:
 class Walk:
     """A pipeline of one model group, what it is fed and what it says.
 
-    on_scored: called with each scored batch and the time. alerts: those that fired, in the order in which they did.
+    on_step: called with each step and the time. alerts: those that fired, in the order in which they did.
     """
 
     pipeline: Pipeline
     model_group: ModelGroup
     streams: Sequence[str]
-    on_scored: Callable[[ScoredBatch, float], None] = lambda done, now: None
+    on_step: Callable[[Step, float], None] = lambda step, now: None
     alerts: list[Seen] = field(default_factory=list)
     _batches: list[ScoredBatch] = field(default_factory=list)
     _open: dict[str, Seen] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Walk:
             self._batches.append(done)
             for _, alert_step in done.steps:
                 self._note(alert_step)
-            self.on_scored(done, now)
+        self.on_step(step, now)
 
     def _note(self, step: AlertStep) -> None:
         if step.phase == "firing":

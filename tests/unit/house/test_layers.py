@@ -64,7 +64,7 @@ LAYERS = {
     ),
     "benchmarks": (
         "latency accuracy brokers history",
-        "throughput chaos scoring fitting beats real_replay budget masking",
+        "throughput chaos scoring fitting beats real_replay budget masking lifecycle",
         "common datasets pages __init__",
     ),
 }
