@@ -1,16 +1,20 @@
 """The arms that need no loop: the first model for ever, and a weekly `fit` of everything, promoted whatever it is."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.lifecycle.models import fit_settings, fit_to, recordings_of
 from benchmarks.lifecycle.motors import Samples
 from benchmarks.lifecycle.plan import COMMISSIONING_DAYS, END_SECONDS, QUARTER_DAYS, WEEK_DAYS, Plan, seconds_of
 from benchmarks.lifecycle.walk import MAX_BATCH, ScoreSeries, Seen, Walk
+from monitor.adapters.artifacts.champion import put_into_use
 from monitor.adapters.engines.loader import Artifact, load_artifact
 from monitor.core.alerting.decision_rule import DecisionSettings
 from trainer.artifact.folder import publish
+from trainer.data.cutting import DataFile
 from trainer.refit.anchor import anchor_first_fit
+from trainer.settings import FitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,21 @@ class Played:
 
 
 def commission(plan: Plan, samples: Samples, folder: Path) -> Artifact:
-    """Fit the first model of all arms, as `residuald-trainer fit` does: it comes into use and is the anchor."""
+    """Fit the first model of all arms into a model's folder. Returns it as a daemon loads it."""
     end = seconds_of(COMMISSIONING_DAYS)
     files = recordings_of(samples.between(seconds_of(0), end), plan.streams)
-    settings = fit_settings(plan.seed)
-    fitted = fit_to(files, settings, end)
-    anchor_first_fit(folder, fitted.manifest, files, settings)
-    publish(folder, fitted.manifest.version, fitted.artifact, "")
+    publish_first(folder, files, fit_settings(plan.seed), end)
     return load_artifact(folder, max_batch=MAX_BATCH)
+
+
+def publish_first(folder: Path, files: list[DataFile], settings: FitSettings, now_seconds: float) -> None:
+    """What `residuald-trainer fit` does with a new folder: its model comes into use and is the anchor."""
+    fitted = fit_to(files, settings, now_seconds)
+    version = fitted.manifest.version
+    anchor_first_fit(folder, fitted.manifest, files, settings)
+    publish(folder, version, fitted.artifact, "")
+    # `publish` reads this machine's clock, and nothing is promoted that was made before what is in use came into use
+    put_into_use(folder, version, datetime.fromtimestamp(now_seconds, UTC), "fit", "first")
 
 
 def play_frozen(plan: Plan, samples: Samples, first: Artifact) -> Played:

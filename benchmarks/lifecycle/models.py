@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.lifecycle.motors import Samples
 from benchmarks.lifecycle.plan import CHANNELS, DAY_SECONDS, SAMPLE_SECONDS
@@ -39,7 +40,8 @@ def recordings_of(samples: Samples, streams: tuple[str, ...]) -> list[DataFile]:
     for name, values in zip(streams, samples.values, strict=True):
         there = np.isfinite(values).all(axis=1)
         if there.any():
-            files.append(_file(name, values[there], samples.time_seconds[there]))
+            time = samples.time_seconds[there]
+            files.append(file_of(name, CHANNELS, values[there], time, SAMPLE_SECONDS))
     return files
 
 
@@ -49,8 +51,9 @@ def fit_to(files: list[DataFile], settings: FitSettings, now_seconds: float) -> 
     return fit(gather(files, settings), settings, MODEL, now, lambda *_: None)
 
 
-def _file(
-    name: str, values: "np.ndarray[Any, np.dtype[np.float32]]", time: "np.ndarray[Any, np.dtype[np.float64]]"
+def file_of(
+    name: str, channels: tuple[str, ...], values: NDArray[np.float32], time: NDArray[np.float64], period: float
 ) -> DataFile:
-    recording = Recording(name, CHANNELS, values, time, SAMPLE_SECONDS, None, np.zeros(len(time), np.int64))
+    """A recording of one stream without breaks. values: float32 [n, C]. time: float64 [n]. period: in seconds."""
+    recording = Recording(name, channels, values, time, period, None, np.zeros(len(time), np.int64))
     return DataFile(name, hashlib.sha256(values.tobytes() + time.tobytes()).hexdigest(), recording)

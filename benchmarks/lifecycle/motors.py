@@ -29,6 +29,8 @@ _HOUR = 3600.0
 _WINDING_LAG_SECONDS, _BEARING_LAG_SECONDS = 2700.0, 4500.0
 _NO_LOAD_CURRENT = 0.35  # of the rated current
 _NO_WORK = 0.3  # load while the machine idles
+_SHIFTS, _WEEKEND = (1.0, 0.9, 0.75), 0.6  # of what is added to that while it works
+_HAND_OVER_SECONDS = 5400.0
 _REPAIRED_VIBRATION, _REPAIRED_FRICTION = 0.7, 0.8
 _AGED_FRICTION = 0.35  # how much of the growth of vibration friction takes part in
 
@@ -85,8 +87,8 @@ def _motor(plan: Plan, number: int, time: Floats, hall: Floats) -> Floats:
     current = np.hypot(_NO_LOAD_CURRENT, 0.94 * load) * turning
     friction = np.exp(_AGED_FRICTION * aged) * np.where(repaired, _REPAIRED_FRICTION, 1.0)
     friction = friction * (1 + size.get("lubrication", nothing))
-    winding_rise = traits.uniform(50, 65) * (0.3 * turning + 0.7 * current**2) * (1 + size.get("cooling", nothing))
-    bearing_rise = traits.uniform(14, 20) * (0.5 + 0.5 * load) * friction * turning
+    winding_rise = traits.uniform(56, 62) * (0.3 * turning + 0.7 * current**2) * (1 + size.get("cooling", nothing))
+    bearing_rise = traits.uniform(16, 19) * (0.5 + 0.5 * load) * friction * turning
     place = traits.normal(0, 1.5)
     wear = aged + size.get("wear", nothing) + np.log(np.where(repaired, _REPAIRED_VIBRATION, 1.0))
     level_de, level_nde = traits.uniform(0.9, 1.6), traits.uniform(0.7, 1.3)
@@ -108,18 +110,14 @@ def _grown(onset: float, grown: float, time: Floats) -> Floats:
 
 
 def _load(traits: np.random.Generator, rng: np.random.Generator, day: Floats) -> Floats:
-    """The load [n] relative to the rated one: three shifts on working days, half as much at weekends, a slow wander."""
-    level, shift = traits.uniform(0.75, 0.85), traits.uniform(-0.5, 0.5) / 24
-    hour = np.mod(day + shift - 6 / 24, 1) * 24  # since the early shift began
-    shifts = 1 - 0.15 * _from(hour, 8) - 0.25 * _from(hour, 16)
-    working = np.where(np.mod(day + shift - 6 / 24, 7) < 5, shifts, 0.45)
+    """The load [n] relative to the rated one: three shifts on working days, less at weekends, and a slow wander."""
+    level, shift = traits.uniform(0.77, 0.83), traits.uniform(-0.5, 0.5) / 24
+    since_monday = np.mod(day + shift - 6 / 24, 7)  # the early shift of Monday begins at 6
+    turn = np.floor(np.mod(since_monday, 1) * len(_SHIFTS)).astype(np.int64)
+    working = np.where(since_monday < 5, np.array(_SHIFTS)[turn], _WEEKEND)
     wander = OrnsteinUhlenbeck(rng, 3 * _HOUR, 0.06, 1 / SAMPLE_SECONDS).take(len(day))
-    return np.asarray(np.clip(_NO_WORK + (level - _NO_WORK) * working + wander, 0.05, 1.1))
-
-
-def _from(hour: Floats, change: float) -> Floats:
-    """0 before an hour and 1 behind it: a shift takes an hour to hand over."""
-    return np.asarray(1 / (1 + np.exp(-(hour - change) * 3)))
+    planned = _NO_WORK + (level - _NO_WORK) * _behind(working, _HAND_OVER_SECONDS)
+    return np.asarray(np.clip(planned + wander, 0.05, 1.1))
 
 
 def _shaking(rng: np.random.Generator, load: Floats) -> Floats:

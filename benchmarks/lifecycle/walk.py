@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lifecycle.motors import Samples
-from benchmarks.lifecycle.plan import DAY_SECONDS, SAMPLE_SECONDS
+from benchmarks.lifecycle.plan import DAY_SECONDS
 from monitor.core.alerting.alerts import AlertStep
 from monitor.core.alerting.decision_rule import DecisionSettings
 from monitor.core.grid.sample_grid import GridRules
@@ -79,7 +79,7 @@ class Walk:
 
     def feed(self, samples: Samples, piece_seconds: float = DAY_SECONDS) -> None:
         """Take in what came, in messages of `piece_seconds`; each arrives when its last sample was taken."""
-        piece = round(piece_seconds / SAMPLE_SECONDS)
+        piece = round(piece_seconds / self.model_group.manifest.sample_period_seconds)
         for first in range(0, len(samples.time_seconds), piece):
             time, values = samples.time_seconds[first : first + piece], samples.values[:, first : first + piece]
             self._step(time, values)

@@ -141,7 +141,7 @@ def test_rows_put_seeds_together_and_tell_the_worst() -> None:
     ours = next(row for row in rows_of(seeds) if row.arm == OURS)
     naive = next(row for row in rows_of(seeds) if row.arm == NAIVE)
     assert (ours.false_alarms, ours.caught, ours.faults) == (4, 2, 2)
-    assert ours.ratios == (0.0, pytest.approx(4 / outcome(0).budget))
+    assert ours.ratios == pytest.approx((0.0, 4 / outcome(0).budget))
     assert (naive.caught, naive.missed) == (0, {FAULT.kind.name: 2})
     assert ours.delays_days == pytest.approx((1, 1, 1))
 
