@@ -69,6 +69,7 @@ quality: setup tools  ## how well anomalies are found (DATA=folder with the real
 		$(BIN)/python -m benchmarks.$$name --data $(or $(DATA),../shared/data) $(ARGS) || exit 1; \
 	done
 	$(BIN)/python -m benchmarks.masking $(ARGS)
+	$(BIN)/python -m benchmarks.lifecycle --data $(or $(DATA),../shared/data) $(ARGS)
 
 chaos: setup tools  ## kill, cut and fill disks, five times over, and see nothing lost
 	@mkdir -p out/chaos

@@ -49,9 +49,16 @@ def publish_first(folder: Path, files: list[DataFile], settings: FitSettings, no
     put_into_use(folder, version, datetime.fromtimestamp(now_seconds, UTC), "fit", "first")
 
 
+def watch_commissioning(walk: Walk, samples: Samples) -> None:
+    """Let streams learn what is usual for them by what the first model was fitted to; what is said of it is left."""
+    walk.feed(samples.between(seconds_of(0), seconds_of(COMMISSIONING_DAYS)))
+    walk.forget()
+
+
 def play_frozen(plan: Plan, samples: Samples, first: Artifact) -> Played:
     """The first model, all the time."""
     walk = Walk.start(first, plan.streams)
+    watch_commissioning(walk, samples)
     walk.feed(samples.between(seconds_of(COMMISSIONING_DAYS), END_SECONDS))
     return Played.of(walk)
 
@@ -62,6 +69,7 @@ def play_naive(plan: Plan, samples: Samples, first: Artifact, folder: Path, ever
     folder: an empty one, for its artifacts.
     """
     walk = Walk.start(first, plan.streams)
+    watch_commissioning(walk, samples)
     end = COMMISSIONING_DAYS + QUARTER_DAYS
     for day in range(COMMISSIONING_DAYS, end, every_weeks * WEEK_DAYS):
         if day > COMMISSIONING_DAYS:

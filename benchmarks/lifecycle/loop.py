@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.lifecycle.arms import Played
+from benchmarks.lifecycle.arms import Played, watch_commissioning
 from benchmarks.lifecycle.figures import OURS, RefitMade
 from benchmarks.lifecycle.motors import Samples
 from benchmarks.lifecycle.person import Person
@@ -25,6 +25,8 @@ class Loop:
 
     def play(self, on_stage: Callable[[str], None]) -> Played:
         """Play the quarter: each day the person looks, each week but the last ends with a refit."""
+        watch_commissioning(self._plant.walk, self._samples)
+        self._plant.remember()
         try:
             for day in range(QUARTER_DAYS):
                 self._play_day(COMMISSIONING_DAYS + day)

@@ -21,7 +21,6 @@ WARMUP_DAYS = 7  # a working week: less shows not what is usual for a motor
 _SETTINGS: dict[str, Any] = {
     "model.family": "pca",
     "model.components": 0.95,
-    "score.residual": "covariance",
     "window.length": WINDOW,
     "window.stride": STRIDE,
     "normalization.kind": "stream",

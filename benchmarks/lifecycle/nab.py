@@ -82,7 +82,10 @@ def watch(recording: Recording, windows: NDArray[np.float64], folder: Path) -> W
         for since, until in _weeks(time, begin):
             rows = slice(*np.searchsorted(time, (since, until)).tolist())
             plant.walk.feed(Samples(time[rows], recording.samples[None, rows]))
-            if until < time[-1] and until > begin:
+            if until == begin:
+                plant.walk.forget()
+                plant.remember()
+            elif until < time[-1]:
                 made = plant.refit(until)
                 refits.append(
                     f"{(until - time[0]) / DAY_SECONDS:.0f} d: {made.outcome.result}, {made.why}".rstrip(", ")

@@ -79,7 +79,6 @@ class Plant:
         self.history = folder / "history.sqlite"
         self.in_use = load_artifact(self.model, max_batch=MAX_BATCH)
         self.walk = Walk.start(self.in_use, streams)
-        self.walk.on_step = self._keep
         settings = HistoryConfig()
         self._store = HistoryStore(self.history, _MAX_BYTES)
         self._store.open()
@@ -88,6 +87,10 @@ class Plant:
             lambda: self._store.shares, settings.max_write_bytes_per_second, lambda model: self.in_use.sha256, 0.0
         )
         self._writer = HistoryWriter(self._store, self._sampler, settings.whole_below_bytes_per_second)
+
+    def remember(self) -> None:
+        """Begin to keep what is scored."""
+        self.walk.on_step = self._keep
 
     def close(self) -> None:
         """Let the history go."""

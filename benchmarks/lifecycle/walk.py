@@ -84,6 +84,11 @@ class Walk:
             time, values = samples.time_seconds[first : first + piece], samples.values[:, first : first + piece]
             self._step(time, values)
 
+    def forget(self) -> None:
+        """Forget what was said so far; what streams have learnt stays, and so does what is open about them."""
+        self._batches.clear()
+        self.alerts.clear()
+
     def adopt(self, model: LoadedModel) -> None:
         """Go on with another artifact.
 
