@@ -126,6 +126,12 @@ def test_the_newest_part_calibrates_and_shares_no_sample_with_what_trains(run: A
             assert before.max() < after.min() - span
 
 
+@pytest.mark.parametrize(("days", "calibrating"), [(40, 10), (20, 7), (10, 4.5)])
+def test_a_whole_week_calibrates_where_there_are_two(run: Any, days: float, calibrating: float) -> None:
+    ends = done(run(later(days=days))).corpus.origins[Part.CALIBRATION].end_seconds
+    assert (ends.max() - ends.min()) / DAY == pytest.approx(calibrating, abs=0.1)
+
+
 def test_an_alert_teaches_nothing_and_the_ranges_say_so(run: Any) -> None:
     made = done(run(alerts=[alert("m1", 20, 20.5)]))
     (share,) = [share for share in made.shares.shares if share.name == "m1"]
@@ -204,7 +210,7 @@ def test_streams_with_numbers_of_their_own_bring_them_into_the_artifact(run: Any
     assert normals is not None
     assert normals.names == ("m1", "m2")
     for _, until, centre, scale in normals.each():
-        assert START + 20 * DAY < until < START + 30 * DAY
+        assert START + 15 * DAY < until < START + 30 * DAY
         assert centre[1, 0] == pytest.approx(12.5, abs=0.3)
         assert scale.min() > 0.1
 

@@ -15,6 +15,8 @@ from trainer.settings import SplitSettings
 # Why windows that are taken are not used: they straddle two parts, or are more than a fit takes.
 _MAKES_ROOM = ("split_gap", "thinned")
 _EXAMPLES = 2  # windows of each reason that the report may show
+_WEEK_SECONDS = 7 * 86_400.0
+_MOST_CALIBRATION = 0.45  # of what is taken of a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def share_of(
     windows in a row. gap_seconds: between parts. since_seconds: up to where the model in use has seen the stream.
     """
     spans, taken = selection.spans, selection.taken
+    split = with_a_week(split, spans.end_seconds[taken])
     part = split_by_time(spans.start_seconds, spans.end_seconds, taken, gap_seconds, split)
     used = np.zeros(len(spans), np.bool_)
     for each, most in ((Part.TRAIN, quota.train), (Part.VALIDATION, quota.validation)):
@@ -123,6 +126,18 @@ def share_of(
         new_windows=int((taken & (spans.end_seconds > since_seconds)).sum()),
         examples=tuple(_examples(history, selection)),
     )
+
+
+def with_a_week(split: SplitSettings, end_seconds: NDArray[np.float64]) -> SplitSettings:
+    """The split by which the last week calibrates, or nearly half of what there is where that is less.
+
+    end_seconds: float64 [N], of what is taken. Machines keep working weeks. A threshold from the last days of one,
+    which often are its weekend, would call all that comes with Monday anomalous.
+    """
+    if not len(end_seconds):
+        return split
+    week = float(np.mean(end_seconds > end_seconds.max() - _WEEK_SECONDS))
+    return split.model_copy(update={"calibration": max(split.calibration, min(week, _MOST_CALIBRATION))})
 
 
 def evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
