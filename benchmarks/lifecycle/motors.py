@@ -29,7 +29,7 @@ _HOUR = 3600.0
 _WINDING_LAG_SECONDS, _BEARING_LAG_SECONDS = 2700.0, 4500.0
 _NO_LOAD_CURRENT = 0.35  # of the rated current
 _NO_WORK = 0.3  # load while the machine idles
-_SHIFTS, _WEEKEND = (1.0, 0.9, 0.75), 0.6  # of what is added to that while it works
+_SHIFTS, _WEEKEND = (1.0, 0.95, 0.85), 0.75  # of what is added to that while it works
 _HAND_OVER_SECONDS = 5400.0
 _REPAIRED_VIBRATION, _REPAIRED_FRICTION = 0.7, 0.8
 _AGED_FRICTION = 0.35  # how much of the growth of vibration friction takes part in
@@ -115,7 +115,7 @@ def _load(traits: np.random.Generator, rng: np.random.Generator, day: Floats) ->
     since_monday = np.mod(day + shift - 6 / 24, 7)  # the early shift of Monday begins at 6
     turn = np.floor(np.mod(since_monday, 1) * len(_SHIFTS)).astype(np.int64)
     working = np.where(since_monday < 5, np.array(_SHIFTS)[turn], _WEEKEND)
-    wander = OrnsteinUhlenbeck(rng, 3 * _HOUR, 0.06, 1 / SAMPLE_SECONDS).take(len(day))
+    wander = OrnsteinUhlenbeck(rng, 3 * _HOUR, 0.09, 1 / SAMPLE_SECONDS).take(len(day))
     planned = _NO_WORK + (level - _NO_WORK) * _behind(working, _HAND_OVER_SECONDS)
     return np.asarray(np.clip(planned + wander, 0.05, 1.1))
 

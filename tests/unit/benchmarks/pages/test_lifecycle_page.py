@@ -57,5 +57,6 @@ def test_the_page_keeps_what_people_wrote(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.argv", ["lifecycle_page", str(figures), "--page", str(page)])
     assert main() == 0
     text = page.read_text(encoding="utf-8")
-    assert text.startswith("Before.\n") and text.endswith("After.\n")
+    assert text.startswith("Before.\n")
+    assert text.endswith("After.\n")
     assert "old" not in text
