@@ -90,6 +90,11 @@ def test_one_restless_stream_refuses_unless_it_already_is() -> None:
     assert checks.false_alarms_by_stream(model(), [*calm, counted(8, 9)]).holds
 
 
+def test_one_more_false_alarm_of_a_stream_that_is_restless_anyway_is_chance_and_three_times_as_many_are_not() -> None:
+    assert checks.false_alarms_by_stream(model(), [counted(9, 8)]).holds
+    assert not checks.false_alarms_by_stream(model(), [counted(24, 8)]).holds
+
+
 def test_a_confirmed_fault_that_is_missed_refuses() -> None:
     caught = ConfirmedOutcome("motor-1 from 2026-02-01", caught=True, champion=True)
     missed = ConfirmedOutcome("motor-2 from 2026-02-02", caught=False, champion=True)
