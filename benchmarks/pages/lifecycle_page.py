@@ -28,8 +28,10 @@ def tables(figures: Figures) -> str:
 
 def arms(figures: Figures) -> str:
     """A row for each arm."""
-    head = ("arm", "false alarms, seen / asked", "by seed", "streams beyond chance", "firing without cause")
-    head += ("faults caught", "learnt", "days to the alert: 10 %, 50 %, 90 %")
+    head = (
+        *("arm", "false alarms, seen / asked", "by seed", "streams beyond chance", "firing without cause"),
+        *("faults caught", "learnt", "days to the alert: 10 %, 50 %, 90 %"),
+    )
     rows = [
         (
             row["arm"],
