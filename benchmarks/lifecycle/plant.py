@@ -84,7 +84,10 @@ class Plant:
         self._store.open()
         self._queue = HistoryQueue((MODEL,))
         self._sampler = HistorySampler(
-            lambda: self._store.shares, settings.max_write_bytes_per_second, lambda model: self.in_use.sha256, 0.0
+            lambda: self._store.shares,
+            settings.max_write_bytes_per_second,
+            lambda model, version: self.in_use.sha256,
+            0.0,
         )
         self._writer = HistoryWriter(self._store, self._sampler, settings.whole_below_bytes_per_second)
 
