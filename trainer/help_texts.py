@@ -163,10 +163,13 @@ Make a pair of Ed25519 keys: FILE, the private key to sign with, and FILE.pub, t
 Nothing is ever overwritten.
 
 Loading a model runs its code, so whoever can write to a model's folder could run any code as the daemon. A daemon with
-`artifacts.require_signature = true` loads only what the owner of a trusted key has signed.
+`artifacts.require_signature = true` loads only what the owner of a trusted key has signed. Of the owner of a refit key
+(`artifacts.refit_keys`) it takes new numbers for a program that a trusted key signed, and no other program: keep the
+release key away from the plant, and give the trainer there a key of its own.
 
-example:
+examples:
   residuald-trainer keygen release.key
+  residuald-trainer keygen /etc/residuald/refit.key
 
 {EXIT_CODES}"""
 

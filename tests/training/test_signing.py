@@ -172,6 +172,15 @@ def test_the_private_key_is_for_its_owner_alone_and_is_never_overwritten(
     assert before.splitlines()[1].decode() not in shown.out + shown.err
 
 
+def test_keygen_tells_apart_where_a_release_key_and_a_refit_key_belong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["keygen", str(tmp_path / "plant")]) == 0
+    told = capsys.readouterr().out
+    assert 'trusted_keys = ["plant.pub"]' in told
+    assert 'refit_keys = ["plant.pub"]' in told
+
+
 def test_openssl_agrees(signed: Path) -> None:
     file = version_of(signed / "sine")
     command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey"]

@@ -15,4 +15,8 @@ def run(args: argparse.Namespace) -> int:
     out.print(f"public key   {public}  (copy it to where the daemon runs)")
     out.print("\nthe daemon then loads only what was signed:\n", highlight=False)
     out.print(f'  \\[artifacts]\n  require_signature = true\n  trusted_keys = ["{public.name}"]')
+    out.print(
+        "\na key for a trainer that refits by itself goes beside the trusted ones, and is worth less (SECURITY.md):\n"
+    )
+    out.print(f'  refit_keys = ["{public.name}"]')
     return 0
