@@ -53,7 +53,7 @@ _STAGES: tuple[tuple[str, tuple[tuple[type, str], ...]], ...] = (
     ("inbox", ((Inbox, "extend"), (Inbox, "take"))),
     (_WALK, ((Pipeline, "step"),)),
     ("decoding", ((JsonDecoder, "decode"), (BinaryDecoder, "decode"))),
-    ("sample grid, rings, windows", ((ModelGroup, "ingest"),)),
+    ("sample grid, rings, windows", ((ModelGroup, "ingest_all"),)),
     ("quality and normalization", ((ModelGroup, "prepare"),)),
     ("model", ((TorchScriptScorer, "score"),)),
     ("verdicts and alerts", ((ModelGroup, "conclude"),)),
