@@ -162,6 +162,10 @@ def test_a_refit_whose_threshold_rose_is_refused_by_its_recall(
         candidate, manifest=candidate.manifest.model_copy(update={"threshold": 3 * candidate.manifest.threshold})
     )
     assert "injected_faults" in refused(verdict(anchor, files, blunt))
+    factors = {"stream_factors": {file.name: 3.0 for file in files}}
+    calibration = candidate.manifest.calibration.model_copy(update=factors)
+    by_stream = replace(candidate, manifest=candidate.manifest.model_copy(update={"calibration": calibration}))
+    assert "injected_faults" in refused(verdict(anchor, files, by_stream))
 
 
 def test_a_refit_of_little_data_cannot_be_told_and_waits(

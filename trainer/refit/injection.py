@@ -98,16 +98,17 @@ def recall_of(
         windows = judge.normal_windows(piece)
         chosen = np.unique(np.linspace(0, len(windows) - 1, min(each, len(windows))).round().astype(np.int64))
         if len(windows):
-            found[stream] = _found(judge, windows[chosen], deviation[stream], zlib.crc32(stream.encode()))
+            found[stream] = _found(judge, stream, windows[chosen], deviation[stream])
     return Recall(found)
 
 
-def _found(judge: StreamJudge, windows: Windows, deviation: NDArray[np.float64], seed: int) -> NDArray[np.bool_]:
-    measured = len(judge.manifest.measured_names)
+def _found(judge: StreamJudge, stream: str, windows: Windows, deviation: NDArray[np.float64]) -> NDArray[np.bool_]:
+    measured, seed = len(judge.manifest.measured_names), zlib.crc32(stream.encode())
+    threshold = judge.manifest.threshold * judge.manifest.calibration.stream_factors.get(stream, 1.0)
     rows = []
     for kind in FAULTS:
         values = windows.values.copy()
         values[:, :measured] = inject(values[:, :measured], deviation[:measured], kind, seed)
         errors, _ = judge.artifact.scorer.errors(renormalized(values, windows, judge.manifest.normalization))
-        rows.append(errors > judge.manifest.threshold)
+        rows.append(errors > threshold)
     return np.stack(rows)
