@@ -85,6 +85,7 @@ def test_a_refit_of_normal_data_is_promotable_and_nothing_that_is_in_use_changes
     assert hashlib.sha256(artifact.read_bytes()).hexdigest() == proposal.sha256
     page = stem.with_name(stem.name + ".report.html").read_text()
     assert "Everything that was checked holds" in page
+    assert "held to a multiple of it" in page
     assert page.count("<img") >= 3
     assert 'src="http' not in page
     out = capsys.readouterr().out

@@ -111,6 +111,7 @@ def _side_by_side(old: Manifest, new: Manifest) -> list[tuple[str, str, str]]:
     false_alarms = [manifest.calibration.false_alarms for manifest in pair]
     return [
         both("threshold", [f"{manifest.threshold:.4g}" for manifest in pair]),
+        both("held to a multiple of it", [_held_to_more(manifest) for manifest in pair]),
         both("windows that trained", [str(manifest.provenance.train_windows) for manifest in pair]),
         both("windows that calibrated", [str(manifest.provenance.calibration_windows) for manifest in pair]),
         both("false alarms asked for", ["-" if each is None else each.asked for each in false_alarms]),
@@ -122,6 +123,13 @@ def _side_by_side(old: Manifest, new: Manifest) -> list[tuple[str, str, str]]:
             "normal data it rests on", ["-" if each is None else in_words(each.normal_seconds) for each in false_alarms]
         ),
     ]
+
+
+def _held_to_more(manifest: Manifest) -> str:
+    """The streams that vary more than most, the most restless first."""
+    factors = sorted(manifest.calibration.stream_factors.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{name} x {factor:.2g}" for name, factor in factors[:8])
+    return listed + (f" and {len(factors) - 8} more" if len(factors) > 8 else "") or "none"
 
 
 def _timeline(judgement: Judgement) -> str:
