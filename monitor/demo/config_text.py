@@ -60,6 +60,9 @@ path = {json.dumps(str(models / MODEL))}
 [journal]
 path = {json.dumps(str(folder / "journal"))}
 
+[history]
+max_write_bytes_per_second = 10_000_000.0    # weeks come within seconds here
+
 [http]
 host = "{LOCALHOST}"
 port = {http_port}
