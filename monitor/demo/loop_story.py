@@ -121,7 +121,7 @@ class LoopStory:
 
     def _publish(self, days: tuple[int, int]) -> None:
         count = publish(*self._broker, self._pumps, days, self._stop)
-        self._say(f"{days[1] - days[0]} days of six pumps in {count} messages")
+        self._say(f"{days[1] - days[0]} days of six pumps in {count} messages; the history takes a while to write them")
 
     def _list_versions(self) -> None:
         self._ask("residuald", ["models", "list", str(self._folder / "models" / MODEL)])
