@@ -45,7 +45,7 @@ _MOTOR_MODEL = "[window]\nlength = 512\nstride = 256\n[model]\nhidden = [96, 16]
 _PUMP_MODEL = """\
 [window]
 length = 16
-stride = 16
+stride = 8
 [representation]
 kind = "raw"
 [model]
