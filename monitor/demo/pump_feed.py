@@ -56,7 +56,7 @@ def publish(host: str, port: int, pumps: Pumps, days: tuple[int, int], stop: thr
 
 
 def wait_kept(file: Path, model: str, until_seconds: float, stop: threading.Event) -> list[AlertRecord]:
-    """Wait until the daemon's history holds all pumps up to a time (since 1970), and give the alerts that fired.
+    """Wait until the daemon's history has all pumps and comes up to a time (since 1970); give the alerts that fired.
 
     Raises:
         UnavailableError: it does not.
@@ -67,7 +67,7 @@ def wait_kept(file: Path, model: str, until_seconds: float, stop: threading.Even
         try:
             with History.open(file) as history:
                 kept = [stream.last_seconds for stream in history.streams(model)]
-                if len(kept) == len(PUMPS) and min(kept) > until_seconds - _LAST_HOURS_SECONDS:
+                if len(kept) == len(PUMPS) and max(kept) > until_seconds - _LAST_HOURS_SECONDS:
                     return [alert for alert in history.alerts(model) if alert.fired]
         except RecordingError:
             pass  # it is not there yet
