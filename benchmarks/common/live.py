@@ -116,7 +116,8 @@ def listening(port: int, base_topic: str) -> Iterator[Listener]:
             heard.alerts.append(json.loads(message.payload))
         elif kind == "state" and message.payload:
             state = json.loads(message.payload)
-            heard.states[state["stream"]] = state
+            if "stream" in state:  # and not of a model
+                heard.states[state["stream"]] = state
         elif kind == "status":
             heard.status = message.payload.decode()
 

@@ -43,8 +43,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def cramped(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon whose inbox is far too small for a flood."""
 
-    def start(port: int, workload: Workload, _room: int, folder: Path, **installation: Any) -> Daemon:
-        return Daemon(port, workload, CRAMPED_INBOX_MESSAGES, folder, **installation)
+    def start(port: int, workload: Workload, _room: int, folder: Path, more: str, **installation: Any) -> Daemon:
+        return Daemon(port, workload, CRAMPED_INBOX_MESSAGES, folder, more, **installation)
 
     monkeypatch.setattr(turns, "Daemon", start)
 
