@@ -62,6 +62,7 @@ path = {json.dumps(str(folder / "journal"))}
 
 [history]
 max_write_bytes_per_second = 10_000_000.0    # weeks come within seconds here
+max_processor_share = 0.5
 
 [http]
 host = "{LOCALHOST}"

@@ -1,6 +1,6 @@
 """The second minute of the demo: how a model follows its machines, and how a fault is kept out of it.
 
-Weeks of pumps are published to the running daemon within seconds. Everything else is what a person would run, and what
+Weeks of pumps are published to the running daemon, a day a second. Everything else is what a person would run, and what
 the timer of the trainer would: the commands themselves, with what they print.
 """
 
@@ -79,7 +79,7 @@ class LoopStory:
             part()
 
     def _follow(self) -> None:
-        self._say("weeks in seconds: six pumps, measured once a minute. pump-1 is serviced and runs warmer since,")
+        self._say("a day a second: six pumps, measured once a minute. pump-1 is serviced and runs warmer since,")
         self._say("pump-2 is flushed: harmless, and called a fault")
         self._publish((FITTED_DAYS, LAST_DAYS[0]))
 
@@ -121,7 +121,7 @@ class LoopStory:
 
     def _publish(self, days: tuple[int, int]) -> None:
         count = publish(*self._broker, self._pumps, days, self._stop)
-        self._say(f"{days[1] - days[0]} days of six pumps in {count} messages; the history takes a while to write them")
+        self._say(f"{days[1] - days[0]} days of six pumps in {count} messages")
 
     def _list_versions(self) -> None:
         self._ask("residuald", ["models", "list", str(self._folder / "models" / MODEL)])

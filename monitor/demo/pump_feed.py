@@ -1,4 +1,4 @@
-"""Weeks of pumps to the running daemon: published over MQTT as fast as it takes them, and waited for."""
+"""Weeks of pumps to the running daemon: published over MQTT, a day a second, and waited for."""
 
 import json
 import threading
@@ -15,8 +15,8 @@ from monitor.errors import UnavailableError
 from monitor.readers.history import History
 
 _SENT_SECONDS = 60.0
-# How long the history may take to write what came: it may use a small share of the daemon alone, and leaves out of a
-# flood what it has no room for.
+_OF_A_DAY_SECONDS = 1.0  # what comes faster than the history's thread looks at it would leave samples out
+# how long the history may take to write what came
 _KEPT_SECONDS = 240.0
 _SOON_SECONDS = 0.2
 _LAST_HOURS_SECONDS = DAY_SECONDS / 4  # what is still being put together at the end
@@ -44,19 +44,20 @@ def publish(host: str, port: int, pumps: Pumps, days: tuple[int, int], stop: thr
     connect(client, host, port)
     sent = 0
     try:
-        for message in pumps.messages(*days):
-            if stop.is_set():
+        for day in range(*days):
+            for message in pumps.messages(day, day + 1):
+                payload = json.dumps({"ts": message.first_seconds, "rows": message.samples.round(4).tolist()})
+                client.publish(TOPIC.format(device=message.pump), payload, qos=1).wait_for_publish(_SENT_SECONDS)
+                sent += 1
+            if stop.wait(_OF_A_DAY_SECONDS):
                 break
-            payload = json.dumps({"ts": message.first_seconds, "rows": message.samples.round(4).tolist()})
-            client.publish(TOPIC.format(device=message.pump), payload, qos=1).wait_for_publish(_SENT_SECONDS)
-            sent += 1
     finally:
         disconnect(client)
     return sent
 
 
 def wait_kept(file: Path, model: str, until_seconds: float, stop: threading.Event) -> list[AlertRecord]:
-    """Wait until the daemon's history has all pumps and comes up to a time (since 1970); give the alerts that fired.
+    """Wait until the daemon's history holds all pumps up to a time (since 1970), and give the alerts that fired.
 
     Raises:
         UnavailableError: it does not.
@@ -67,7 +68,7 @@ def wait_kept(file: Path, model: str, until_seconds: float, stop: threading.Even
         try:
             with History.open(file) as history:
                 kept = [stream.last_seconds for stream in history.streams(model)]
-                if len(kept) == len(PUMPS) and max(kept) > until_seconds - _LAST_HOURS_SECONDS:
+                if len(kept) == len(PUMPS) and min(kept) > until_seconds - _LAST_HOURS_SECONDS:
                     return [alert for alert in history.alerts(model) if alert.fired]
         except RecordingError:
             pass  # it is not there yet

@@ -37,7 +37,6 @@ _TURN_SECONDS = 1.0
 _LONGEST_TURN_SECONDS = 8.0
 _LEAST_REST_SECONDS = 0.05
 _LONGEST_REST_SECONDS = 20.0  # alerts and labels wait, too
-_SHARE = 0.008  # of the process's processor time, that the thread may use
 _WRITE_SECONDS = 10.0  # how long decided pieces may wait
 _CARE_SECONDS = 60.0  # between looks at what is idle, too old or out of order
 _RETRY_SECONDS = 60.0
@@ -78,6 +77,7 @@ class HistoryKeeper:
         self.state = HistoryState()
         self.processor_seconds = 0.0
         self._reserve_bytes = journal_bytes + _RESERVE_BYTES
+        self._max_share = settings.max_processor_share
         self._clock = clock
         self._store = HistoryStore(file, settings.bound_bytes(_disk_bytes(file)))
         self._sampler = HistorySampler(
@@ -140,7 +140,7 @@ class HistoryKeeper:
     # --- the thread
 
     def _run(self) -> None:
-        pace = TurnPace(_SHARE, _TURN_SECONDS, _LONGEST_TURN_SECONDS, _now())
+        pace = TurnPace(self._max_share, _TURN_SECONDS, _LONGEST_TURN_SECONDS, _now())
         while not self._stopping.is_set():
             self._wake.wait(pace.wait_seconds)
             self._wake.clear()

@@ -51,6 +51,10 @@ class HistoryConfig(Section):
     max_write_bytes_per_second: Annotated[float, Field(ge=100, allow_inf_nan=False)] = 30_000.0
     """Most bytes that are written, over ten minutes. What is more is left out of the sample; scores are thinned."""
 
+    max_processor_share: Annotated[float, Field(gt=0, le=1)] = 0.008
+    """Most of the daemon's own processor time that the thread of the history takes. Where its work takes more, it comes
+    later and holds fewer samples. On a machine with time to spare, more of it keeps more."""
+
     whole_below_bytes_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 64.0
     """A stream whose samples take less than this is kept whole, as far as its share of the file allows: 64 are 16
     channels at 1 Hz, four bytes each. Of faster ones a sample is kept."""

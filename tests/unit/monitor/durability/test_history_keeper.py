@@ -38,7 +38,8 @@ class Daemon:
             (), {"m": self.model_group}, {"m": MeanSquareScorer()}, PipelineSettings(), time.monotonic
         )
         self.model_group.open_stream("m1", {}, [[0]])
-        self.history = HistoryKeeper(file, HistoryConfig(**settings), journal_bytes, lambda model, version: "")  # type: ignore[arg-type]
+        config = HistoryConfig(**{"max_processor_share": 1.0} | settings)  # type: ignore[arg-type]
+        self.history = HistoryKeeper(file, config, journal_bytes, lambda model, version: "")
         self.history.use({"m": None})
         self.at = 0
 
@@ -70,7 +71,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_keeper, "_TURN_SECONDS", 0.02)
     monkeypatch.setattr(history_keeper, "_LONGEST_TURN_SECONDS", 0.05)
     monkeypatch.setattr(history_keeper, "_RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(history_keeper, "_SHARE", 1.0)
     monkeypatch.setattr(history_keeper, "_RESERVE_BYTES", 0)
 
 
