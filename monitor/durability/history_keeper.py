@@ -123,6 +123,11 @@ class HistoryKeeper:
         return self.queue.dropped
 
     @property
+    def windows_without_samples(self) -> int:
+        """Windows whose samples the history has not seen."""
+        return self.queue.left_out
+
+    @property
     def windows_thinned(self) -> int:
         """Windows that are in no score line."""
         return self._sampler.thinned

@@ -44,12 +44,13 @@ class OfferedBatch(NamedTuple):
 class HistoryQueue:
     """Scored batches and steps of alerts, from the engine's thread to that of the history.
 
-    models: those whose windows are taken. dropped: batches that did not fit.
+    models: those whose windows are taken. dropped: batches that did not fit. left_out: windows whose samples did
+    not fit.
     """
 
     def __init__(self, models: Iterable[str]) -> None:
         self.models = frozenset(models)
-        self.dropped = 0
+        self.dropped = self.left_out = 0
         self._batches: deque[OfferedBatch] = deque()
         self._alert_steps: deque[bytes] = deque(maxlen=_MOST_STEPS)
         # each is counted up by one thread only, and the difference is what waits
@@ -74,6 +75,7 @@ class HistoryQueue:
             room = waiting == 0 or waiting + nbytes <= _MOST_BYTES  # one batch alone may be larger
             self._offered_windows += count
             self._offered_bytes += nbytes if room else 0
+            self.left_out += 0 if room else count
             line = ScoreLine(windows.end_seconds, done.score, done.verdict, done.quality)
             manifest = model_groups[name].manifest
             samples = (done.channel_error, windows.values) if room else (None, None)

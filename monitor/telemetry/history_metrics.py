@@ -28,6 +28,11 @@ def history_metrics(history: HistoryKeeper) -> Iterator[Metric]:
         history.batches_dropped,
     )
     yield counter(
+        "residuald_history_windows_without_samples",
+        "Windows of which the history has seen the scores alone, too many samples waiting.",
+        history.windows_without_samples,
+    )
+    yield counter(
         "residuald_history_windows_thinned",
         "Windows whose scores were left out, or lost to a disk that took nothing.",
         history.windows_thinned,

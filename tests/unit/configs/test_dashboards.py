@@ -185,6 +185,7 @@ FOR_EXPLORERS = {
     "residuald_checkpoint_timestamp_seconds",
     "residuald_checkpoints_discarded_total",
     "residuald_history_batches_dropped_total",
+    "residuald_history_windows_without_samples_total",
     "residuald_history_bytes",
     "residuald_history_max_bytes",
     "residuald_history_moved_aside_total",

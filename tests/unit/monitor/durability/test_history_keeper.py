@@ -196,6 +196,7 @@ def test_of_what_does_not_fit_the_queue_samples_are_left_out_first_and_batches_a
     assert daemon.history.batches_dropped == 10
     batches, _ = daemon.history.queue.take()
     assert [batch.values is None for batch in batches] == [False, *[True] * 9]
+    assert daemon.history.windows_without_samples == sum(len(batch.stream) for batch in batches[1:]) > 0
     daemon.history.queue.taken(batches)
     daemon.feed(400)  # one batch is larger than all that may wait, and nothing does
     assert [batch.values is None for batch in daemon.history.queue.take()[0]] == [False]
